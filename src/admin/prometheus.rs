@@ -1,0 +1,174 @@
+//! The Prometheus text format, version 0.0.4.
+//!
+//! In: counters and facts. Out: one `# TYPE` per name and its samples. Names are those users of such servers
+//! know; labels are words of our own, never a client's.
+
+use crate::cmd::Cause;
+use crate::metrics::{Kind, Metrics};
+use std::fmt::Write as _;
+
+/// What the tables hold now.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts {
+    /// Open connections.
+    pub connections: usize,
+    /// Channels and users with a session.
+    pub channels: usize,
+    /// Subscriptions.
+    pub subscriptions: usize,
+    /// Bytes that all queues hold.
+    pub queue_bytes: u64,
+    /// Different transport settings in use.
+    pub profiles: usize,
+}
+
+/// The text of `/metrics`.
+#[must_use]
+pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
+    let mut text = Text(String::with_capacity(4096));
+    text.gauge(
+        "orbited_connections",
+        "Open connections.",
+        facts.connections as u64,
+    );
+    text.gauge(
+        "orbited_channels",
+        "Channels and users with a session.",
+        facts.channels as u64,
+    );
+    text.gauge(
+        "orbited_subscriptions",
+        "Subscriptions of sessions.",
+        facts.subscriptions as u64,
+    );
+    text.gauge(
+        "orbited_queue_bytes",
+        "Bytes waiting for all clients.",
+        facts.queue_bytes,
+    );
+    text.gauge(
+        "orbited_profiles",
+        "Different transport settings in use.",
+        facts.profiles as u64,
+    );
+    let sessions = Kind::ALL
+        .iter()
+        .map(|(kind, name)| (*name, metrics.sessions[*kind as usize]));
+    text.family(
+        "orbited_sessions",
+        "gauge",
+        "Sessions by transport.",
+        "transport",
+        sessions,
+    );
+    let signoffs = Cause::ALL
+        .iter()
+        .map(|c| (c.word_and_code().0, metrics.signoffs[*c as usize]));
+    text.family(
+        "orbited_signoffs_total",
+        "counter",
+        "Sessions ended.",
+        "reason",
+        signoffs,
+    );
+    let refused = metrics.refused.iter().map(|(code, count)| (*code, *count));
+    text.family(
+        "orbited_refused_total",
+        "counter",
+        "Refusals.",
+        "reason",
+        refused,
+    );
+    let counters = [
+        (
+            "orbited_accepts_total",
+            "Connections taken in.",
+            metrics.accepts,
+        ),
+        (
+            "orbited_requests_total",
+            "Requests served.",
+            metrics.requests,
+        ),
+        ("orbited_signons_total", "Sessions begun.", metrics.signons),
+        (
+            "orbited_takeovers_total",
+            "Downstreams taken over by another.",
+            metrics.switches,
+        ),
+        (
+            "orbited_messages_in_total",
+            "Messages from clients and the application.",
+            metrics.messages_in,
+        ),
+        (
+            "orbited_messages_out_total",
+            "Messages queued for clients.",
+            metrics.messages_out,
+        ),
+        ("orbited_bytes_in_total", "Bytes read.", metrics.bytes_in),
+        (
+            "orbited_bytes_out_total",
+            "Bytes written.",
+            metrics.bytes_out,
+        ),
+        (
+            "orbited_resent_total",
+            "Packets written again on a new downstream.",
+            metrics.resent,
+        ),
+        (
+            "orbited_undelivered_total",
+            "Messages not acknowledged at sign-off.",
+            metrics.undelivered,
+        ),
+        (
+            "orbited_loop_turns_total",
+            "Turns of the loop.",
+            metrics.turns,
+        ),
+    ];
+    for (name, help, value) in counters {
+        text.head(name, "counter", help);
+        text.sample(name, "", value);
+    }
+    text.head("orbited_build_info", "gauge", "The version.");
+    text.sample(
+        "orbited_build_info",
+        concat!("{version=\"", env!("CARGO_PKG_VERSION"), "\"}"),
+        1,
+    );
+    text.0
+}
+
+struct Text(String);
+
+impl Text {
+    fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        self.head(name, "gauge", help);
+        self.sample(name, "", value);
+    }
+
+    fn family<'a>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        help: &str,
+        label: &str,
+        samples: impl Iterator<Item = (&'a str, u64)>,
+    ) {
+        self.head(name, kind, help);
+        samples.for_each(|(value, count)| {
+            self.sample(name, &format!("{{{label}=\"{value}\"}}"), count)
+        });
+    }
+
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: u64) {
+        let _ = writeln!(self.0, "{name}{labels} {value}");
+    }
+}

@@ -1,0 +1,253 @@
+//! What can be wrong with a command line, each as one line that names the setting, the value and
+//! the cure.
+//!
+//! Data in: the operator's own text. Data out: `Display`, without the `orbited: ` that `main` puts
+//! before it. All of these end the process with status 2.
+
+use std::fmt;
+
+use super::Origin;
+use super::flag::env_name;
+use super::logging::Escaped;
+
+/// Why a command line was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// No such flag; with the nearest one there is.
+    UnknownFlag {
+        /// As typed, with its dashes.
+        flag: String,
+        /// The nearest name, without dashes.
+        near: Option<&'static str>,
+    },
+    /// An `ORBITED_…` variable that sets nothing; with the nearest one that does.
+    UnknownVariable {
+        /// The variable's name.
+        name: String,
+        /// The nearest flag's name.
+        near: Option<&'static str>,
+    },
+    /// No such command; with the nearest one there is.
+    UnknownCommand {
+        /// As typed.
+        word: String,
+        /// The nearest command.
+        near: Option<&'static str>,
+    },
+    /// An argument where none is taken.
+    Unexpected {
+        /// As typed.
+        word: String,
+        /// The command it was given to.
+        command: &'static str,
+    },
+    /// A flag that takes one value came twice.
+    Repeated {
+        /// The flag's name.
+        flag: &'static str,
+    },
+    /// A flag without its value.
+    NoValue {
+        /// The flag's name.
+        flag: &'static str,
+        /// What would be right.
+        form: &'static str,
+    },
+    /// A setting whose value is wrong.
+    Value {
+        /// Which one, and from where.
+        setting: Setting,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+}
+
+/// A setting as the operator wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// Decides the spelling: a variable is named as one.
+    pub origin: Origin,
+    /// The flag's name.
+    pub flag: &'static str,
+    /// The value's text.
+    pub value: String,
+}
+
+/// What is wrong with a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// A size or a time as a bare number.
+    NeedsUnit {
+        /// The likeliest spelling.
+        near: String,
+    },
+    /// Not of the flag's form.
+    Malformed {
+        /// What would be right.
+        form: &'static str,
+        /// The likeliest spelling, where there is one.
+        near: Option<String>,
+    },
+    /// Below the flag's least value.
+    TooSmall {
+        /// The least, as text.
+        min: String,
+    },
+    /// Above the flag's greatest value.
+    TooLarge {
+        /// The greatest, as text.
+        max: String,
+    },
+    /// More values than the flag takes.
+    TooMany {
+        /// How many it takes.
+        max: usize,
+    },
+    /// The same value twice, in this flag or in the other.
+    Taken {
+        /// The flag that has it already.
+        by: &'static str,
+    },
+    /// Above another setting that must hold it.
+    Exceeds {
+        /// The other flag.
+        other: &'static str,
+        /// Its value, as text.
+        limit: String,
+    },
+    /// An address that other machines reach, which demo mode refuses.
+    NotLoopback {
+        /// The same port on loopback.
+        near: String,
+    },
+    /// A port that a later version will have.
+    NotYet {
+        /// The protocol.
+        protocol: &'static str,
+    },
+    /// Bytes that are not UTF-8.
+    NotText,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownFlag { flag, near } => {
+                write!(out, "unknown flag {}", Escaped(flag))?;
+                hint(out, "see --help", near.map(|name| format!("--{name}")))
+            }
+            Self::UnknownVariable { name, near } => {
+                write!(out, "unknown environment variable {}", Escaped(name))?;
+                hint(out, "see orbited config --env", near.map(env_name))
+            }
+            Self::UnknownCommand { word, near } => {
+                write!(out, "unknown command {}", Escaped(word))?;
+                hint(
+                    out,
+                    "there are check, config and version",
+                    near.map(str::to_owned),
+                )
+            }
+            Self::Unexpected { word, command } => {
+                write!(
+                    out,
+                    "unexpected argument {} for {command} (see --help)",
+                    Escaped(word)
+                )
+            }
+            Self::Repeated { flag } => write!(out, "--{flag}: given twice, takes one value"),
+            Self::NoValue { flag, form } => write!(out, "--{flag}: needs a value: {form}"),
+            Self::Value { setting, fault } => write!(out, "{setting}: {fault}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn hint(out: &mut fmt::Formatter<'_>, otherwise: &str, near: Option<String>) -> fmt::Result {
+    match near {
+        Some(near) => write!(out, " (did you mean {near}?)"),
+        None => write!(out, " ({otherwise})"),
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = if self.value.is_empty() {
+            "\"\""
+        } else {
+            &self.value
+        };
+        match self.origin {
+            Origin::Env => write!(out, "{}={}", env_name(self.flag), Escaped(value)),
+            Origin::Flag | Origin::Default => write!(out, "--{} {}", self.flag, Escaped(value)),
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeedsUnit { near } => write!(out, "needs a unit (did you mean {near}?)"),
+            Self::Malformed { form, near: None } => write!(out, "must be {form}"),
+            Self::Malformed {
+                form,
+                near: Some(near),
+            } => {
+                write!(out, "must be {form} (did you mean {}?)", Escaped(near))
+            }
+            Self::TooSmall { min } => write!(out, "too small, the least is {min}"),
+            Self::TooLarge { max } => write!(out, "too large, the most is {max}"),
+            Self::TooMany { max } => write!(out, "too many, at most {max} values"),
+            Self::Taken { by } => write!(out, "already taken by --{by}"),
+            Self::Exceeds { other, limit } => {
+                write!(
+                    out,
+                    "larger than --{other} {limit}; lower the one or raise the other"
+                )
+            }
+            Self::NotLoopback { near } => write!(
+                out,
+                "this version has no authentication, so it listens on loopback only; \
+                 use {near} or unix:PATH, with a reverse proxy before it"
+            ),
+            Self::NotYet { protocol } => {
+                write!(
+                    out,
+                    "this version has no {protocol} port yet, only off is possible"
+                )
+            }
+            Self::NotText => write!(out, "not UTF-8"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_whatever_was_typed() {
+        let setting = Setting {
+            origin: Origin::Env,
+            flag: "log",
+            value: "a\nb\u{1b}[2J".to_owned(),
+        };
+        let text = Error::Value {
+            setting,
+            fault: Fault::NotText,
+        }
+        .to_string();
+        assert_eq!(text, "ORBITED_LOG=a\\nb\\u{1b}[2J: not UTF-8");
+    }
+
+    #[test]
+    fn an_empty_value_is_shown_as_quotes() {
+        let setting = Setting {
+            origin: Origin::Flag,
+            flag: "log",
+            value: String::new(),
+        };
+        assert_eq!(setting.to_string(), "--log \"\"");
+    }
+}

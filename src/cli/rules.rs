@@ -1,0 +1,161 @@
+//! Settings that must agree with each other, looked at once all of them are known.
+//!
+//! Data in: `Settings` whose values each fit their own row. Data out: the first disagreement, as an
+//! error about the setting that must change. This file must not know where values were read from.
+
+use super::error::{Error, Fault, Setting};
+use super::value::on_loopback;
+use super::{Origin, Settings, table};
+use crate::config::Listen;
+
+/// Refuses settings that cannot work together, or that demo mode forbids.
+pub fn agree(settings: &Settings) -> Result<(), Error> {
+    addresses_are_local(settings)?;
+    addresses_differ(settings)?;
+    let config = &settings.config;
+    fits(
+        settings,
+        ("max-message", config.max_message),
+        ("max-queue", config.max_queue),
+    )?;
+    fits(
+        settings,
+        ("max-queue", config.max_queue),
+        ("max-queue-total", config.max_queue_total),
+    )
+}
+
+/// Without a flag of the authentication group, and there is none yet, a node is in demo mode:
+/// anyone who can connect may publish, so only this machine can.
+fn addresses_are_local(settings: &Settings) -> Result<(), Error> {
+    match addresses(settings).find(|(_, address)| !address.is_local()) {
+        None => Ok(()),
+        Some((flag, address)) => {
+            let fault = Fault::NotLoopback {
+                near: on_loopback(address),
+            };
+            Err(error(settings, flag, address.to_string(), fault))
+        }
+    }
+}
+
+fn addresses_differ(settings: &Settings) -> Result<(), Error> {
+    let free = |address: &Listen| matches!(address, Listen::Tcp(tcp) if tcp.port() == 0);
+    for (at, (flag, address)) in addresses(settings).enumerate() {
+        let before = addresses(settings)
+            .take(at)
+            .find(|(_, other)| *other == address);
+        if let (Some((by, _)), false) = (before, free(address)) {
+            return Err(error(
+                settings,
+                flag,
+                address.to_string(),
+                Fault::Taken { by },
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn addresses(settings: &Settings) -> impl Iterator<Item = (&'static str, &Listen)> {
+    let internal = settings
+        .config
+        .internal
+        .iter()
+        .map(|address| ("internal", address));
+    settings
+        .config
+        .listen
+        .iter()
+        .map(|address| ("listen", address))
+        .chain(internal)
+}
+
+/// What the one setting allows must fit into the other; both in the same unit.
+fn fits(
+    settings: &Settings,
+    (inner, inner_n): (&'static str, usize),
+    (outer, outer_n): (&'static str, usize),
+) -> Result<(), Error> {
+    if inner_n <= outer_n {
+        return Ok(());
+    }
+    let text = |name| table::find(name).map_or(String::new(), |(_, f)| f.show(&settings.config));
+    let fault = Fault::Exceeds {
+        other: outer,
+        limit: text(outer),
+    };
+    Err(error(settings, inner, text(inner), fault))
+}
+
+fn error(settings: &Settings, flag: &'static str, value: String, fault: Fault) -> Error {
+    let row = table::find(flag).and_then(|(at, _)| settings.origins.get(at));
+    let origin = row.copied().unwrap_or(Origin::Default);
+    Error::Value {
+        setting: Setting {
+            origin,
+            flag,
+            value,
+        },
+        fault,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::parse::tests::{refusal, run};
+
+    #[test]
+    fn other_machines_are_refused_with_the_cure() {
+        assert_eq!(
+            refusal(&["--listen", "0.0.0.0:8000"], &[]),
+            "--listen 0.0.0.0:8000: this version has no authentication, so it listens on loopback \
+             only; use 127.0.0.1:8000 or unix:PATH, with a reverse proxy before it"
+        );
+        assert!(refusal(&["--listen", "[::]:80"], &[]).contains("use [::1]:80 or"));
+        let env = [("ORBITED_INTERNAL", "10.0.0.1:8001")];
+        assert!(refusal(&[], &env).starts_with("ORBITED_INTERNAL=10.0.0.1:8001: this version"));
+        assert!(
+            refusal(&["--listen", "127.0.0.1:1", "--listen", "1.1.1.1:1"], &[])
+                .contains("1.1.1.1:1: this")
+        );
+    }
+
+    #[test]
+    fn all_of_loopback_and_unix_sockets_are_allowed() {
+        for address in [
+            "127.0.0.1:0",
+            "127.1.2.3:80",
+            "[::1]:80",
+            "unix:/run/orbited",
+        ] {
+            assert!(run(&["--listen", address], &[]).is_ok(), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_taken_once_unless_its_port_is_free_to_choose() {
+        assert_eq!(
+            refusal(&["--internal", "127.0.0.1:8000"], &[]),
+            "--internal 127.0.0.1:8000: already taken by --listen"
+        );
+        assert!(refusal(&["--listen", "unix:/a", "--listen", "unix:/a"], &[]).contains("taken"));
+        assert!(
+            run(
+                &["--listen", "127.0.0.1:0", "--internal", "127.0.0.1:0"],
+                &[]
+            )
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_message_must_fit_a_queue_and_a_queue_the_total() {
+        assert_eq!(
+            refusal(&["--max-message", "2MiB"], &[]),
+            "--max-message 2MiB: larger than --max-queue 1MiB; lower the one or raise the other"
+        );
+        assert!(refusal(&["--max-queue", "1GiB"], &[]).contains("--max-queue-total 512MiB"));
+        assert!(run(&["--max-message", "2MiB", "--max-queue", "2MiB"], &[]).is_ok());
+    }
+}

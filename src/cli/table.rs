@@ -1,0 +1,339 @@
+//! The one table of flags: a new flag is a row here, its field in `Config`, its reader, its test.
+//!
+//! Data in: a flag's texts. Data out: fields of `Config`, or the `Fault`. This file must not know
+//! in which order flags are read or how help is laid out.
+
+use super::error::Fault;
+use super::flag::{Flag, Group, Kind, Misfit, Number, env_name};
+use super::{logging, value};
+use crate::config::{Config, Listen};
+
+/// A `Number` for a field of `Config`.
+macro_rules! number {
+    ($field:ident, $min:expr, $max:expr) => {
+        Number {
+            min: $min,
+            max: $max,
+            read: |config| config.$field as u64,
+            write: |config, n| n.try_into().map(|n| config.$field = n).is_ok(),
+        }
+    };
+}
+
+/// Every flag, in the order of `--help`.
+pub static FLAGS: &[Flag] = &[
+    Flag {
+        name: "listen",
+        group: Group::Listen,
+        kind: Kind::Words {
+            placeholder: "ADDR:PORT|unix:PATH",
+            form: value::LISTEN_FORM,
+            read: |config| joined(&config.listen),
+            write: set_listen,
+        },
+        help: "Where browsers connect, by HTTP and WebSocket. Port 0 takes a free one.",
+    },
+    Flag {
+        name: "internal",
+        group: Group::Listen,
+        kind: Kind::Word {
+            placeholder: "ADDR:PORT|unix:PATH|off",
+            form: value::LISTEN_FORM,
+            read: |config| {
+                config
+                    .internal
+                    .as_ref()
+                    .map_or("off".to_owned(), Listen::to_string)
+            },
+            write: set_internal,
+        },
+        help: "Where the application and the operator connect: API, health, metrics.",
+    },
+    Flag {
+        name: "op",
+        group: Group::Listen,
+        kind: Kind::Word {
+            placeholder: "off",
+            form: "off",
+            read: |_| "off".to_owned(),
+            write: |_, text| only_off("OP", text),
+        },
+        help: "The OP port. Not in this version: only off is possible.",
+    },
+    Flag {
+        name: "stomp",
+        group: Group::Listen,
+        kind: Kind::Word {
+            placeholder: "off",
+            form: "off",
+            read: |_| "off".to_owned(),
+            write: |_, text| only_off("STOMP", text),
+        },
+        help: "The STOMP port. Not in this version: only off is possible.",
+    },
+    Flag {
+        name: "reuse-port",
+        group: Group::Listen,
+        kind: Kind::Switch {
+            read: |config| config.reuse_port,
+            write: |config, on| config.reuse_port = on,
+        },
+        help: "Let several nodes share the addresses (SO_REUSEPORT).",
+    },
+    Flag {
+        name: "backlog",
+        group: Group::Listen,
+        kind: Kind::Count(number!(backlog, 1, 65_535)),
+        help: "Connections the kernel holds until they are accepted, at most net.core.somaxconn.",
+    },
+    Flag {
+        name: "max-sessions",
+        group: Group::Sessions,
+        kind: Kind::Count(number!(max_sessions, 1, SLOTS_MAX)),
+        help: "Sessions at once; further handshakes are refused.",
+    },
+    Flag {
+        name: "session-timeout",
+        group: Group::Sessions,
+        kind: Kind::Time(number!(session_timeout_ms, TENTH_MS, DAY_MS)),
+        help: "How long a session lives without a downstream, from the end of the last one.",
+    },
+    Flag {
+        name: "linger",
+        group: Group::Sessions,
+        kind: Kind::Time(number!(linger_ms, 0, 10 * MINUTE_MS)),
+        help: "How long a closed session waits for its last packets to be acknowledged.",
+    },
+    Flag {
+        name: "max-queue",
+        group: Group::Sessions,
+        kind: Kind::Size(number!(max_queue, 4 * KIB, GIB)),
+        help: "Bytes waiting for one session; beyond it the session is closed.",
+    },
+    Flag {
+        name: "max-queue-total",
+        group: Group::Sessions,
+        kind: Kind::Size(number!(max_queue_total, MIB, 1024 * GIB)),
+        help: "Bytes waiting for all sessions together.",
+    },
+    Flag {
+        name: "max-channels",
+        group: Group::Channels,
+        kind: Kind::Count(number!(max_channels, 1, SLOTS_MAX)),
+        help: "Channels at once.",
+    },
+    Flag {
+        name: "max-subscriptions",
+        group: Group::Channels,
+        kind: Kind::Count(number!(max_subscriptions, 1, 65_535)),
+        help: "Channels that one session may be subscribed to.",
+    },
+    Flag {
+        name: "max-message",
+        group: Group::Channels,
+        kind: Kind::Size(number!(max_message, KIB, 64 * MIB)),
+        help: "Bytes of one message. At most --max-queue.",
+    },
+    Flag {
+        name: "max-connections",
+        group: Group::Limits,
+        kind: Kind::Count(number!(max_connections, 1, SLOTS_MAX)),
+        help: "Sockets at once. The open-file limit (ulimit -n) binds first.",
+    },
+    Flag {
+        name: "max-line",
+        group: Group::Limits,
+        kind: Kind::Size(number!(max_line, KIB, MIB)),
+        help: "Bytes of a request line; longer is 414. Script-tag clients send up to 32KiB in it.",
+    },
+    Flag {
+        name: "max-head",
+        group: Group::Limits,
+        kind: Kind::Size(number!(max_head, KIB, MIB)),
+        help: "Bytes of a request's header fields; more is 431.",
+    },
+    Flag {
+        name: "max-body",
+        group: Group::Limits,
+        kind: Kind::Size(number!(max_body, KIB, GIB)),
+        help: "Bytes of a request's body; more is 413.",
+    },
+    Flag {
+        name: "max-batch",
+        group: Group::Limits,
+        kind: Kind::Count(number!(max_batch, 1, 65_536)),
+        help: "Packets in one batch of a client.",
+    },
+    Flag {
+        name: "max-requests",
+        group: Group::Limits,
+        kind: Kind::Count(number!(max_requests, 0, 1_000_000_000)),
+        help: "Requests on one connection, then it is closed; 0 is no limit.",
+    },
+    Flag {
+        name: "header-timeout",
+        group: Group::Timeouts,
+        kind: Kind::Time(number!(header_timeout_ms, TENTH_MS, 10 * MINUTE_MS)),
+        help: "How long a request's head may take to arrive.",
+    },
+    Flag {
+        name: "keepalive-timeout",
+        group: Group::Timeouts,
+        kind: Kind::Time(number!(keepalive_timeout_ms, TENTH_MS, 60 * MINUTE_MS)),
+        help: "How long an idle connection is kept between two requests.",
+    },
+    Flag {
+        name: "heartbeat",
+        group: Group::Timeouts,
+        kind: Kind::Time(number!(heartbeat_ms, TENTH_MS, 60 * MINUTE_MS)),
+        help: "Silence after which a stream is sent a heartbeat (a ping on WebSocket).",
+    },
+    Flag {
+        name: "allow-origin",
+        group: Group::Browsers,
+        kind: Kind::Words {
+            placeholder: "ORIGIN",
+            form: value::ORIGIN_FORM,
+            read: |config| match config.allow_origin.is_empty() {
+                true => ANY.to_owned(),
+                false => joined(&config.allow_origin),
+            },
+            write: set_origins,
+        },
+        help: "Origins whose pages may connect, like https://example.org; * is any.",
+    },
+    Flag {
+        name: "legacy-html",
+        group: Group::Browsers,
+        kind: Kind::Switch {
+            read: |config| config.legacy_html,
+            write: |config, on| config.legacy_html = on,
+        },
+        help: "Answer client-chosen text as HTML, and reflect. Unsafe on an origin with users.",
+    },
+    Flag {
+        name: "static-dir",
+        group: Group::Browsers,
+        kind: Kind::Word {
+            placeholder: "DIR",
+            form: "a folder, or built-in",
+            read: |config| match &config.static_dir {
+                Some(folder) => folder.display().to_string(),
+                None => BUILT_IN.to_owned(),
+            },
+            write: set_static_dir,
+        },
+        help: "Folder of pages and client libraries, instead of the built-in ones.",
+    },
+    Flag {
+        name: "log",
+        group: Group::Logging,
+        kind: Kind::Word {
+            placeholder: "FILTER",
+            form: logging::FILTER_FORM,
+            read: |config| config.log.clone(),
+            write: |config, text| {
+                logging::check(text)?;
+                config.log = text.to_owned();
+                Ok(())
+            },
+        },
+        help: "What is logged: a level, or levels by module, like info,orbited::session=debug.",
+    },
+];
+
+/// The row of this name and its index in `FLAGS`.
+pub fn find(name: &str) -> Option<(usize, &'static Flag)> {
+    FLAGS.iter().enumerate().find(|(_, flag)| flag.name == name)
+}
+
+/// The row that this environment name sets and its index in `FLAGS`.
+pub fn of_variable(name: &str) -> Option<(usize, &'static Flag)> {
+    FLAGS
+        .iter()
+        .enumerate()
+        .find(|(_, flag)| env_name(flag.name) == name)
+}
+
+fn set_listen(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
+    config.listen = every(values, value::listen)?;
+    Ok(())
+}
+
+fn set_internal(config: &mut Config, text: &str) -> Result<(), Fault> {
+    config.internal = if text == "off" {
+        None
+    } else {
+        Some(value::listen(text)?)
+    };
+    Ok(())
+}
+
+fn set_origins(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
+    let any = values.len() == 1 && values.iter().all(|text| text == ANY);
+    config.allow_origin = if any {
+        Vec::new()
+    } else {
+        every(values, value::origin)?
+    };
+    Ok(())
+}
+
+fn set_static_dir(config: &mut Config, text: &str) -> Result<(), Fault> {
+    if text.is_empty() || text.contains('\0') {
+        return Err(Fault::Malformed {
+            form: "a folder, or built-in",
+            near: None,
+        });
+    }
+    config.static_dir = (text != BUILT_IN).then(|| text.into());
+    Ok(())
+}
+
+fn only_off(protocol: &'static str, text: &str) -> Result<(), Fault> {
+    if text == "off" {
+        Ok(())
+    } else {
+        Err(Fault::NotYet { protocol })
+    }
+}
+
+fn every<T>(values: &[String], read: fn(&str) -> Result<T, Fault>) -> Result<Vec<T>, Misfit> {
+    if values.len() > VALUES_MAX {
+        return Err(Misfit {
+            at: VALUES_MAX,
+            fault: Fault::TooMany { max: VALUES_MAX },
+        });
+    }
+    let one = |(at, text): (usize, &String)| read(text).map_err(|fault| Misfit { at, fault });
+    values.iter().enumerate().map(one).collect()
+}
+
+fn joined<T: ToString>(values: &[T]) -> String {
+    values
+        .iter()
+        .map(T::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+const ANY: &str = "*";
+const BUILT_IN: &str = "built-in";
+
+/// Values of one repeating flag; each listener is a descriptor, each origin is compared per
+/// request.
+const VALUES_MAX: usize = 64;
+/// Rows of a table: 16 times the default, and every index still fits 24 bits.
+const SLOTS_MAX: u64 = 1 << 24;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+/// The least timeout, for tests: a tenth of a second is well above a turn of the loop.
+const TENTH_MS: u64 = 100;
+const MINUTE_MS: u64 = 60_000;
+const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

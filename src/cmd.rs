@@ -1,0 +1,127 @@
+//! What crosses from one session, connection or service to another.
+//!
+//! In: small commands, from whoever handles inbound bytes. Out: the same, in order, to the node, which runs
+//! them after the call returned. A traced line per command is a full record of what moved sideways.
+
+use crate::ids::{ConnId, SessionId};
+use crate::mem::Publication;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// One sideways effect.
+#[derive(Debug)]
+pub enum Cmd {
+    /// To everyone subscribed to the publication's channel.
+    Publish(Rc<Publication>, Origin),
+    /// To every session of the user that the publication is addressed to.
+    Send(Rc<Publication>, Origin),
+    /// A session is to end.
+    End(SessionId, Cause),
+}
+
+/// Who is told how a command went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A session's call, by the number the client gave it.
+    Session(SessionId, u64),
+    /// A request of the internal API, whose connection waits for the answer.
+    Api(ConnId),
+}
+
+/// How a command went, for its [`Origin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the hub.
+    Published {
+        /// Its place in the channel.
+        offset: u64,
+        /// Sessions it went to.
+        subscribers: usize,
+    },
+    /// It went to this many sessions of the user.
+    Sent {
+        /// Sessions it went to.
+        sessions: usize,
+    },
+    /// The user has no session.
+    Absent,
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The client said goodbye.
+    Clean,
+    /// The service said goodbye.
+    Closed,
+    /// The client was not heard of for too long.
+    Timeout,
+    /// More waited for the client than it may hold.
+    Overflow,
+    /// The client broke the protocol.
+    Protocol,
+    /// The client sent a message over the cap.
+    TooBig,
+    /// The connection of a transport that cannot reconnect is gone.
+    Gone,
+    /// The node stops.
+    Shutdown,
+}
+
+impl Cause {
+    /// Every cause, in the order of the counters.
+    pub const ALL: [Cause; 8] = [
+        Cause::Clean,
+        Cause::Closed,
+        Cause::Timeout,
+        Cause::Overflow,
+        Cause::Protocol,
+        Cause::TooBig,
+        Cause::Gone,
+        Cause::Shutdown,
+    ];
+
+    /// The word used in logs, metrics and messages, and the WebSocket close code a client is given.
+    #[must_use]
+    pub fn word_and_code(self) -> (&'static str, u16) {
+        match self {
+            Cause::Clean => ("clean", 1000),
+            Cause::Closed => ("closed", 1000),
+            Cause::Timeout => ("timeout", 4408),
+            Cause::Overflow => ("overflow", 1008),
+            Cause::Protocol => ("protocol", 1008),
+            Cause::TooBig => ("too-big", 1009),
+            Cause::Gone => ("gone", 1006),
+            Cause::Shutdown => ("shutdown", 1001),
+        }
+    }
+}
+
+/// The queue of commands, run in order.
+#[derive(Debug, Default)]
+pub struct Cmds(VecDeque<Cmd>);
+
+impl Cmds {
+    /// Puts a command at the end.
+    pub fn push(&mut self, cmd: Cmd) {
+        log::trace!(target: "orbited::cmd", "{cmd:?}");
+        self.0.push_back(cmd);
+    }
+
+    /// Takes the first command.
+    pub fn pop(&mut self) -> Option<Cmd> {
+        self.0.pop_front()
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}

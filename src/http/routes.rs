@@ -1,0 +1,348 @@
+//! Gives paths their names. The one place where a path is spelled.
+//!
+//! Data in: the path of a request, still percent-encoded. Data out: a [`Route`] or, on the internal port, an [`Internal`].
+//! It must not know methods, queries or what serves a route. Paths match exactly: no prefix, no case folding, no dots resolved, and an
+//! escaped spelling is another path; so no policy in front can be walked around (Faye's CVE-2020-11020).
+
+use std::borrow::Cow;
+
+use super::assets;
+use super::url::decode_path;
+
+/// A service a CSP session or a bare WebSocket can be opened to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Service {
+    /// Publish and subscribe over JSON lines.
+    Revolved,
+    /// Sends back what it gets.
+    Echo,
+}
+
+impl Service {
+    /// The service called `name` in a path.
+    pub fn parse(name: &str) -> Option<Service> {
+        match name {
+            "revolved" => Some(Service::Revolved),
+            "echo" => Some(Service::Echo),
+            _ => None,
+        }
+    }
+}
+
+/// What a CSP base offers (csp.md section 1.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Endpoint {
+    /// Makes a session.
+    Handshake,
+    /// Downstream.
+    Comet,
+    /// Upstream.
+    Send,
+    /// Ends a session.
+    Close,
+    /// Returns what it gets.
+    Reflect,
+    /// Lets a client see whether something between buffers.
+    Streamtest,
+    /// The client library. [`public`] answers it as [`Route::Asset`] for every service, so it never comes with a [`Route::Csp`].
+    Script,
+    /// The session over WebSocket.
+    Socket,
+}
+
+impl Endpoint {
+    /// The endpoint called `name` behind a CSP base and its slash.
+    pub fn parse(name: &str) -> Option<Endpoint> {
+        match name {
+            "handshake" => Some(Endpoint::Handshake),
+            "comet" => Some(Endpoint::Comet),
+            "send" => Some(Endpoint::Send),
+            "close" => Some(Endpoint::Close),
+            "reflect" => Some(Endpoint::Reflect),
+            "streamtest" => Some(Endpoint::Streamtest),
+            "static/csp.js" => Some(Endpoint::Script),
+            "websocket" => Some(Endpoint::Socket),
+            _ => None,
+        }
+    }
+}
+
+/// What a path on the public port names.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Route<'a> {
+    /// `/_/SERVICE/csp/ENDPOINT`.
+    Csp(Service, Endpoint),
+    /// `/_/SERVICE/ws`.
+    ServiceSocket(Service),
+    /// `/_/events`.
+    Events,
+    /// An embedded file, by the name [`assets::find`] knows.
+    Asset(&'a str),
+    /// A service this version knows the name of and does not offer.
+    NotOffered(&'static str),
+    /// Nothing.
+    Unknown,
+}
+
+/// What `path` names on the public port.
+pub fn public(path: &str) -> Route<'_> {
+    match path {
+        "/" => Route::Asset("index.html"),
+        "/_/events" => Route::Events,
+        "/_/bayeux" | "/bayeux" | "/cometd" => Route::NotOffered("bayeux"),
+        "/_/stomp" => Route::NotOffered("stomp"),
+        _ => match (path.strip_prefix("/_/"), path.strip_prefix('/')) {
+            (Some(rest), _) => mounted(rest),
+            (None, Some(name)) => {
+                assets::find(name).map_or(Route::Unknown, |asset| Route::Asset(asset.name))
+            }
+            (None, None) => Route::Unknown,
+        },
+    }
+}
+
+/// What is behind `/_/`.
+fn mounted(rest: &str) -> Route<'_> {
+    if let Some(name) = library(rest.strip_prefix("static/").unwrap_or(rest)) {
+        return Route::Asset(name);
+    }
+    match rest.split_once('/') {
+        Some(("csp", name)) => csp(offer("orbit"), name),
+        Some((service, tail)) => match (offer(service), tail.strip_prefix("csp/")) {
+            (offer, Some(name)) => csp(offer, name),
+            (Offer::Yes(service), None) if tail == "ws" => Route::ServiceSocket(service),
+            (Offer::Not(service), None) if tail == "ws" => Route::NotOffered(service),
+            _ => Route::Unknown,
+        },
+        None => Route::Unknown,
+    }
+}
+
+/// What a service name in a path is to this version.
+enum Offer {
+    Yes(Service),
+    Not(&'static str),
+    Unheard,
+}
+
+fn offer(name: &str) -> Offer {
+    let not = NOT_OFFERED.iter().find(|known| **known == name);
+    match (Service::parse(name), not) {
+        (Some(service), _) => Offer::Yes(service),
+        (None, Some(name)) => Offer::Not(name),
+        (None, None) => Offer::Unheard,
+    }
+}
+
+/// What is behind a CSP base. js.io strips one trailing slash from a base it is given, other clients do not: then there are two.
+fn csp(offer: Offer, name: &str) -> Route<'static> {
+    let endpoint = Endpoint::parse(name.strip_prefix('/').unwrap_or(name));
+    match (offer, endpoint) {
+        (Offer::Unheard, _) | (_, None) => Route::Unknown,
+        (_, Some(Endpoint::Script)) => Route::Asset("CSP.js"),
+        (Offer::Not(service), Some(_)) => Route::NotOffered(service),
+        (Offer::Yes(service), Some(endpoint)) => Route::Csp(service, endpoint),
+    }
+}
+
+/// The asset that a client library's name stands for; both spellings are in use.
+fn library(name: &str) -> Option<&'static str> {
+    match name {
+        "CSP.js" | "csp.js" => Some("CSP.js"),
+        "CSP.d.ts" | "csp.d.ts" => Some("CSP.d.ts"),
+        "Revolved.js" | "revolved.js" => Some("Revolved.js"),
+        "Revolved.d.ts" | "revolved.d.ts" => Some("Revolved.d.ts"),
+        _ => None,
+    }
+}
+
+/// Services of the wire description that this version does not have.
+const NOT_OFFERED: [&str; 3] = ["orbit", "stomp", "tcp"];
+
+/// What a path on the internal port names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Internal<'a> {
+    /// `/api/publish/CHANNEL`: the channel, decoded, not empty; it may hold slashes and is not yet checked to be a channel's name.
+    Publish(Cow<'a, str>),
+    /// `/healthz`.
+    Healthz,
+    /// `/livez`.
+    Livez,
+    /// `/readyz`.
+    Readyz,
+    /// `/metrics`.
+    Metrics,
+    /// `/`.
+    Root,
+    /// Nothing.
+    Unknown,
+}
+
+/// What `path` names on the internal port.
+pub fn internal(path: &str) -> Internal<'_> {
+    match path {
+        "/healthz" => Internal::Healthz,
+        "/livez" => Internal::Livez,
+        "/readyz" => Internal::Readyz,
+        "/metrics" => Internal::Metrics,
+        "/" => Internal::Root,
+        _ => match path
+            .strip_prefix("/api/publish/")
+            .filter(|channel| !channel.is_empty())
+        {
+            Some(channel) => decode_path(channel).map_or(Internal::Unknown, Internal::Publish),
+            None => Internal::Unknown,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_csp_endpoint_of_an_offered_service_has_its_route() {
+        for (name, endpoint) in [
+            ("handshake", Endpoint::Handshake),
+            ("comet", Endpoint::Comet),
+            ("send", Endpoint::Send),
+            ("close", Endpoint::Close),
+            ("reflect", Endpoint::Reflect),
+            ("streamtest", Endpoint::Streamtest),
+            ("websocket", Endpoint::Socket),
+        ] {
+            assert_eq!(
+                public(&format!("/_/revolved/csp/{name}")),
+                Route::Csp(Service::Revolved, endpoint)
+            );
+            assert_eq!(
+                public(&format!("/_/echo/csp/{name}")),
+                Route::Csp(Service::Echo, endpoint)
+            );
+            assert_eq!(
+                public(&format!("/_/echo/csp//{name}")),
+                Route::Csp(Service::Echo, endpoint),
+                "a base given with its slash"
+            );
+            assert_eq!(
+                public(&format!("/_/csp/{name}")),
+                Route::NotOffered("orbit")
+            );
+            assert_eq!(
+                public(&format!("/_/tcp/csp/{name}")),
+                Route::NotOffered("tcp")
+            );
+        }
+        assert_eq!(public("/_/echo/ws"), Route::ServiceSocket(Service::Echo));
+        assert_eq!(public("/_/stomp/ws"), Route::NotOffered("stomp"));
+        assert_eq!(public("/_/events"), Route::Events);
+    }
+
+    #[test]
+    fn the_client_libraries_are_served_under_all_their_names() {
+        for base in ["/_/", "/_/static/"] {
+            for (name, asset) in [
+                ("CSP.js", "CSP.js"),
+                ("csp.js", "CSP.js"),
+                ("Revolved.js", "Revolved.js"),
+                ("revolved.js", "Revolved.js"),
+            ] {
+                assert_eq!(public(&format!("{base}{name}")), Route::Asset(asset));
+                let (name, asset) = (name.replace(".js", ".d.ts"), asset.replace(".js", ".d.ts"));
+                assert_eq!(public(&format!("{base}{name}")), Route::Asset(&asset));
+            }
+        }
+        for path in [
+            "/_/echo/csp/static/csp.js",
+            "/_/orbit/csp/static/csp.js",
+            "/_/csp/static/csp.js",
+            "/_/csp//static/csp.js",
+            "/CSP.js",
+        ] {
+            assert_eq!(public(path), Route::Asset("CSP.js"), "{path}");
+        }
+        assert_eq!(public("/"), Route::Asset("index.html"));
+        assert_eq!(public("/style.css"), Route::Asset("style.css"));
+    }
+
+    #[test]
+    fn every_asset_a_route_names_exists() {
+        for path in [
+            "/",
+            "/_/CSP.js",
+            "/_/csp.d.ts",
+            "/_/revolved.js",
+            "/_/Revolved.d.ts",
+            "/_/echo/csp/static/csp.js",
+        ] {
+            assert!(
+                matches!(public(path), Route::Asset(name) if assets::find(name).is_some()),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn near_misses_are_unknown() {
+        for path in [
+            "",
+            "*",
+            "/_",
+            "/_/",
+            "/_/echo",
+            "/_/echo/",
+            "/_/echo/csp",
+            "/_/echo/csp/",
+            "/_/echo/csp///send",
+            "/_/echo/csp/send/",
+            "/_/echo/csp/sendx",
+            "/_/echo/csp/Send",
+            "/_/Echo/csp/send",
+            "/_/echo/csp/%73end",
+            "/_/echo/ws/",
+            "/_/echo/wsx",
+            "/_/other/csp/send",
+            "/_/other/csp/static/csp.js",
+            "/_/events/",
+            "/_/events/x",
+            "//_/events",
+            "/_//events",
+            "/_/../style.css",
+            "/x/../CSP.js",
+            "/static/CSP.js",
+            "/_/static/",
+            "/_/style.css",
+            "/_/static/static/CSP.js",
+            "/_/CSP.js/",
+            "/cSP.js",
+            "/favicon.ico",
+        ] {
+            assert_eq!(public(path), Route::Unknown, "{path}");
+        }
+    }
+
+    #[test]
+    fn internal_paths_have_their_names_and_channels_are_decoded() {
+        for (path, route) in [
+            ("/healthz", Internal::Healthz),
+            ("/livez", Internal::Livez),
+            ("/readyz", Internal::Readyz),
+            ("/metrics", Internal::Metrics),
+            ("/", Internal::Root),
+            (
+                "/api/publish/chat/room%201",
+                Internal::Publish("chat/room 1".into()),
+            ),
+            ("/api/publish/a%2Fb", Internal::Publish("a/b".into())),
+            ("/api/publish//x", Internal::Publish("/x".into())),
+            ("/api/publish/", Internal::Unknown),
+            ("/api/publish", Internal::Unknown),
+            ("/api/publish/%ff", Internal::Unknown),
+            ("/api/publish/a%00", Internal::Unknown),
+            ("/healthz/", Internal::Unknown),
+            ("", Internal::Unknown),
+        ] {
+            assert_eq!(internal(path), route, "{path}");
+        }
+    }
+}

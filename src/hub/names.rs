@@ -1,0 +1,89 @@
+//! Names of channels and users, checked once where they enter.
+//!
+//! In: text a client or an application sent. Out: a name in canonical form, or why it is none. Nothing
+//! behind this file looks at the characters again.
+
+/// Why a text is no name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameError {
+    /// Nothing at all.
+    Empty,
+    /// Longer than [`NAME_BYTES_MAX`].
+    TooLong,
+    /// A slash in front or at the end, or two in a row.
+    EmptySegment,
+    /// A control character.
+    Control,
+    /// A segment `*` or `**`: patterns are not names.
+    Pattern,
+}
+
+impl NameError {
+    /// The cause and the cure.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Empty => "a name must not be empty",
+            Self::TooLong => "a name has at most 255 bytes",
+            Self::EmptySegment => {
+                "a channel is segments joined by single slashes, as in chat/room1"
+            }
+            Self::Control => "a name holds no control characters",
+            Self::Pattern => "patterns are not offered by this version; name one channel",
+        }
+    }
+}
+
+/// Checks a channel's name: UTF-8 segments joined by `/`, none empty, none a wildcard.
+///
+/// # Errors
+/// [`NameError`].
+pub fn channel(text: &str) -> Result<&str, NameError> {
+    user(text)?;
+    for segment in text.split('/') {
+        match segment {
+            "" => return Err(NameError::EmptySegment),
+            "*" | "**" => return Err(NameError::Pattern),
+            _ => {}
+        }
+    }
+    Ok(text)
+}
+
+/// Checks a user's name: any text without control characters.
+///
+/// # Errors
+/// [`NameError`].
+pub fn user(text: &str) -> Result<&str, NameError> {
+    match text {
+        "" => Err(NameError::Empty),
+        _ if text.len() > NAME_BYTES_MAX => Err(NameError::TooLong),
+        _ if text.chars().any(char::is_control) => Err(NameError::Control),
+        _ => Ok(text),
+    }
+}
+
+/// Longest name.
+pub const NAME_BYTES_MAX: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_canonical_names_are_channels() {
+        assert_eq!(channel("chat/räume/1"), Ok("chat/räume/1"));
+        for (text, error) in [
+            ("", NameError::Empty),
+            ("/chat", NameError::EmptySegment),
+            ("chat/", NameError::EmptySegment),
+            ("a//b", NameError::EmptySegment),
+            ("a\nb", NameError::Control),
+            ("a/*", NameError::Pattern),
+            ("**", NameError::Pattern),
+        ] {
+            assert_eq!(channel(text), Err(error), "{text:?}");
+        }
+        assert_eq!(channel(&"/x".repeat(200)), Err(NameError::TooLong));
+    }
+}

@@ -1,0 +1,152 @@
+//! The command: flags to settings, settings to a node, the node to a loop. Exit status 0 stopped as asked,
+//! 1 could not run, 2 wrong settings.
+
+use orbited::cli::{self, Command, Settings, help, logging};
+use orbited::config::{Config, Listen};
+use orbited::net::{self, Bind, Listener, Loop, clock, limits};
+use orbited::node::{Door, Node};
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let parsed = cli::parse(std::env::args_os().skip(1), std::env::vars_os());
+    let text = match parsed {
+        Ok(Command::Run(settings)) => return run(&settings),
+        Ok(Command::Check(settings)) => help::check(&settings),
+        Ok(Command::Config(format)) => help::settings(format),
+        Ok(Command::Help) => help::help(),
+        Ok(Command::Version) => help::version(),
+        Err(error) => return fail(2, &error.to_string()),
+    };
+    // A reader that went away (`orbited --help | head`) is no fault.
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn run(settings: &Settings) -> ExitCode {
+    match start(settings) {
+        Ok(mut node_loop) => match node_loop.run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, &format!("the loop failed: {error}")),
+        },
+        Err(text) => fail(1, &text),
+    }
+}
+
+/// Everything between settings and the first turn; what fails is named with its cure.
+fn start(settings: &Settings) -> Result<Loop, String> {
+    let config = &settings.config;
+    logging::start(&config.log, clock::unix_ms).map_err(|error| error.to_string())?;
+    let files = limits::raise_open_files();
+    let seed = limits::seed().map_err(|error| format!("no entropy: {error}"))?;
+    let mut node = Node::new(config.clone(), seed)?;
+    if let Some(folder) = &config.static_dir {
+        let error = |error| format!("--static-dir {}: {error}", folder.display());
+        node.set_files(net::files::load(folder).map_err(error)?);
+    }
+    let (listeners, internal) = bind(settings)?;
+    let http: Vec<String> = listeners
+        .iter()
+        .filter(|l| l.door == Door::Public)
+        .map(Listener::address)
+        .collect();
+    let node_loop =
+        Loop::new(node, listeners).map_err(|error| format!("cannot start the loop: {error}"))?;
+    greet(config, files, &http, &internal);
+    Ok(node_loop)
+}
+
+fn bind(settings: &Settings) -> Result<(Vec<Listener>, String), String> {
+    let config = &settings.config;
+    let how = Bind {
+        reuse_port: config.reuse_port,
+        backlog: config.backlog,
+    };
+    let mut listeners = Vec::new();
+    for address in &config.listen {
+        let listener = Listener::bind(address, Door::Public, how);
+        listeners.push(listener.map_err(|error| cannot_listen("--listen", address, &error))?);
+    }
+    let Some(address) = &config.internal else {
+        return Ok((listeners, "off".into()));
+    };
+    match Listener::bind(
+        address,
+        Door::Internal,
+        Bind {
+            reuse_port: false,
+            ..how
+        },
+    ) {
+        Ok(listener) => {
+            let name = listener.address();
+            listeners.push(listener);
+            Ok((listeners, name))
+        }
+        // A port nobody asked for may be busy; one that was named may not.
+        Err(error) if settings.is_default("internal") => {
+            log::warn!("{}", cannot_listen("--internal", address, &error));
+            Ok((listeners, "off".into()))
+        }
+        Err(error) => Err(cannot_listen("--internal", address, &error)),
+    }
+}
+
+fn cannot_listen(flag: &str, address: &Listen, error: &io::Error) -> String {
+    let cure = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another process has it; name another with port 0 for any free one"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "run with setcap cap_net_bind_service, or name a port above 1023"
+        }
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        _ => "name another address",
+    };
+    format!("{flag} {address}: cannot listen: {error}; {cure}")
+}
+
+/// The welcome on standard error, then the one line on standard output that programs wait for.
+fn greet(config: &Config, files: u64, http: &[String], internal: &str) {
+    let selector = if cfg!(mio_unsupported_force_poll_poll) {
+        "poll"
+    } else {
+        "epoll"
+    };
+    let room = files
+        .saturating_sub(DESCRIPTORS_KEPT)
+        .min(config.max_sessions as u64);
+    eprintln!(
+        "orbited {}  pid {}  {selector}  open-file limit {files} (room for about {room} sessions)",
+        env!("CARGO_PKG_VERSION"),
+        std::process::id(),
+    );
+    if let Some(first) = http.first() {
+        eprintln!("  pages    http://{first}/");
+    }
+    if internal != "off" {
+        eprintln!("  publish  curl -d 'hello' http://{internal}/api/publish/chat");
+        eprintln!("  metrics  http://{internal}/metrics");
+    }
+    eprintln!(
+        "demo mode: anyone on this machine may publish and subscribe; only this machine can connect."
+    );
+    println!(
+        "ready http={} internal={internal} op=off stomp=off",
+        http.join(",")
+    );
+    let _ = io::stdout().flush();
+    if let Ok(socket) = std::env::var("NOTIFY_SOCKET")
+        && let Err(error) = net::notify_ready(&socket)
+    {
+        log::warn!("cannot tell NOTIFY_SOCKET error={error}");
+    }
+}
+
+fn fail(status: u8, text: &str) -> ExitCode {
+    eprintln!("orbited: {text}");
+    ExitCode::from(status)
+}
+
+/// Listeners, the poll, the signals' pipe, the standard streams and what a library opens.
+const DESCRIPTORS_KEPT: u64 = 20;

@@ -1,0 +1,94 @@
+//! What the node counts.
+//!
+//! In: increments from everywhere. Out: numbers, to the Prometheus text of `admin`. Plain integers: there is
+//! one thread.
+
+use crate::cmd::Cause;
+use std::collections::BTreeMap;
+
+/// What a downstream is, for the gauge of sessions by transport and for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// No downstream now.
+    None,
+    /// RFC 6455.
+    WebSocket,
+    /// `text/event-stream`, held open or answered once.
+    Sse,
+    /// One response over many batches.
+    Stream,
+    /// A held request answered once.
+    LongPoll,
+    /// The same for a script tag.
+    Jsonp,
+    /// Answered at once.
+    Poll,
+}
+
+impl Kind {
+    /// Every kind and its label, in the order of the gauge's counters.
+    pub const ALL: [(Kind, &'static str); 7] = [
+        (Kind::None, "none"),
+        (Kind::WebSocket, "websocket"),
+        (Kind::Sse, "sse"),
+        (Kind::Stream, "stream"),
+        (Kind::LongPoll, "longpoll"),
+        (Kind::Jsonp, "jsonp"),
+        (Kind::Poll, "poll"),
+    ];
+}
+
+/// Totals since the start, and gauges that no table holds.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    /// Connections taken in.
+    pub accepts: u64,
+    /// Refusals, by the code that the peer was given.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Requests served, of any kind.
+    pub requests: u64,
+    /// Sessions now, by what their downstream is, as [`Kind::ALL`].
+    pub sessions: [u64; 7],
+    /// Sessions begun.
+    pub signons: u64,
+    /// Sessions ended, by cause, as [`Cause::ALL`].
+    pub signoffs: [u64; 8],
+    /// Downstreams that took a session over while another was open.
+    pub switches: u64,
+    /// Payloads from clients and from the application.
+    pub messages_in: u64,
+    /// Payloads put into clients' backlogs.
+    pub messages_out: u64,
+    /// Bytes read.
+    pub bytes_in: u64,
+    /// Bytes written.
+    pub bytes_out: u64,
+    /// Packets written again on a new downstream.
+    pub resent: u64,
+    /// Payloads that were never acknowledged when their session ended.
+    pub undelivered: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+}
+
+impl Metrics {
+    /// Counts a refusal.
+    pub fn refuse(&mut self, code: &'static str) {
+        *self.refused.entry(code).or_default() += 1;
+    }
+
+    /// A session's downstream becomes `to`; `None` stands for no session.
+    pub fn moved(&mut self, from: Option<Kind>, to: Option<Kind>) {
+        if let Some(from) = from {
+            self.sessions[from as usize] -= 1;
+        }
+        if let Some(to) = to {
+            self.sessions[to as usize] += 1;
+        }
+    }
+
+    /// Counts the end of a session.
+    pub fn signed_off(&mut self, cause: Cause) {
+        self.signoffs[cause as usize] += 1;
+    }
+}

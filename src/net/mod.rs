@@ -1,0 +1,318 @@
+//! The loop: the only module that touches sockets, clocks, files, signals and entropy.
+//!
+//! In: readiness from the kernel. Out: calls of the node's verbs, and the bytes it gives to sockets. It knows
+//! nothing of HTTP, sessions or channels: a connection is a name and a socket.
+//!
+//! A turn: wait, accept (bounded), read (bounded), commands, timers, commands, flush, resume, sweep. Edges are
+//! remembered here until they are used up: a socket is registered once and never again.
+
+pub mod clock;
+pub mod files;
+pub mod limits;
+mod listener;
+mod notify;
+mod signals;
+mod sockets;
+
+pub use listener::{Bind, Listener};
+pub use notify::ready as notify_ready;
+
+use crate::ids::ConnId;
+use crate::node::{Door, Flushed, Node};
+use crate::time::Tick;
+use clock::Stopwatch;
+use listener::Accepted;
+use mio::event::Event;
+use mio::{Events, Interest, Poll, Token};
+use signals::Signals;
+use sockets::{Read, Socket, Sockets};
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+/// The loop with everything it owns.
+#[derive(Debug)]
+pub struct Loop {
+    poll: Poll,
+    listeners: Vec<Listener>,
+    signals: Signals,
+    sockets: Sockets,
+    node: Node,
+    watch: Stopwatch,
+    buffer: Box<[u8]>,
+    /// Sockets whose readable edge is not used up; true where the peer has shut its side.
+    readable: VecDeque<(ConnId, bool)>,
+    /// When to try a listener again that ran out of descriptors.
+    retry: Option<Tick>,
+    told_of_limit: bool,
+    /// Since when the node stops.
+    stopping: Option<Tick>,
+    stop_at_once: bool,
+}
+
+impl Loop {
+    /// A loop over listeners that are bound.
+    ///
+    /// # Errors
+    /// What the kernel says to the poll and the signal handlers.
+    pub fn new(node: Node, listeners: Vec<Listener>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut listeners = listeners;
+        for (n, listener) in listeners.iter_mut().enumerate() {
+            listener.register(poll.registry(), Token(n))?;
+        }
+        let signals = Signals::register(poll.registry(), SIGNALS)?;
+        Ok(Self {
+            poll,
+            listeners,
+            signals,
+            sockets: Sockets::new(node.config().max_connections),
+            node,
+            watch: Stopwatch::start(),
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            readable: VecDeque::new(),
+            retry: None,
+            told_of_limit: false,
+            stopping: None,
+            stop_at_once: false,
+        })
+    }
+
+    /// Turns until a signal ends it and everybody has been told.
+    ///
+    /// # Errors
+    /// A poll that fails for good.
+    pub fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while !self.is_over() {
+            match self.poll.poll(&mut events, self.wait()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            self.node.turn(self.watch.clock());
+            events.iter().for_each(|event| self.note(event));
+            self.turn();
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) {
+        self.accept();
+        self.read();
+        self.node.run_commands();
+        self.node.tick();
+        self.node.run_commands();
+        self.flush();
+        self.resume();
+        self.sweep();
+    }
+
+    /// How long to sleep: not at all while edges or work are left, else until the next deadline.
+    fn wait(&self) -> Option<Duration> {
+        let work =
+            !self.readable.is_empty() || self.node.dirty_len() > 0 || self.node.has_commands();
+        let now = self.watch.clock().tick;
+        let retry = self.retry.filter(|_| self.stopping.is_none());
+        if work
+            || self
+                .listeners
+                .iter()
+                .any(|listener| listener.pending && retry.is_none())
+        {
+            return Some(Duration::ZERO);
+        }
+        let stop = self.stopping.map(|since| since + STOP_MS);
+        let due = self
+            .node
+            .next_due()
+            .into_iter()
+            .chain(retry)
+            .chain(stop)
+            .min()?;
+        Some(Duration::from_millis(due.since(now)))
+    }
+
+    fn note(&mut self, event: &Event) {
+        let Token(token) = event.token();
+        if token == SIGNALS.0 {
+            return self.signalled();
+        }
+        if let Some(listener) = self.listeners.get_mut(token) {
+            listener.pending = true;
+            return;
+        }
+        let Some(id) = ConnId::unpack(token as u64) else {
+            return;
+        };
+        let broken = event.is_error() || (event.is_read_closed() && event.is_write_closed());
+        if broken && !self.node.wants_read(id) {
+            self.node.ended(id, true);
+        } else if broken || event.is_readable() || event.is_read_closed() {
+            // What came before the end is read before the end is seen.
+            self.readable
+                .push_back((id, broken || event.is_read_closed()));
+        }
+        if event.is_writable() {
+            self.node.writable(id);
+        }
+    }
+
+    /// SIGTERM and SIGINT end the node politely; twice, at once.
+    fn signalled(&mut self) {
+        let count = self.signals.drain();
+        if count == 0 {
+            return;
+        }
+        if self.stopping.is_some() || count > 1 {
+            self.stop_at_once = true;
+        }
+        log::info!(
+            "stopping sessions={} connections={}",
+            self.node.session_count(),
+            self.node.conn_count()
+        );
+        self.stopping = Some(self.watch.clock().tick);
+        self.listeners.clear();
+        self.node.stop();
+    }
+
+    fn is_over(&self) -> bool {
+        let Some(since) = self.stopping else {
+            return false;
+        };
+        let late = self.watch.clock().tick >= since + STOP_MS;
+        self.stop_at_once || late || self.node.conn_count() == 0
+    }
+
+    fn accept(&mut self) {
+        let now = self.watch.clock().tick;
+        if self.retry.is_some_and(|at| now < at) {
+            return;
+        }
+        self.retry = None;
+        for n in 0..self.listeners.len() {
+            for _ in 0..ACCEPTS_PER_TURN {
+                let Some(listener) = self
+                    .listeners
+                    .get_mut(n)
+                    .filter(|listener| listener.pending)
+                else {
+                    break;
+                };
+                let door = listener.door;
+                match listener.accept() {
+                    Accepted::Socket(socket) => self.admit(socket, door),
+                    Accepted::Nothing => listener.pending = false,
+                    Accepted::NoDescriptors => return self.out_of_descriptors(now),
+                    Accepted::Failed(error) => log::debug!("accept failed error={error}"),
+                }
+            }
+        }
+    }
+
+    /// The listener's edge is lost in both selectors when there is no descriptor for the newcomer, so its
+    /// flag stays up, and it is tried again soon, and as soon as a socket is closed.
+    fn out_of_descriptors(&mut self, now: Tick) {
+        self.retry = Some(now + RETRY_MS);
+        self.node.refused("no-descriptors");
+        if !self.told_of_limit {
+            self.told_of_limit = true;
+            let limit = limits::open_files();
+            log::error!(
+                "out of file descriptors limit={limit} hint=\"raise ulimit -n or LimitNOFILE\""
+            );
+        }
+    }
+
+    fn admit(&mut self, mut socket: Socket, door: Door) {
+        let Some(id) = self.node.accept(door) else {
+            self.node.refused("connections-full");
+            return socket.refuse();
+        };
+        let token = Token(id.pack() as usize);
+        let both = Interest::READABLE | Interest::WRITABLE;
+        match socket.register(self.poll.registry(), token, both) {
+            Ok(()) => self.sockets.insert(id, socket),
+            Err(error) => {
+                log::error!("cannot register a socket error={error}");
+                self.node.ended(id, true);
+            }
+        }
+    }
+
+    fn read(&mut self) {
+        for _ in 0..self.readable.len() {
+            let Some((id, shut)) = self.readable.pop_front() else {
+                return;
+            };
+            self.read_one(id, shut);
+        }
+    }
+
+    fn read_one(&mut self, id: ConnId, shut: bool) {
+        for _ in 0..READS_PER_TURN {
+            if !self.node.wants_read(id) {
+                return;
+            }
+            match self.sockets.read(id, &mut self.buffer) {
+                Read::Bytes(count) => {
+                    let Some(bytes) = self.buffer.get_mut(..count) else {
+                        return;
+                    };
+                    self.node.receive(id, bytes);
+                    // Less than was asked for: the kernel has no more, and the next byte is a new edge. Not
+                    // so in the poll(2) selector, which is armed by a read that would block.
+                    if count < READ_BYTES && !shut && !READ_UNTIL_BLOCKED {
+                        return;
+                    }
+                }
+                Read::Nothing => return,
+                Read::End => return self.node.ended(id, false),
+                Read::Broken => return self.node.ended(id, true),
+            }
+        }
+        self.readable.push_back((id, shut));
+    }
+
+    fn flush(&mut self) {
+        for _ in 0..self.node.dirty_len() {
+            let Some(id) = self.node.next_dirty() else {
+                return;
+            };
+            let mut sink = self.sockets.sink(id);
+            if self.node.flush(id, &mut sink) == Flushed::Shut {
+                self.sockets.shut(id);
+            }
+        }
+    }
+
+    fn resume(&mut self) {
+        while let Some(id) = self.node.next_resumed() {
+            self.node.resume(id);
+            self.readable.push_back((id, true));
+        }
+    }
+
+    fn sweep(&mut self) {
+        while let Some(id) = self.node.next_dead() {
+            self.sockets.remove(id);
+            if self.retry.is_some() {
+                self.retry = Some(Tick(0));
+            }
+        }
+    }
+}
+
+/// Token of the signals' pipe. Listeners have the numbers below, connections those above 2^32.
+const SIGNALS: Token = Token(u32::MAX as usize);
+const EVENTS_MAX: usize = 1024;
+/// One read; also the most that a connection parks behind a request being answered.
+const READ_BYTES: usize = 16 * 1024;
+/// Reads of one socket per turn, so that an upload does not keep others waiting.
+const READS_PER_TURN: usize = 4;
+const ACCEPTS_PER_TURN: usize = 128;
+/// Milliseconds until a listener without descriptors is tried again.
+const RETRY_MS: u64 = 250;
+/// Milliseconds that goodbyes may take.
+const STOP_MS: u64 = 3_000;
+const READ_UNTIL_BLOCKED: bool = cfg!(mio_unsupported_force_poll_poll);

@@ -1,0 +1,166 @@
+//! Accepted sockets, by the index of their connection: eight bytes each.
+//!
+//! In: names of connections. Out: bytes read and written, through mio's types only, whose poll(2) selector is
+//! armed by what they see.
+
+use crate::ids::ConnId;
+use crate::mem::{Sink, Wrote};
+use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Registry, Token};
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::Shutdown;
+
+/// A connection's socket.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix stream.
+    Unix(UnixStream),
+}
+
+/// All sockets of the loop.
+#[derive(Debug)]
+pub struct Sockets(Vec<Option<Socket>>);
+
+/// What a read came to.
+#[derive(Debug)]
+pub enum Read {
+    /// So many bytes, at least one.
+    Bytes(usize),
+    /// Nothing now; there will be an edge.
+    Nothing,
+    /// The peer shut its side.
+    End,
+    /// The connection is broken.
+    Broken,
+}
+
+impl Socket {
+    /// Registers for all edges, once and for good.
+    pub fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        match self {
+            Socket::Tcp(stream) => registry.register(stream, token, interest),
+            Socket::Unix(stream) => registry.register(stream, token, interest),
+        }
+    }
+
+    /// Tells a peer for whom there is no room, as far as that goes without waiting.
+    pub fn refuse(&mut self) {
+        let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
+            Content-Length: 99\r\nRetry-After: 2\r\nConnection: close\r\n\r\n\
+            {\"code\":\"connections-full\",\"reason\":\"No room for a connection.\",\"hint\":\"See --max-connections.\"}\n";
+        let _ = match self {
+            Socket::Tcp(stream) => stream.write(answer),
+            Socket::Unix(stream) => stream.write(answer),
+        };
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.read(buffer),
+            Socket::Unix(stream) => stream.read(buffer),
+        }
+    }
+
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match (self, parts) {
+            (Socket::Tcp(stream), [one]) => stream.write(one),
+            (Socket::Tcp(stream), parts) => stream.write_vectored(parts),
+            (Socket::Unix(stream), parts) => stream.write_vectored(parts),
+        }
+    }
+
+    fn shut(&self) {
+        // A peer that is gone already needs no goodbye.
+        let _ = match self {
+            Socket::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Socket::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+}
+
+impl Sockets {
+    /// Room for `limit` sockets, as address space.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self(Vec::with_capacity(limit))
+    }
+
+    /// Keeps a connection's socket.
+    pub fn insert(&mut self, id: ConnId, socket: Socket) {
+        let index = id.index() as usize;
+        if index >= self.0.len() {
+            self.0.resize_with(index + 1, || None);
+        }
+        if let Some(slot) = self.0.get_mut(index) {
+            *slot = Some(socket);
+        }
+    }
+
+    /// Closes a connection's socket.
+    pub fn remove(&mut self, id: ConnId) {
+        if let Some(slot) = self.0.get_mut(id.index() as usize) {
+            *slot = None;
+        }
+    }
+
+    /// Reads into `buffer`.
+    pub fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Read {
+        let Some(socket) = self.get(id) else {
+            return Read::Nothing;
+        };
+        loop {
+            return match socket.read(buffer) {
+                Ok(0) => Read::End,
+                Ok(count) => Read::Bytes(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Read::Nothing,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => Read::Broken,
+            };
+        }
+    }
+
+    /// Where the node writes a connection's bytes.
+    pub fn sink(&mut self, id: ConnId) -> SocketSink<'_> {
+        SocketSink(self.get(id))
+    }
+
+    /// Shuts the sending side.
+    pub fn shut(&mut self, id: ConnId) {
+        if let Some(socket) = self.get(id) {
+            socket.shut();
+        }
+    }
+
+    /// A name's slot holds that name's socket: a slot is emptied in the sweep that frees the name.
+    fn get(&mut self, id: ConnId) -> Option<&mut Socket> {
+        self.0.get_mut(id.index() as usize)?.as_mut()
+    }
+}
+
+/// A socket as the node sees it.
+#[derive(Debug)]
+pub struct SocketSink<'a>(Option<&'a mut Socket>);
+
+impl Sink for SocketSink<'_> {
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> Wrote {
+        let Some(socket) = &mut self.0 else {
+            return Wrote::Broken;
+        };
+        loop {
+            return match socket.write(parts) {
+                Ok(0) => Wrote::Broken,
+                Ok(count) => Wrote::Some(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Wrote::Blocked,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => Wrote::Broken,
+            };
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What crosses from one session to another, after the call that asked for it has returned.
+//!
+//! In: the queue of commands. Out: publications on backlogs, sessions ended, outcomes told. A publication to
+//! a million sessions takes many turns: it goes on where it stopped, and no other command runs before it is
+//! through, so that everybody sees the same order.
+
+use super::Node;
+use crate::cmd::{Cmd, Origin, Outcome};
+use crate::ids::SessionId;
+use crate::mem::Publication;
+use std::rc::Rc;
+
+/// A publication on its way to its subscribers.
+#[derive(Debug)]
+pub struct FanOut {
+    publication: Rc<Publication>,
+    origin: Origin,
+    to_user: bool,
+    reached: usize,
+}
+
+impl Node {
+    /// Runs commands, about [`DELIVERIES_PER_TURN`] deliveries of them. True when some are left.
+    pub fn run_commands(&mut self) -> bool {
+        let mut budget = DELIVERIES_PER_TURN;
+        while budget > 0 {
+            if let Some(fan_out) = self.fan_out.take() {
+                self.go_on(fan_out, &mut budget);
+                continue;
+            }
+            budget -= 1;
+            match self.cmds.pop() {
+                Some(Cmd::Publish(publication, origin)) => self.begin_publish(publication, origin),
+                Some(Cmd::Send(publication, origin)) => self.begin_send(publication, origin),
+                Some(Cmd::End(session, cause)) => self.end_session(session, cause),
+                None => return false,
+            }
+        }
+        self.has_commands()
+    }
+
+    fn begin_publish(&mut self, publication: Rc<Publication>, origin: Origin) {
+        let offset = self.hub.begin(&publication.target);
+        publication.place(offset);
+        self.fan_out = Some(FanOut {
+            publication,
+            origin,
+            to_user: false,
+            reached: 0,
+        });
+    }
+
+    fn begin_send(&mut self, publication: Rc<Publication>, origin: Origin) {
+        if self.hub.begin_user(&publication.target) {
+            self.fan_out = Some(FanOut {
+                publication,
+                origin,
+                to_user: true,
+                reached: 0,
+            });
+        } else {
+            self.tell(origin, Outcome::Absent);
+        }
+    }
+
+    fn go_on(&mut self, mut fan_out: FanOut, budget: &mut usize) {
+        while *budget > 0 {
+            let Some(session) = self.hub.next_subscriber() else {
+                return self.through(&fan_out);
+            };
+            *budget -= 1;
+            fan_out.reached += 1;
+            self.deliver(session, &fan_out);
+        }
+        self.fan_out = Some(fan_out);
+    }
+
+    fn deliver(&mut self, session: SessionId, fan_out: &FanOut) {
+        let (publication, to_user) = (&*fan_out.publication, fan_out.to_user);
+        self.with_service(session, |service, cx, row| {
+            service.deliver(cx, row, publication, to_user)
+        });
+    }
+
+    fn through(&mut self, fan_out: &FanOut) {
+        let outcome = match fan_out.publication.offset() {
+            Some(offset) => Outcome::Published {
+                offset,
+                subscribers: fan_out.reached,
+            },
+            None => Outcome::Sent {
+                sessions: fan_out.reached,
+            },
+        };
+        self.tell(fan_out.origin, outcome);
+    }
+
+    fn tell(&mut self, origin: Origin, outcome: Outcome) {
+        match origin {
+            Origin::Session(id, call) => {
+                self.with_service(id, |service, cx, session| {
+                    service.answered(cx, session, call, outcome)
+                });
+            }
+            Origin::Api(id) => self.answer_api(id, outcome),
+        }
+    }
+}
+
+/// Deliveries after which the loop looks at its sockets again: below a millisecond of work.
+pub const DELIVERIES_PER_TURN: usize = 8_192;

@@ -1,0 +1,147 @@
+//! A connection's row: what the node remembers of one socket.
+//!
+//! An idle connection holds no buffer: what has come of a request is boxed while there is some, what waits
+//! to be written is boxed while there is some.
+
+use crate::http::reader::Partial as HttpPartial;
+use crate::http::request::Version;
+use crate::ids::SessionId;
+use crate::mem::OutQueue;
+use crate::ws::decoder::Partial as WsPartial;
+
+/// Which listener a connection came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Browsers.
+    Public,
+    /// The application and the operator.
+    Internal,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Conn {
+    /// What has come and is not served.
+    pub inbox: Inbox,
+    /// What waits to be written.
+    pub out: Option<Box<OutQueue>>,
+    /// The session whose downstream this is.
+    pub session: Option<SessionId>,
+    /// Requests served.
+    pub requests: u32,
+    /// Bytes of `inbox`, as accounted.
+    pub inbox_bytes: u32,
+    /// Where it is in its life.
+    pub stage: Stage,
+    /// Its write side.
+    pub write: WriteSide,
+    /// Where it came in.
+    pub door: Door,
+    /// Of the request being answered.
+    pub version: Version,
+    /// Whether the connection lives on after this response.
+    pub keep_alive: bool,
+    /// Whether the response is chunked.
+    pub chunked: bool,
+    /// Whether the peer will send nothing more.
+    pub half_closed: bool,
+    /// What the deadline stands for while a request comes in.
+    pub timed: Timed,
+}
+
+/// What the deadline of an open connection stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timed {
+    /// The next request may begin.
+    Idle,
+    /// The head must be whole.
+    Head,
+    /// The body must be whole.
+    Body,
+}
+
+/// What has come and is not served.
+#[derive(Debug, Default)]
+pub enum Inbox {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// The beginning of a request.
+    Request(Box<HttpPartial>),
+    /// Bytes behind a request that is being answered.
+    Parked(Box<Vec<u8>>),
+    /// The beginning of a WebSocket message.
+    Frames(Box<WsPartial>),
+    /// Not come at all: the second half of a `streamtest` answer.
+    Later(Box<Vec<u8>>),
+}
+
+/// Where a connection is in its life. One response at a time: requests behind it wait in the inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Requests are read. Next: any.
+    Open,
+    /// A command decides the answer. Next: `Open`, `Closing`.
+    Waiting,
+    /// A comet request is held. Next: `Open`, `Closing`.
+    Held,
+    /// A response is open over many batches. Next: `Open`, `Closing`.
+    Streaming,
+    /// The second half of a `streamtest` answer waits for its time. Next: `Open`, `Closing`.
+    Testing,
+    /// A WebSocket. Next: `Closing`.
+    Socket,
+    /// What is queued is written, then the sending side is shut. Next: `Lingering`.
+    Closing,
+    /// The sending side is shut; input is thrown away until the peer closes too, since closing a socket with
+    /// unread input would destroy the answer on its way (RFC 9112 section 9.6). Next: `Dead`.
+    Lingering,
+    /// To be swept at the end of the turn.
+    Dead,
+}
+
+/// The write side of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteSide {
+    /// Nothing to write.
+    Idle,
+    /// In the dirty list.
+    Dirty,
+    /// The socket takes nothing; it will say when it does.
+    Blocked,
+}
+
+impl Conn {
+    /// A fresh connection.
+    #[must_use]
+    pub fn new(door: Door) -> Self {
+        Self {
+            inbox: Inbox::Empty,
+            out: None,
+            session: None,
+            requests: 0,
+            inbox_bytes: 0,
+            stage: Stage::Open,
+            write: WriteSide::Idle,
+            door,
+            version: Version::Http11,
+            keep_alive: true,
+            chunked: false,
+            half_closed: false,
+            timed: Timed::Idle,
+        }
+    }
+}
+
+impl Inbox {
+    /// Bytes held on the heap.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Inbox::Empty => 0,
+            Inbox::Request(partial) => partial.heap_bytes(),
+            Inbox::Parked(bytes) | Inbox::Later(bytes) => bytes.capacity(),
+            Inbox::Frames(partial) => partial.heap_bytes(),
+        }
+    }
+}

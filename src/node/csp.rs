@@ -1,0 +1,464 @@
+//! The endpoints of CSP over HTTP, by csp.md section 1.
+//!
+//! In: a request to `BASE/ENDPOINT`. Out: a session begun, acknowledged, heard, closed; the result, or a held
+//! connection. The order of work for one request is that of 1.6.
+
+use super::Node;
+use super::conn::{Inbox, Stage};
+use super::params::Params;
+use super::requests::{QUEUES_FULL, RETRY};
+use super::respond::Answer;
+use super::sessions::{Applicant, NoSession};
+use crate::cmd::Cause;
+use crate::http::fault::Fault;
+use crate::http::request::{Method, Request};
+use crate::http::routes::Endpoint;
+use crate::hub::{Refused, names};
+use crate::ids::{ConnId, SessionId};
+use crate::service::Hello;
+use crate::session::{BatchError, Carriage, Encoding, Received, ServiceKind, packets};
+use crate::transport::{Profile, VariableError, http};
+use serde_json::Value;
+
+impl Node {
+    pub(super) fn serve_csp(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        service: ServiceKind,
+        endpoint: Endpoint,
+    ) {
+        if !self.origins.allows(request.headers.first("origin")) {
+            return self.fault(id, request, &ORIGIN);
+        }
+        if request.method == Method::Head {
+            return self.answer(id, request, Answer::new(200, "text/html", b""));
+        }
+        let params = Params::of(request);
+        match endpoint {
+            Endpoint::Handshake => self.handshake(id, request, service, &params),
+            Endpoint::Streamtest => self.streamtest(id, request, &params),
+            Endpoint::Socket => self.csp_socket(id, request, service, &params),
+            Endpoint::Script => self.fault(id, request, &super::public::NOT_FOUND),
+            _ => self.with_session(id, request, service, &params, endpoint),
+        }
+    }
+
+    fn handshake(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        service: ServiceKind,
+        params: &Params<'_>,
+    ) {
+        let Some(hello) = handshake_object(request.method, params) else {
+            return self.fault(id, request, &BAD_HANDSHAKE);
+        };
+        let profile = match params.apply(&Profile::default()) {
+            Ok(profile) => profile,
+            Err(error) => return self.fault(id, request, &variable_fault(error)),
+        };
+        let credentials = hello.get("token").map(Value::to_string).unwrap_or_default();
+        let user = hello.get("user").and_then(Value::as_str);
+        if user.is_some_and(|user| names::user(user).is_err()) {
+            return self.fault(id, request, &BAD_HANDSHAKE);
+        }
+        let two = |list: &Vec<Value>| list.iter().any(|encoding| encoding == 2);
+        let utf8 = hello
+            .get("encodings")
+            .and_then(Value::as_array)
+            .is_some_and(two);
+        let opened = self.open_session(Applicant {
+            service,
+            carriage: Carriage::Csp,
+            encoding: if utf8 {
+                Encoding::Utf8
+            } else {
+                Encoding::Plain
+            },
+            profile: profile.clone(),
+            hello: Hello {
+                user,
+                credentials: credentials.as_bytes(),
+                channels: Vec::new(),
+            },
+        });
+        let session = match opened {
+            Ok(session) => session,
+            Err(why) => return self.fault(id, request, &no_session_fault(why)),
+        };
+        let Some(key) = self
+            .sessions
+            .get(session)
+            .map(|row| row.key(session).text())
+        else {
+            return;
+        };
+        let agreed = if utf8 { ",\"encoding\":2" } else { "" };
+        self.result(
+            id,
+            &profile,
+            format!("{{\"session\":\"{key}\"{agreed}}}").as_bytes(),
+        );
+    }
+
+    /// What needs a session: find it, apply the settings, restart its idle time, take the acknowledgement.
+    fn with_session(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        service: ServiceKind,
+        params: &Params<'_>,
+        endpoint: Endpoint,
+    ) {
+        let Some(session) = self.find_session(service, params) else {
+            return self.unknown_session(id, request);
+        };
+        if let Err(error) = self.apply_settings(session, params) {
+            return self.fault(id, request, &variable_fault(error));
+        }
+        let now = self.now();
+        if let Some(row) = self.sessions.get_mut(session) {
+            row.touch(now);
+        }
+        let over = self.acknowledge(session, params.ack);
+        match endpoint {
+            Endpoint::Comet if over => {
+                self.remove_session(session, Cause::Clean);
+                return self.unknown_session(id, request);
+            }
+            Endpoint::Comet => return self.comet(id, session),
+            Endpoint::Send => self.send(id, request, session, params),
+            Endpoint::Close => {
+                self.ok(id, session);
+                self.end_session(session, Cause::Closed);
+            }
+            _ => self.reflect(id, request, session, params),
+        }
+        if over {
+            self.remove_session(session, Cause::Clean);
+        } else {
+            self.arm(session);
+        }
+    }
+
+    /// The session of a request, if it is one of this service's.
+    pub(super) fn find_session(
+        &self,
+        service: ServiceKind,
+        params: &Params<'_>,
+    ) -> Option<SessionId> {
+        let key = params.key?;
+        let session = self.sessions.get(key.id)?;
+        let csp = session.carriage() == Carriage::Csp;
+        (session.opens(&key) && session.service == service && csp).then_some(key.id)
+    }
+
+    pub(super) fn apply_settings(
+        &mut self,
+        id: SessionId,
+        params: &Params<'_>,
+    ) -> Result<(), VariableError> {
+        if !params.has_settings() {
+            return Ok(());
+        }
+        let Some(session) = self.sessions.get(id) else {
+            return Ok(());
+        };
+        let old = session.profile;
+        let before = self.profiles.get(old);
+        let after = params.apply(&before)?;
+        if after == *before {
+            return Ok(());
+        }
+        if after.gzip != before.gzip && session.conn().is_some() {
+            // A held response keeps the coding it began with (1.2, g).
+            self.end_hold(id);
+        }
+        let new = self.profiles.intern(after);
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.profile = new;
+        }
+        self.profiles.release(old);
+        Ok(())
+    }
+
+    fn comet(&mut self, id: ConnId, session: SessionId) {
+        let Some(row) = self.sessions.get(session) else {
+            return;
+        };
+        let profile = self.profiles.get(row.profile);
+        if !profile.streams() {
+            return self.attach(session, id, profile.kind(), Stage::Held);
+        }
+        self.supersede(session);
+        let Some(exchange) = self.exchange(id, false) else {
+            return;
+        };
+        let chunked = self
+            .out(id)
+            .is_some_and(|out| http::open(out, exchange, &profile));
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.chunked = chunked;
+        }
+        self.attach_after_supersede(session, id, profile.kind());
+    }
+
+    fn attach_after_supersede(
+        &mut self,
+        session: SessionId,
+        id: ConnId,
+        kind: crate::metrics::Kind,
+    ) {
+        let now = self.now();
+        if let Some(row) = self.sessions.get_mut(session) {
+            self.metrics
+                .moved(Some(row.down()), Some(crate::metrics::Kind::None));
+            row.detach(now);
+        }
+        self.attach(session, id, kind, Stage::Streaming);
+    }
+
+    fn send(&mut self, id: ConnId, request: &Request<'_>, session: SessionId, params: &Params<'_>) {
+        let data = params.data.as_deref().unwrap_or_default();
+        match self.take_batch(session, data) {
+            Ok(()) => self.ok(id, session),
+            Err(fault) => {
+                self.fault(id, request, &fault);
+                // A client of the draft would repeat the batch for ever (1.10).
+                self.remove_session(session, Cause::Protocol);
+            }
+        }
+    }
+
+    /// Takes an upstream batch in.
+    pub(super) fn take_batch(&mut self, id: SessionId, batch: &[u8]) -> Result<(), Fault> {
+        let ups = packets::parse(batch, self.config.max_batch).map_err(batch_fault)?;
+        for up in ups {
+            let Some(session) = self.sessions.get_mut(id) else {
+                return Ok(());
+            };
+            let mut next = Some(session.receive(up));
+            while let Some(received) = next {
+                self.take_received(id, received)?;
+                next = self
+                    .sessions
+                    .get_mut(id)
+                    .and_then(|session| session.next_held());
+            }
+        }
+        Ok(())
+    }
+
+    fn take_received(&mut self, id: SessionId, received: Received<'_>) -> Result<(), Fault> {
+        match received {
+            Received::Bytes(bytes) => {
+                self.metrics.messages_in += 1;
+                self.with_service(id, |service, cx, session| {
+                    service.message(cx, session, &bytes, false)
+                });
+            }
+            Received::Eof => self.end_session(id, Cause::Clean),
+            Received::Nothing => {}
+            Received::TooFarAhead => return Err(GAP),
+        }
+        Ok(())
+    }
+
+    fn reflect(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        session: SessionId,
+        params: &Params<'_>,
+    ) {
+        if !self.config.legacy_html {
+            return self.fault(id, request, &REFLECT_OFF);
+        }
+        let Some(row) = self.sessions.get(session) else {
+            return;
+        };
+        let kind = self.profiles.get(row.profile).content_type.name();
+        let data = params.data.as_deref().unwrap_or_default();
+        self.answer(id, request, Answer::new(200, kind, data));
+    }
+
+    /// Two batches a second apart, by which a client sees whether something between buffers (1.12).
+    fn streamtest(&mut self, id: ConnId, request: &Request<'_>, params: &Params<'_>) {
+        let profile = match params.apply(&Profile {
+            streaming: true,
+            ..Profile::default()
+        }) {
+            Ok(profile) => profile,
+            Err(error) => return self.fault(id, request, &variable_fault(error)),
+        };
+        let Some(exchange) = self.exchange(id, false) else {
+            return;
+        };
+        let now = self.now();
+        let batch = |number: &[u8]| {
+            let text = [
+                &profile.batch_prefix[..],
+                b"([",
+                number,
+                b"])",
+                &profile.batch_suffix,
+            ]
+            .concat();
+            text.into_boxed_slice()
+        };
+        let mut scratch = self.take_scratch();
+        let Some(out) = self.out(id) else { return };
+        let chunked = http::open(out, exchange, &profile);
+        scratch.tail().extend_from_slice(&batch(b"1"));
+        http::raw(out, &mut scratch, chunked);
+        self.scratch = scratch;
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.chunked = chunked;
+            conn.keep_alive &= chunked;
+            conn.stage = Stage::Testing;
+        }
+        self.set_inbox(id, Inbox::Later(Box::new(batch(b"2").into_vec())));
+        self.conn_timers.set(id.index(), now + STREAMTEST_MS);
+    }
+
+    fn ok(&mut self, id: ConnId, session: SessionId) {
+        let profile = self
+            .sessions
+            .get(session)
+            .map(|row| self.profiles.get(row.profile));
+        self.result(id, &profile.unwrap_or_default(), b"\"OK\"");
+    }
+
+    fn result(&mut self, id: ConnId, profile: &Profile, json: &[u8]) {
+        let Some(exchange) = self.exchange(id, false) else {
+            return;
+        };
+        if let Some(out) = self.out(id) {
+            http::result(out, exchange, profile, json);
+        }
+        self.response_over(id);
+    }
+
+    /// In quotes, since the client of 2010 evaluates the body and compares; only this stops it (T11).
+    fn unknown_session(&mut self, id: ConnId, request: &Request<'_>) {
+        self.metrics.refuse("session-not-found");
+        self.answer(
+            id,
+            request,
+            Answer::new(404, "text/plain", b"'Session not found'"),
+        );
+    }
+}
+
+/// The handshake's object; `None` where there is none. An empty POST is a retry of the 2010 clients (1.3).
+fn handshake_object(method: Method, params: &Params<'_>) -> Option<serde_json::Map<String, Value>> {
+    match (params.data.as_deref(), method) {
+        (None | Some(b""), Method::Post) => Some(serde_json::Map::new()),
+        (None, _) => None,
+        (Some(data), _) => serde_json::from_slice(data).ok(),
+    }
+}
+
+fn batch_fault(error: BatchError) -> Fault {
+    let reason = match error {
+        BatchError::Syntax => "The batch is not an array of [id, encoding, data].",
+        BatchError::TooMany => "The batch has more packets than --max-batch.",
+        BatchError::UnknownEncoding => "A packet's encoding is not 0, 1 or 2.",
+        BatchError::BadBase64 => "A packet's data is not the base64 its encoding says.",
+    };
+    Fault::new(
+        400,
+        "bad-batch",
+        reason,
+        "The session is closed; shake hands again.",
+    )
+}
+
+fn variable_fault(error: VariableError) -> Fault {
+    match error {
+        VariableError::TooLong => Fault::new(
+            400,
+            "variable-too-long",
+            "A text variable is over 1 KiB.",
+            "Send a shorter one.",
+        ),
+        VariableError::NotACallback => Fault::new(
+            400,
+            "not-a-callback",
+            "Under a script type a prefix is a callback of letters, digits, _ $ and ., and a suffix ends a statement.",
+            "Use another ct, or a callback's name and a semicolon.",
+        ),
+        VariableError::UnknownTransport => Fault::new(
+            400,
+            "unknown-transport",
+            "There is no such transport.",
+            "Leave transport= out.",
+        ),
+    }
+}
+
+/// How a client is told that it gets no session.
+pub(super) fn no_session_fault(why: NoSession) -> Fault {
+    match why {
+        NoSession::TooMany => Fault::new(
+            503,
+            "sessions-full",
+            "The server has as many sessions as it may.",
+            "Try again later; the operator's bound is --max-sessions.",
+        )
+        .with_headers(RETRY),
+        NoSession::QueuesFull => QUEUES_FULL,
+        NoSession::Stopping => {
+            Fault::new(503, "stopping", "The server stops.", "Try again at once.")
+                .with_headers(RETRY)
+        }
+        NoSession::Refused(Refused::NameTaken) => Fault::new(
+            403,
+            "name-taken",
+            "Somebody else, with other credentials, has the name.",
+            "Choose another user, or send the token it was taken with.",
+        ),
+        NoSession::Refused(Refused::TooManySubscriptions) => Fault::new(
+            400,
+            "too-many-subscriptions",
+            "These are more channels than one session may read.",
+            "Name fewer; the operator's bound is --max-subscriptions.",
+        ),
+        NoSession::Refused(Refused::TooManyChannels) => Fault::new(
+            503,
+            "channels-full",
+            "The server has as many channels as it may.",
+            "Try again later; the operator's bound is --max-channels.",
+        )
+        .with_headers(RETRY),
+    }
+}
+
+/// The answer to a page from elsewhere.
+pub(super) const ORIGIN: Fault = Fault::new(
+    403,
+    "origin-not-allowed",
+    "Pages of this origin may not connect.",
+    "The operator allows origins by --allow-origin.",
+);
+const BAD_HANDSHAKE: Fault = Fault::new(
+    400,
+    "bad-handshake",
+    "A handshake needs d, a JSON object; its user, if any, is a name.",
+    "Send d={} at least.",
+);
+const REFLECT_OFF: Fault = Fault::new(
+    403,
+    "reflect-off",
+    "reflect would be a page of the caller's making on this origin.",
+    "The operator switches it on by --legacy-html.",
+);
+const GAP: Fault = Fault::new(
+    400,
+    "gap-too-large",
+    "Packets are missing, and more than 16 or 64 KiB came behind the gap.",
+    "Number packets 1, 2, 3; the session is closed, shake hands again.",
+);
+/// Between the two batches of a stream test.
+const STREAMTEST_MS: u64 = 1_000;

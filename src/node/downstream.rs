@@ -1,0 +1,187 @@
+//! Ends of downstreams: taken over, over time, with their session, with their connection, with the node.
+//!
+//! In: a connection that carries a session. Out: the end of its response or WebSocket, and the connection's
+//! next stage. What is due on a downstream that goes on is `flush`'s.
+
+use super::Node;
+use super::conn::{Conn, Inbox, Stage};
+use crate::cmd::Cause;
+use crate::ids::{ConnId, SessionId};
+use crate::session::Session;
+use crate::transport::{Profile, http};
+use crate::ws::codes::CloseCode;
+use crate::ws::frames;
+use std::rc::Rc;
+
+impl Node {
+    /// Another downstream takes the session over: the old one ends, without packets, since the new one
+    /// brings them all.
+    pub(super) fn supersede(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        let profile = self.profiles.get(session.profile);
+        let Some(conn) = session.conn() else { return };
+        self.metrics.switches += 1;
+        self.end_downstream(conn, &profile, CloseCode::SUPERSEDED.number());
+    }
+
+    /// A held request has been held for its time: what is pending goes out now, if only an empty batch.
+    pub(super) fn end_hold(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        let Some(conn) = session.conn() else { return };
+        let profile = self.profiles.get(session.profile);
+        self.detach(id, Cause::Gone);
+        self.end_downstream(conn, &profile, CloseCode::NORMAL.number());
+    }
+
+    /// The session is gone; its client hears it in the way its transport has.
+    pub(super) fn end_downstream_of_removed(&mut self, conn: ConnId, code: u16) {
+        self.end_downstream(conn, &Rc::new(Profile::default()), code);
+    }
+
+    /// Ends what `id` carries and lets the connection go on as far as it can.
+    fn end_downstream(&mut self, id: ConnId, profile: &Rc<Profile>, code: u16) {
+        match self.conns.get(id).map(|conn| conn.stage) {
+            Some(Stage::Held) => self.answer_hold(id, profile),
+            Some(Stage::Streaming) => self.end_stream(id, profile),
+            Some(Stage::Socket) => self.close_socket(id, code),
+            _ => {}
+        }
+    }
+
+    fn answer_hold(&mut self, id: ConnId, profile: &Profile) {
+        let Some(exchange) = self.exchange(id, false) else {
+            return;
+        };
+        let mut scratch = self.take_scratch();
+        if let Some(out) = self.out(id) {
+            http::poll(out, &mut scratch, exchange, profile, std::iter::empty());
+        }
+        self.scratch = scratch;
+        self.response_over(id);
+    }
+
+    fn end_stream(&mut self, id: ConnId, profile: &Profile) {
+        let mut scratch = self.take_scratch();
+        let chunked = self.conns.get(id).is_some_and(|conn| conn.chunked);
+        let events = self.is_bare(id);
+        if let Some(out) = self.out(id) {
+            if !events {
+                http::stream(out, &mut scratch, chunked, profile, std::iter::empty());
+            }
+            http::end(out, chunked);
+        }
+        self.scratch = scratch;
+        if let Some(conn) = self.conns.get_mut(id) {
+            // Without chunks only the end of the connection ends the response.
+            conn.keep_alive &= chunked;
+        }
+        self.response_over(id);
+    }
+
+    /// Whether the connection carries a session without packets, or one that is gone.
+    fn is_bare(&self, id: ConnId) -> bool {
+        let session = self.conns.get(id).and_then(|conn| conn.session);
+        let session = session.and_then(|session| self.sessions.get(session));
+        session.is_none_or(|session| session.carriage() == crate::session::Carriage::Bare)
+    }
+
+    /// Says goodbye on a WebSocket.
+    pub(super) fn close_socket(&mut self, id: ConnId, code: u16) {
+        if self
+            .conns
+            .get(id)
+            .is_none_or(|conn| conn.stage != Stage::Socket)
+        {
+            return;
+        }
+        let reason = crate::ws::codes::TABLE
+            .iter()
+            .find(|row| row.code.number() == code);
+        if let Some(out) = self.out(id) {
+            frames::close_frame(out.tail(), code, reason.map_or("", |row| row.name));
+        }
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.keep_alive = false;
+        }
+        self.response_over(id);
+    }
+
+    /// The peer sends nothing more: it closed, or (`reset`) the connection is broken.
+    pub fn ended(&mut self, id: ConnId, reset: bool) {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        conn.half_closed = true;
+        let answering = match conn.stage {
+            Stage::Open | Stage::Closing => conn.out.is_some(),
+            Stage::Waiting | Stage::Testing => true,
+            _ => false,
+        };
+        if answering && !reset {
+            // A client may shut its side and wait for the answer; it gets it, and the connection closes.
+            if conn.stage == Stage::Open {
+                conn.keep_alive = false;
+                self.response_over(id);
+            }
+            return;
+        }
+        self.kill(id);
+    }
+
+    /// The connection is over; its row is swept at the end of the turn.
+    pub(super) fn kill(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        if conn.stage == Stage::Dead {
+            return;
+        }
+        conn.stage = Stage::Dead;
+        let session = conn.session.take();
+        self.conn_timers.clear(id.index());
+        self.dead.push(id);
+        let carried = session.filter(|s| self.sessions.get(*s).and_then(Session::conn) == Some(id));
+        if let Some(session) = carried {
+            self.detach(session, Cause::Gone);
+        }
+    }
+
+    /// Takes the row of a dead connection away.
+    pub(super) fn bury(&mut self, id: ConnId) {
+        self.set_inbox(id, Inbox::Empty);
+        let out = self.conns.remove(id).and_then(|conn| conn.out);
+        if let Some(out) = out {
+            self.recycle(out);
+        }
+    }
+
+    /// The node stops: responses are ended, WebSockets closed with 1001, the rest after its answer.
+    pub(super) fn dismiss(&mut self, id: ConnId) {
+        let Some(Conn { stage, session, .. }) = self.conns.get(id) else {
+            return;
+        };
+        let (stage, session) = (*stage, *session);
+        if matches!(stage, Stage::Held | Stage::Streaming | Stage::Socket) {
+            // What is pending, the goodbye among it, goes out in front of the end.
+            self.compose(id);
+        }
+        match stage {
+            Stage::Open if self.conns.get(id).is_some_and(|conn| conn.out.is_none()) => {
+                self.kill(id)
+            }
+            Stage::Open | Stage::Testing => self.response_over(id),
+            _ => {}
+        }
+        if let Some(session) = session
+            && self.sessions.get(session).and_then(Session::conn) == Some(id)
+        {
+            self.detach(session, Cause::Shutdown);
+            let profile = Rc::new(Profile::default());
+            self.end_downstream(id, &profile, CloseCode::GOING_AWAY.number());
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! What is due on a connection, composed and written: the one place where bytes leave.
+//!
+//! In: a dirty connection and its sink. Out: bytes, and whether the connection goes on. A session's packets
+//! are composed here and only here, as many as there are, so that one write per turn carries all of them.
+
+use super::Node;
+use super::conn::{Stage, WriteSide};
+use super::respond::WRITE_TIMEOUT_MS;
+use crate::ids::{ConnId, SessionId};
+use crate::mem::{OutQueue, Sink, Wrote};
+use crate::metrics::Kind;
+use crate::session::{BATCH_BYTES_MAX, Carriage, Session};
+use crate::transport::{http, websocket};
+
+/// What became of a flush.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flushed {
+    /// All is written.
+    Idle,
+    /// The sink is blocked, or takes more than its share; the rest follows.
+    Later,
+    /// All is written, and the sending side is to be shut.
+    Shut,
+}
+
+impl Node {
+    /// Writes what is due on a connection of the dirty list.
+    pub fn flush(&mut self, id: ConnId, sink: &mut dyn Sink) -> Flushed {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return Flushed::Idle;
+        };
+        conn.write = WriteSide::Idle;
+        if conn.stage == Stage::Dead {
+            return Flushed::Idle;
+        }
+        for _ in 0..ROUNDS_MAX {
+            match self.write_queue(id, sink) {
+                Wrote::Some(_) => {}
+                Wrote::Blocked => return self.blocked(id),
+                Wrote::Broken => {
+                    self.kill(id);
+                    return Flushed::Idle;
+                }
+            }
+            if !self.compose(id) {
+                return self.flushed(id);
+            }
+        }
+        // Its share of the turn is over.
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.write = WriteSide::Idle;
+        }
+        self.mark_dirty(id);
+        Flushed::Later
+    }
+
+    /// Writes what is queued; the queue goes back to the pool when it is empty.
+    fn write_queue(&mut self, id: ConnId, sink: &mut dyn Sink) -> Wrote {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return Wrote::Broken;
+        };
+        let Some(mut out) = conn.out.take() else {
+            return Wrote::Some(0);
+        };
+        let before = out.len();
+        let wrote = out.write_to(sink);
+        self.metrics.bytes_out += (before - out.len()) as u64;
+        match wrote {
+            Wrote::Some(_) => self.recycle(out),
+            _ => conn.out = Some(out),
+        }
+        wrote
+    }
+
+    fn blocked(&mut self, id: ConnId) -> Flushed {
+        let due = self.now() + WRITE_TIMEOUT_MS;
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.write = WriteSide::Blocked;
+        }
+        self.conn_timers.set(id.index(), due);
+        Flushed::Later
+    }
+
+    fn flushed(&mut self, id: ConnId) -> Flushed {
+        let now = self.now();
+        let Some(conn) = self.conns.get_mut(id) else {
+            return Flushed::Idle;
+        };
+        conn.write = WriteSide::Idle;
+        match conn.stage {
+            Stage::Closing if conn.half_closed => {
+                self.kill(id);
+                Flushed::Idle
+            }
+            Stage::Closing => {
+                conn.stage = Stage::Lingering;
+                self.conn_timers.set(id.index(), now + LINGER_MS);
+                Flushed::Shut
+            }
+            Stage::Held | Stage::Streaming | Stage::Socket => {
+                self.conn_timers.clear(id.index());
+                Flushed::Idle
+            }
+            _ => Flushed::Idle,
+        }
+    }
+
+    /// Composes the next batch that is due on the connection's session; false when nothing is.
+    pub(super) fn compose(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get(id) else {
+            return false;
+        };
+        let (stage, chunked) = (conn.stage, conn.chunked);
+        let Some(session_id) = conn.session else {
+            return false;
+        };
+        let Some(session) = self
+            .sessions
+            .get(session_id)
+            .filter(|s| s.conn() == Some(id))
+        else {
+            return false;
+        };
+        let carriage = session.carriage();
+        let poll = stage == Stage::Held && self.profiles.get(session.profile).is_poll();
+        if !session.has_pending() && !poll {
+            return self.close_bare(session_id);
+        }
+        let mut scratch = self.take_scratch();
+        match (stage, carriage) {
+            (Stage::Held, _) => self.compose_poll(id, session_id, &mut scratch),
+            (Stage::Streaming, Carriage::Csp) => {
+                self.compose_stream(id, session_id, &mut scratch, chunked)
+            }
+            (Stage::Streaming, Carriage::Bare) => {
+                self.compose_events(id, session_id, &mut scratch, chunked)
+            }
+            (Stage::Socket, Carriage::Csp) => self.compose_socket(id, session_id, &mut scratch),
+            (Stage::Socket, Carriage::Bare) => self.compose_bare(id, session_id),
+            _ => {}
+        }
+        self.scratch = scratch;
+        true
+    }
+
+    fn compose_poll(&mut self, id: ConnId, session_id: SessionId, scratch: &mut OutQueue) {
+        let now = self.now();
+        let Some(exchange) = self.exchange(id, false) else {
+            return;
+        };
+        let Some((session, out, profile)) = self.parts(id, session_id) else {
+            return;
+        };
+        let last = http::poll(out, scratch, exchange, &profile, session.pending());
+        let resent = last.map_or(0, |last| session.wrote(last, now));
+        session.detach(now);
+        self.metrics.resent += resent;
+        self.metrics.moved(Some(profile.kind()), Some(Kind::None));
+        self.arm(session_id);
+        self.response_over(id);
+    }
+
+    fn compose_stream(
+        &mut self,
+        id: ConnId,
+        session_id: SessionId,
+        scratch: &mut OutQueue,
+        chunked: bool,
+    ) {
+        let now = self.now();
+        let Some((session, out, profile)) = self.parts(id, session_id) else {
+            return;
+        };
+        let _ = session.take_owed_ack();
+        let last = http::stream(out, scratch, chunked, &profile, session.pending());
+        self.metrics.resent += last.map_or(0, |last| session.wrote(last, now));
+    }
+
+    fn compose_socket(&mut self, id: ConnId, session_id: SessionId, scratch: &mut OutQueue) {
+        let now = self.now();
+        let Some((session, out, _)) = self.parts(id, session_id) else {
+            return;
+        };
+        if let Some(taken) = session.take_owed_ack() {
+            websocket::ack(out, taken);
+        }
+        if !session.has_pending() {
+            return;
+        }
+        let last = websocket::batch(out, scratch, session.pending());
+        self.metrics.resent += last.map_or(0, |last| session.wrote(last, now));
+    }
+
+    fn compose_bare(&mut self, id: ConnId, session_id: SessionId) {
+        let now = self.now();
+        let Some((session, out, _)) = self.parts(id, session_id) else {
+            return;
+        };
+        while let Some(msg) = session
+            .next_bare()
+            .filter(|_| out.len() < BATCH_BYTES_MAX)
+            .cloned()
+        {
+            websocket::bare(out, &msg);
+            let next = session.acked() + 1;
+            session.wrote(next, now);
+        }
+    }
+
+    fn compose_events(
+        &mut self,
+        id: ConnId,
+        session_id: SessionId,
+        scratch: &mut OutQueue,
+        chunked: bool,
+    ) {
+        let now = self.now();
+        let Some((session, out, _)) = self.parts(id, session_id) else {
+            return;
+        };
+        while let Some(msg) = session
+            .next_bare()
+            .filter(|_| scratch.len() < BATCH_BYTES_MAX)
+            .cloned()
+        {
+            scratch.push_shared(&msg, crate::mem::Form::Raw);
+            let next = session.acked() + 1;
+            session.wrote(next, now);
+        }
+        http::raw(out, scratch, chunked);
+    }
+
+    /// A bare session that was closed is over when everything is written.
+    fn close_bare(&mut self, session_id: SessionId) -> bool {
+        let closing = |s: &Session| s.carriage() == Carriage::Bare && !s.is_open();
+        if !self.sessions.get(session_id).is_some_and(closing) {
+            return false;
+        }
+        self.remove_session(session_id, crate::cmd::Cause::Closed);
+        true
+    }
+
+    /// A session, its connection's queue and its settings, borrowed apart.
+    fn parts(
+        &mut self,
+        id: ConnId,
+        session_id: SessionId,
+    ) -> Option<(
+        &mut Session,
+        &mut OutQueue,
+        std::rc::Rc<crate::transport::Profile>,
+    )> {
+        let session = self.sessions.get_mut(session_id)?;
+        let profile = self.profiles.get(session.profile);
+        let (pool, ledger) = (&mut self.pool, &self.ledger);
+        let conn = self.conns.get_mut(id)?;
+        let fresh = || {
+            pool.pop()
+                .unwrap_or_else(|| Box::new(OutQueue::new(ledger)))
+        };
+        Some((session, conn.out.get_or_insert_with(fresh), profile))
+    }
+
+    pub(super) fn take_scratch(&mut self) -> OutQueue {
+        let mut scratch = std::mem::replace(&mut self.scratch, OutQueue::new(&self.ledger));
+        scratch.clear();
+        scratch
+    }
+
+    /// Keeps an empty queue for its next user, within bounds.
+    pub(super) fn recycle(&mut self, mut out: Box<OutQueue>) {
+        if self.pool.len() < POOL_MAX {
+            out.clear();
+            self.pool.push(out);
+        }
+    }
+}
+
+/// Batches for one connection in one turn.
+const ROUNDS_MAX: usize = 8;
+/// Queues kept between two uses: one turn rarely has more blocked sockets at once.
+const POOL_MAX: usize = 64;
+/// Milliseconds a peer has to close after us.
+const LINGER_MS: u64 = 2_000;

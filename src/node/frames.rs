@@ -1,0 +1,135 @@
+//! Bytes to WebSocket messages: the read side of a connection that was upgraded.
+//!
+//! In: bytes as they came, unmasked in place. Out: messages to the session, pongs, goodbyes.
+
+use super::Node;
+use super::conn::{Inbox, Stage};
+use crate::cmd::Cause;
+use crate::ids::{ConnId, SessionId};
+use crate::session::Carriage;
+use crate::ws::codes::CloseCode;
+use crate::ws::decoder::{self, Event, Limits, Payload};
+use crate::ws::frames;
+
+impl Node {
+    pub(super) fn receive_frames(&mut self, id: ConnId, mut input: &mut [u8]) {
+        let limits = Limits {
+            message_bytes_max: self.config.max_message,
+        };
+        let mut pong = None;
+        while self
+            .conns
+            .get(id)
+            .is_some_and(|conn| conn.stage == Stage::Socket)
+        {
+            let mut partial = match self.take_inbox(id) {
+                Inbox::Frames(partial) => Some(partial),
+                _ => None,
+            };
+            let event = decoder::next(&mut partial, &mut input, &limits);
+            if let Some(partial) = partial {
+                self.set_inbox(id, Inbox::Frames(partial));
+            }
+            match event {
+                Ok(Event::More) => break,
+                Ok(Event::Text(payload)) => self.socket_message(id, &payload, false),
+                Ok(Event::Binary(payload)) => self.socket_message(id, &payload, true),
+                Ok(Event::Ping(payload)) => pong = Some(payload),
+                Ok(Event::Pong) => {}
+                Ok(Event::Close(code)) => self.peer_closes(id, code.unwrap_or(1000)),
+                Err(fault) => {
+                    self.metrics.refuse("websocket-fault");
+                    self.drop_socket(id, fault.close_code(), Cause::Protocol);
+                }
+            }
+        }
+        self.send_pong(id, pong);
+        if self.is_full()
+            && self
+                .conns
+                .get(id)
+                .is_some_and(|conn| matches!(conn.inbox, Inbox::Frames(_)))
+        {
+            self.metrics.refuse("queues-full");
+            self.drop_socket(id, CloseCode::TOO_BIG.number(), Cause::Overflow);
+        }
+    }
+
+    /// One pong for the latest of a flood of pings (RFC 6455 section 5.5.3), and none to a peer which does
+    /// not take what it has.
+    fn send_pong(&mut self, id: ConnId, pong: Option<Payload<'_>>) {
+        let idle = |conn: &super::Conn| conn.stage == Stage::Socket && conn.out.is_none();
+        if let Some(payload) = pong
+            && self.conns.get(id).is_some_and(idle)
+            && let Some(out) = self.out(id)
+        {
+            frames::pong(out.tail(), &payload);
+        }
+    }
+
+    fn socket_message(&mut self, id: ConnId, bytes: &[u8], binary: bool) {
+        let Some(session) = self.conns.get(id).and_then(|conn| conn.session) else {
+            return;
+        };
+        match self.sessions.get(session).map(|row| row.carriage()) {
+            Some(Carriage::Bare) => {
+                self.metrics.messages_in += 1;
+                self.with_service(session, |service, cx, row| {
+                    service.message(cx, row, bytes, binary)
+                });
+            }
+            Some(Carriage::Csp) if binary => {
+                self.drop_socket(id, CloseCode::UNSUPPORTED_DATA.number(), Cause::Gone);
+            }
+            Some(Carriage::Csp) => self.csp_message(id, session, bytes),
+            None => {}
+        }
+    }
+
+    /// `[packets]` or `{"a":N}`.
+    fn csp_message(&mut self, id: ConnId, session: SessionId, bytes: &[u8]) {
+        if bytes.trim_ascii_start().first() == Some(&b'{') {
+            return self.csp_ack(id, session, bytes);
+        }
+        if self.take_batch(session, bytes).is_err() {
+            self.metrics.refuse("bad-batch");
+            return self.remove_session(session, Cause::Protocol);
+        }
+        if let Some(row) = self.sessions.get_mut(session) {
+            row.owe_ack();
+            self.mark_dirty(id);
+        }
+    }
+
+    fn csp_ack(&mut self, id: ConnId, session: SessionId, bytes: &[u8]) {
+        let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes);
+        let ack = object.ok().and_then(|object| object.get("a")?.as_u64());
+        if ack.is_none() {
+            self.metrics.refuse("bad-batch");
+            return self.remove_session(session, Cause::Protocol);
+        }
+        if self.acknowledge(session, ack) {
+            self.remove_session(session, Cause::Clean);
+            self.close_socket(id, CloseCode::NORMAL.number());
+        }
+    }
+
+    /// The client closes its WebSocket: a bare session ends with it, a CSP session goes on without.
+    fn peer_closes(&mut self, id: ConnId, code: u16) {
+        self.drop_socket(id, code, Cause::Clean);
+    }
+
+    /// Ends the WebSocket from here; the session, if it can, goes on without.
+    fn drop_socket(&mut self, id: ConnId, code: u16, cause: Cause) {
+        let session = self.conns.get(id).and_then(|conn| conn.session);
+        self.close_socket(id, code);
+        if let Some(session) = session
+            && self
+                .sessions
+                .get(session)
+                .is_some_and(|row| row.conn() == Some(id))
+        {
+            self.detach(session, cause);
+        }
+    }
+}

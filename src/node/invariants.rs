@@ -1,0 +1,88 @@
+//! What must always hold between the tables; checked by tests and by the simulation after every step.
+
+use super::Node;
+use super::conn::{Stage, WriteSide};
+use crate::metrics::Kind;
+
+impl Node {
+    /// The first thing that does not hold, if any.
+    ///
+    /// # Errors
+    /// A sentence naming it.
+    pub fn check_invariants(&self) -> Result<(), String> {
+        self.check_conns()?;
+        self.check_sessions()?;
+        if !self.hub.is_consistent() {
+            return Err("the hub's lists do not agree with their counts".into());
+        }
+        if self.profiles.uses() != self.sessions.len() {
+            return Err(format!(
+                "{} settings in use by {} sessions",
+                self.profiles.uses(),
+                self.sessions.len()
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_conns(&self) -> Result<(), String> {
+        for (id, conn) in self.conns.iter() {
+            let listed = self.dirty.iter().filter(|dirty| **dirty == id).count();
+            let dirty = conn.write == WriteSide::Dirty;
+            if listed != usize::from(dirty) && conn.stage != Stage::Dead {
+                return Err(format!(
+                    "conn {id} is {:?} and {listed} times in the dirty list",
+                    conn.write
+                ));
+            }
+            let carries = matches!(conn.stage, Stage::Held | Stage::Streaming);
+            if carries && conn.session.is_none() {
+                return Err(format!("conn {id} is {:?} for no session", conn.stage));
+            }
+            let timed = self.conn_timers.is_armed(id.index());
+            let by_session =
+                carries || matches!(conn.stage, Stage::Socket | Stage::Waiting | Stage::Dead);
+            if !timed && !by_session && !dirty {
+                return Err(format!("conn {id} is {:?} without deadline", conn.stage));
+            }
+            let pending = conn.out.as_ref().is_some_and(|out| !out.is_empty());
+            if pending && conn.write == WriteSide::Idle && conn.stage != Stage::Dead {
+                return Err(format!("conn {id} has output and nobody will write it"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_sessions(&self) -> Result<(), String> {
+        let mut kinds = [0_u64; Kind::ALL.len()];
+        for (id, session) in self.sessions.iter() {
+            kinds[session.down() as usize] += 1;
+            if !self.session_timers.is_armed(id.index()) {
+                return Err(format!("session {id} has no deadline"));
+            }
+            let Some(conn) = session.conn() else { continue };
+            let row = self
+                .conns
+                .get(conn)
+                .ok_or(format!("session {id} on no conn"))?;
+            if row.session != Some(id) || row.stage == Stage::Dead {
+                return Err(format!(
+                    "session {id} on conn {conn}, which is {:?}'s",
+                    row.session
+                ));
+            }
+            if session.has_pending() && row.write == WriteSide::Idle {
+                return Err(format!(
+                    "session {id} has packets due and conn {conn} is idle"
+                ));
+            }
+        }
+        if kinds != self.metrics.sessions {
+            return Err(format!(
+                "gauge {:?}, sessions {kinds:?}",
+                self.metrics.sessions
+            ));
+        }
+        Ok(())
+    }
+}

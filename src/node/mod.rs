@@ -1,0 +1,269 @@
+//! The node: a pure state machine that owns every table.
+//!
+//! In: bytes of connections, their ends, moments. Out: bytes into sinks, names of connections to write, to
+//! close, to read again, and the moment to wake. It touches no socket, no clock, no file: `net` drives it,
+//! and tests and the simulation drive the very same.
+//!
+//! Inbound bytes call down (`requests` or `frames`, then `csp`, `events`, `api`, then a service); whatever
+//! concerns others is a command, run by `commands` after the call; what is due on a connection is composed
+//! and written by `flush`, once a turn.
+
+mod api;
+mod commands;
+pub mod conn;
+mod csp;
+mod downstream;
+mod events;
+mod flush;
+mod frames;
+mod invariants;
+mod params;
+mod public;
+mod requests;
+mod respond;
+mod sessions;
+mod sockets;
+mod timers;
+
+pub use commands::DELIVERIES_PER_TURN;
+pub use conn::{Conn, Door};
+pub use flush::Flushed;
+pub use public::StaticFile;
+
+use crate::cmd::Cmds;
+use crate::config::Config;
+use crate::http::assets::Assets;
+use crate::http::cors::Origins;
+use crate::http::reader::Limits;
+use crate::http::response::{self, Date};
+use crate::hub::Hub;
+use crate::ids::{ConnId, ConnTag, SessionTag};
+use crate::mem::{Ledger, OutQueue, Slots, TimerWheel};
+use crate::metrics::Metrics;
+use crate::rng::Rng;
+use crate::session::{Profiles, Session, Times};
+use crate::time::{Clock, Tick};
+use commands::FanOut;
+use conn::{Stage, WriteSide};
+use std::collections::VecDeque;
+
+/// The whole state of the server.
+#[derive(Debug)]
+pub struct Node {
+    config: Config,
+    limits: Limits,
+    times: Times,
+    origins: Origins,
+    assets: Assets,
+    files: Vec<StaticFile>,
+    clock: Clock,
+    date: Date,
+    rng: Rng,
+    metrics: Metrics,
+    ledger: Ledger,
+    conns: Slots<ConnTag, Conn>,
+    sessions: Slots<SessionTag, Session>,
+    conn_timers: TimerWheel<ConnTag>,
+    session_timers: TimerWheel<SessionTag>,
+    profiles: Profiles,
+    hub: Hub,
+    cmds: Cmds,
+    fan_out: Option<FanOut>,
+    /// Connections with something to write.
+    dirty: VecDeque<ConnId>,
+    /// Connections whose parked input may be served, and whose sockets may be read again.
+    resumed: VecDeque<ConnId>,
+    /// Connections to be closed at the end of the turn.
+    dead: Vec<ConnId>,
+    /// Where a batch is composed before its length is known.
+    scratch: OutQueue,
+    /// Output queues between two uses.
+    pool: Vec<Box<OutQueue>>,
+    stopping: bool,
+}
+
+impl Node {
+    /// A node without connections.
+    ///
+    /// # Errors
+    /// An origin of `config` that is none.
+    pub fn new(config: Config, seed: [u8; 32]) -> Result<Self, String> {
+        let mut rng = Rng::new(seed);
+        let ledger = Ledger::default();
+        let origins = match config.allow_origin.as_slice() {
+            [] => Origins::any(),
+            listed => Origins::parse(&listed.join(",")).map_err(|error| error.0)?,
+        };
+        Ok(Self {
+            limits: Limits {
+                line_bytes_max: config.max_line,
+                head_bytes_max: config.max_head,
+                body_bytes_max: config.max_body,
+            },
+            times: Times {
+                idle_ms: config.session_timeout_ms,
+                linger_ms: config.linger_ms,
+                heartbeat_ms: config.heartbeat_ms,
+            },
+            origins,
+            assets: Assets::new(),
+            files: Vec::new(),
+            clock: Clock::default(),
+            date: response::date(0),
+            metrics: Metrics::default(),
+            conns: Slots::new(config.max_connections),
+            sessions: Slots::new(config.max_sessions),
+            conn_timers: TimerWheel::new(config.max_connections),
+            session_timers: TimerWheel::new(config.max_sessions),
+            profiles: Profiles::new(rng.keyed()),
+            hub: Hub::new(config.max_channels, &mut rng),
+            cmds: Cmds::default(),
+            fan_out: None,
+            dirty: VecDeque::new(),
+            resumed: VecDeque::new(),
+            dead: Vec::new(),
+            scratch: OutQueue::new(&ledger),
+            pool: Vec::new(),
+            stopping: false,
+            rng,
+            ledger,
+            config,
+        })
+    }
+
+    /// Begins a turn of the loop.
+    pub fn turn(&mut self, clock: Clock) {
+        if clock.unix_s != self.clock.unix_s {
+            self.date = response::date(clock.unix_s);
+        }
+        self.clock = clock;
+        self.metrics.turns += 1;
+    }
+
+    /// Takes a connection in; `None` when there are as many as there may be.
+    pub fn accept(&mut self, door: Door) -> Option<ConnId> {
+        let id = self.conns.insert(Conn::new(door)).ok()?;
+        self.metrics.accepts += 1;
+        self.conn_timers
+            .set(id.index(), self.now() + self.config.header_timeout_ms);
+        Some(id)
+    }
+
+    /// Whether bytes of this connection would be looked at now. A connection whose request is being answered
+    /// leaves what comes behind it to the kernel, but for one read.
+    #[must_use]
+    pub fn wants_read(&self, id: ConnId) -> bool {
+        self.conns.get(id).is_some_and(|conn| match conn.stage {
+            Stage::Dead => false,
+            Stage::Held | Stage::Streaming | Stage::Waiting => {
+                matches!(conn.inbox, conn::Inbox::Empty)
+            }
+            Stage::Testing => false,
+            _ => true,
+        })
+    }
+
+    /// The next connection to flush.
+    pub fn next_dirty(&mut self) -> Option<ConnId> {
+        self.dirty.pop_front()
+    }
+
+    /// How many connections wait to be flushed.
+    #[must_use]
+    pub fn dirty_len(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// A blocked socket takes bytes again.
+    pub fn writable(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && conn.write == WriteSide::Blocked
+        {
+            conn.write = WriteSide::Dirty;
+            self.dirty.push_back(id);
+        }
+    }
+
+    /// The next connection that may be read again; its parked input comes first, by [`Node::resume`].
+    pub fn next_resumed(&mut self) -> Option<ConnId> {
+        self.resumed.pop_front()
+    }
+
+    /// The next connection to close; its row is gone after this.
+    pub fn next_dead(&mut self) -> Option<ConnId> {
+        let id = self.dead.pop()?;
+        self.bury(id);
+        Some(id)
+    }
+
+    /// When the node has something to do without being called, if nothing comes.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Tick> {
+        let due = self
+            .conn_timers
+            .next_due()
+            .into_iter()
+            .chain(self.session_timers.next_due());
+        due.min()
+    }
+
+    /// Whether commands wait.
+    #[must_use]
+    pub fn has_commands(&self) -> bool {
+        self.fan_out.is_some() || !self.cmds.is_empty()
+    }
+
+    /// Counters, for `/metrics` and tests.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Counts a refusal that happened before the node saw the peer.
+    pub fn refused(&mut self, code: &'static str) {
+        self.metrics.refuse(code);
+    }
+
+    /// Connections now.
+    #[must_use]
+    pub fn conn_count(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// Sessions now.
+    #[must_use]
+    pub fn session_count(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Bytes that all queues hold together.
+    #[must_use]
+    pub fn queued_bytes(&self) -> u64 {
+        self.ledger.used()
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Lowers or raises how many sessions there may be.
+    pub fn set_max_sessions(&mut self, limit: usize) {
+        self.sessions.set_limit(limit);
+    }
+
+    fn now(&self) -> Tick {
+        self.clock.tick
+    }
+
+    /// Puts a connection into the dirty list, once.
+    fn mark_dirty(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && conn.write == WriteSide::Idle
+        {
+            conn.write = WriteSide::Dirty;
+            self.dirty.push_back(id);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What the public port serves: routes to protocols, and files.
+//!
+//! In: a request. Out: a call of the protocol's own file, or an answer of one piece.
+
+use super::Node;
+use super::respond::Answer;
+use crate::http::assets::{self, is_fresh};
+use crate::http::fault::Fault;
+use crate::http::request::{Method, Request};
+use crate::http::response::Cache;
+use crate::http::routes::{self, Route, Service};
+use crate::ids::ConnId;
+use crate::session::ServiceKind;
+
+/// A file of `--static-dir`, read at the start.
+#[derive(Debug)]
+pub struct StaticFile {
+    /// Its path below the folder, with slashes.
+    pub name: String,
+    /// Its type.
+    pub content_type: &'static str,
+    /// Its bytes.
+    pub body: Vec<u8>,
+    /// Its entity tag, quotes included.
+    pub etag: String,
+}
+
+impl StaticFile {
+    /// A file of these bytes; its name tells its type.
+    #[must_use]
+    pub fn new(name: String, body: Vec<u8>) -> Self {
+        let ending = name.rsplit('.').next().unwrap_or_default();
+        let known = TYPES.iter().find(|(known, _)| *known == ending);
+        let content_type = known.map_or("application/octet-stream", |(_, kind)| kind);
+        Self {
+            etag: assets::etag(&body),
+            name,
+            content_type,
+            body,
+        }
+    }
+}
+
+impl Node {
+    /// Serves these files in front of the built-in pages.
+    pub fn set_files(&mut self, files: Vec<StaticFile>) {
+        self.files = files;
+    }
+
+    pub(super) fn serve_public(&mut self, id: ConnId, request: &Request<'_>) {
+        match routes::public(request.path) {
+            Route::Csp(service, endpoint) => self.serve_csp(id, request, kind(service), endpoint),
+            Route::ServiceSocket(service) => self.service_socket(id, request, kind(service)),
+            Route::Events => self.serve_events(id, request),
+            Route::Asset(name) => self.serve_file(id, request, name),
+            Route::NotOffered(what) => {
+                let reason = format!("This version does not offer {what}.");
+                self.fault(id, request, &NOT_OFFERED.with_reason(reason));
+            }
+            Route::Unknown => self.serve_file(id, request, request.path.trim_start_matches('/')),
+        }
+    }
+
+    /// A file of the operator's, else a built-in one.
+    fn serve_file(&mut self, id: ConnId, request: &Request<'_>, name: &str) {
+        if request.method == Method::Post {
+            return self.fault(id, request, &NOT_POST);
+        }
+        let own = self.files.iter().find(|file| file.name == name);
+        let own = own.map(|file| (file.content_type, file.body.clone(), file.etag.clone()));
+        let built_in = || {
+            let (asset, etag) = self.assets.find(name)?;
+            Some((asset.content_type, asset.body.to_vec(), etag.to_owned()))
+        };
+        let Some((content_type, body, etag)) = own.or_else(built_in) else {
+            return self.fault(id, request, &NOT_FOUND);
+        };
+        let fresh = is_fresh(&request.headers, &etag);
+        let status = if fresh { 304 } else { 200 };
+        let answer = Answer::new(status, content_type, if fresh { &[] } else { &body });
+        self.answer(
+            id,
+            request,
+            Answer {
+                cache: Cache::Etag(&etag),
+                ..answer
+            },
+        );
+    }
+}
+
+fn kind(service: Service) -> ServiceKind {
+    match service {
+        Service::Revolved => ServiceKind::Revolved,
+        Service::Echo => ServiceKind::Echo,
+    }
+}
+
+/// The answer to a path that names nothing.
+pub(super) const NOT_FOUND: Fault = Fault::new(
+    404,
+    "not-found",
+    "There is nothing here.",
+    "The pages begin at /, the protocols at /_/.",
+);
+const NOT_OFFERED: Fault = Fault::new(
+    404,
+    "not-offered",
+    "",
+    "The services of this version are revolved and echo.",
+);
+const NOT_POST: Fault = Fault::new(
+    405,
+    "method-not-allowed",
+    "A file is not posted to.",
+    "Use GET.",
+)
+.with_headers(&[("Allow", "GET, HEAD, OPTIONS")]);
+const TYPES: [(&str, &str); 14] = [
+    ("html", "text/html; charset=utf-8"),
+    ("js", "text/javascript; charset=utf-8"),
+    ("mjs", "text/javascript; charset=utf-8"),
+    ("css", "text/css; charset=utf-8"),
+    ("json", "application/json"),
+    ("map", "application/json"),
+    ("svg", "image/svg+xml"),
+    ("png", "image/png"),
+    ("jpg", "image/jpeg"),
+    ("gif", "image/gif"),
+    ("ico", "image/x-icon"),
+    ("woff2", "font/woff2"),
+    ("wasm", "application/wasm"),
+    ("txt", "text/plain; charset=utf-8"),
+];

@@ -1,0 +1,228 @@
+//! The table of sessions: how they begin and end, and which connection carries them.
+//!
+//! In: handshakes, causes. Out: rows, deadlines, counters. What a session is due to say or hear is its own
+//! business and its service's.
+
+use super::Node;
+use super::conn::Stage;
+use crate::cmd::{Cause, Cmds};
+use crate::hub::Refused;
+use crate::ids::{ConnId, SessionId};
+use crate::metrics::Kind;
+use crate::service::{self, Cx, Hello};
+use crate::session::{Carriage, Due, Encoding, Opening, ServiceKind, Session};
+use crate::transport::Profile;
+
+/// Why a session did not begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoSession {
+    /// As many as there may be.
+    TooMany,
+    /// The queues hold as much as they may.
+    QueuesFull,
+    /// The node stops.
+    Stopping,
+    /// Its service does not take it.
+    Refused(Refused),
+}
+
+/// Who wants a session.
+#[derive(Debug)]
+pub struct Applicant<'a> {
+    /// Who is to talk to it.
+    pub service: ServiceKind,
+    /// How it is reached.
+    pub carriage: Carriage,
+    /// What it reads.
+    pub encoding: Encoding,
+    /// Its first settings.
+    pub profile: Profile,
+    /// What it said of itself.
+    pub hello: Hello<'a>,
+}
+
+impl Node {
+    /// Begins a session.
+    pub(super) fn open_session(
+        &mut self,
+        applicant: Applicant<'_>,
+    ) -> Result<SessionId, NoSession> {
+        if self.stopping {
+            return Err(NoSession::Stopping);
+        }
+        if self.is_full() {
+            return Err(NoSession::QueuesFull);
+        }
+        let profile = self.profiles.intern(applicant.profile);
+        let session = Session::new(Opening {
+            secret: self.rng.secret(),
+            service: applicant.service,
+            carriage: applicant.carriage,
+            encoding: applicant.encoding,
+            profile,
+            now: self.now(),
+        });
+        let Ok(id) = self.sessions.insert(session) else {
+            self.profiles.release(profile);
+            return Err(NoSession::TooMany);
+        };
+        self.metrics.signons += 1;
+        self.metrics.moved(None, Some(Kind::None));
+        let opened = self.with_service(id, |service, cx, session| {
+            service.opened(cx, session, &applicant.hello)
+        });
+        if let Some(Err(refused)) = opened {
+            self.remove_session(id, Cause::Closed);
+            return Err(NoSession::Refused(refused));
+        }
+        self.arm(id);
+        log::debug!("signon session={id} service={:?}", applicant.service);
+        Ok(id)
+    }
+
+    /// Calls the session's service with everything it may reach, and marks what is due to be written.
+    pub(super) fn with_service<T>(
+        &mut self,
+        id: SessionId,
+        call: impl FnOnce(&dyn service::Service, &mut Cx<'_>, &mut Session) -> T,
+    ) -> Option<T> {
+        let session = self.sessions.get_mut(id)?;
+        let mut cx = Cx {
+            id,
+            hub: &mut self.hub,
+            cmds: &mut self.cmds,
+            metrics: &mut self.metrics,
+            config: &self.config,
+            ledger: &self.ledger,
+        };
+        let result = call(service::of(session.service), &mut cx, session);
+        let due = session.has_pending().then(|| session.conn()).flatten();
+        if let Some(conn) = due {
+            self.mark_dirty(conn);
+        }
+        Some(result)
+    }
+
+    /// Ends a session as `cause` asks: politely where the client did nothing wrong, at once otherwise.
+    pub(super) fn end_session(&mut self, id: SessionId, cause: Cause) {
+        match cause {
+            Cause::Clean | Cause::Closed | Cause::Shutdown => self.close_session(id, cause),
+            _ => self.remove_session(id, cause),
+        }
+    }
+
+    /// The client gets its close packet behind all data; the row stays until that is acknowledged.
+    fn close_session(&mut self, id: SessionId, cause: Cause) {
+        let now = self.now();
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        if !session.close(now) {
+            return;
+        }
+        self.hub.leave_all(&mut session.seat);
+        let conn = session.conn();
+        log::debug!("closing session={id} cause={}", cause.word_and_code().0);
+        match conn {
+            Some(conn) => self.mark_dirty(conn),
+            None if session.carriage() == Carriage::Bare => return self.remove_session(id, cause),
+            None => {}
+        }
+        self.arm(id);
+    }
+
+    /// Takes the row away; what was not acknowledged is undelivered.
+    pub(super) fn remove_session(&mut self, id: SessionId, cause: Cause) {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        self.hub.leave_all(&mut session.seat);
+        let conn = session.conn();
+        let down = session.down();
+        let undelivered = session.undelivered().count();
+        self.profiles.release(session.profile);
+        self.sessions.remove(id);
+        self.session_timers.clear(id.index());
+        self.metrics.moved(Some(down), None);
+        self.metrics.signed_off(cause);
+        self.metrics.undelivered += undelivered as u64;
+        let (word, code) = cause.word_and_code();
+        log::debug!("signoff session={id} reason={word} undelivered={undelivered}");
+        if let Some(conn) = conn {
+            self.end_downstream_of_removed(conn, code);
+        }
+    }
+
+    /// The downstream of `id` is over; the session goes on without, or ends if it cannot.
+    pub(super) fn detach(&mut self, id: SessionId, cause: Cause) {
+        let now = self.now();
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        self.metrics.moved(Some(session.down()), Some(Kind::None));
+        session.detach(now);
+        if session.carriage() == Carriage::Bare {
+            self.remove_session(id, cause);
+        } else {
+            self.arm(id);
+        }
+    }
+
+    /// `conn` carries the session's downstream from now on; the one before is ended.
+    pub(super) fn attach(&mut self, id: SessionId, conn: ConnId, kind: Kind, stage: Stage) {
+        let now = self.now();
+        self.supersede(id);
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        self.metrics.moved(Some(session.down()), Some(kind));
+        session.attach(conn, kind, now);
+        if let Some(row) = self.conns.get_mut(conn) {
+            row.session = Some(id);
+            row.stage = stage;
+        }
+        self.conn_timers.clear(conn.index());
+        self.arm(id);
+        self.mark_dirty(conn);
+    }
+
+    /// The client acknowledged up to `ack`. True when that ended the session.
+    pub(super) fn acknowledge(&mut self, id: SessionId, ack: Option<u64>) -> bool {
+        let Some(session) = self.sessions.get_mut(id) else {
+            return true;
+        };
+        if let Some(ack) = ack {
+            session.ack(ack);
+        }
+        session.is_over()
+    }
+
+    /// Sets the session's next moment.
+    pub(super) fn arm(&mut self, id: SessionId) {
+        let now = self.now();
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        let profile = self.profiles.get(session.profile);
+        let at = match session.due(now, &profile, &self.times) {
+            Due::Later(at) => at,
+            _ => now,
+        };
+        self.session_timers.set(id.index(), at);
+    }
+
+    /// Ends everything politely: no new sessions, close packets, goodbyes.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            let open = self.sessions.get(id).is_some_and(Session::is_open);
+            if open {
+                self.with_service(id, |service, cx, session| service.farewell(cx, session));
+            }
+        }
+        let conns: Vec<ConnId> = self.conns.iter().map(|(id, _)| id).collect();
+        conns.into_iter().for_each(|id| self.dismiss(id));
+        self.cmds = Cmds::default();
+    }
+}

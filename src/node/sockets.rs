@@ -1,0 +1,115 @@
+//! WebSockets opened: a CSP session's downstream, or a service's bare stream.
+//!
+//! In: an upgrade request. Out: the 101 and a connection that carries a session, or a refusal.
+
+use super::Node;
+use super::conn::Stage;
+use super::csp::{ORIGIN, no_session_fault};
+use super::params::Params;
+use super::sessions::Applicant;
+use crate::cmd::Cause;
+use crate::http::fault::Fault;
+use crate::http::request::{Headers, Method, Request, Version};
+use crate::ids::ConnId;
+use crate::metrics::Kind;
+use crate::service::Hello;
+use crate::session::{Carriage, Encoding, ServiceKind};
+use crate::transport::Profile;
+use crate::ws::codes::CloseCode;
+use crate::ws::handshake::{self, Accept, Fields};
+
+/// Lends a request's header fields to the WebSocket handshake.
+struct Lookup<'r, 'a>(&'r Headers<'a>);
+
+impl Fields for Lookup<'_, '_> {
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        self.0.first(name)
+    }
+    fn count(&self, name: &str) -> usize {
+        self.0.count(name)
+    }
+    fn has_token(&self, name: &str, token: &str) -> bool {
+        self.0.has_token(name, token)
+    }
+}
+
+impl Node {
+    /// `BASE/websocket?s=KEY&a=N`: the same session, carried by WebSocket. An unknown session is told by a
+    /// close code, since a page cannot see the status of a refused upgrade.
+    pub(super) fn csp_socket(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        service: ServiceKind,
+        params: &Params<'_>,
+    ) {
+        let Some(accept) = self.upgrade(id, request) else {
+            return;
+        };
+        let session = self.find_session(service, params);
+        let known = session.filter(|session| self.apply_settings(*session, params).is_ok());
+        self.switch_protocols(id, &accept);
+        let Some(session) = known else {
+            self.metrics.refuse("session-not-found");
+            return self.close_socket(id, CloseCode::UNKNOWN_SESSION.number());
+        };
+        if self.acknowledge(session, params.ack) {
+            self.remove_session(session, Cause::Clean);
+            return self.close_socket(id, CloseCode::UNKNOWN_SESSION.number());
+        }
+        self.attach(session, id, Kind::WebSocket, Stage::Socket);
+    }
+
+    /// `/_/SERVICE/ws`: a session of its own, one message per write, for as long as the connection lasts.
+    pub(super) fn service_socket(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        service: ServiceKind,
+    ) {
+        if !self.origins.allows(request.headers.first("origin")) {
+            return self.fault(id, request, &ORIGIN);
+        }
+        let Some(accept) = self.upgrade(id, request) else {
+            return;
+        };
+        let opened = self.open_session(Applicant {
+            service,
+            carriage: Carriage::Bare,
+            encoding: Encoding::Plain,
+            profile: Profile::default(),
+            hello: Hello::default(),
+        });
+        match opened {
+            Ok(session) => {
+                self.switch_protocols(id, &accept);
+                self.attach(session, id, Kind::WebSocket, Stage::Socket);
+            }
+            Err(why) => self.fault(id, request, &no_session_fault(why)),
+        }
+    }
+
+    /// Checks the upgrade, and refuses what is none.
+    fn upgrade(&mut self, id: ConnId, request: &Request<'_>) -> Option<Accept> {
+        let get = request.method == Method::Get;
+        let http11 = request.version == Version::Http11;
+        match handshake::accept(get, http11, &Lookup(&request.headers)) {
+            Ok(accept) => Some(accept),
+            Err(no) => {
+                let fault = Fault::new(no.status(), no.code(), no.reason(), no.hint());
+                self.fault(id, request, &fault.with_headers(no.fields()));
+                None
+            }
+        }
+    }
+
+    fn switch_protocols(&mut self, id: ConnId, accept: &Accept) {
+        let date = self.date;
+        if let Some(out) = self.out(id) {
+            accept.write_head(out.tail(), None, &date);
+        }
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.stage = Stage::Socket;
+        }
+    }
+}

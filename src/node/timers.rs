@@ -1,0 +1,133 @@
+//! What moments mean: for connections, and for sessions.
+//!
+//! In: a moment. Out: requests given up, holds ended, heartbeats, sessions timed out.
+
+use super::Node;
+use super::conn::{Inbox, Stage, WriteSide};
+use super::respond::Answer;
+use crate::cmd::Cause;
+use crate::http::fault::{self, Fault};
+use crate::ids::{ConnId, SessionId};
+use crate::session::{Carriage, Due};
+use crate::transport::http;
+use crate::ws::frames;
+
+impl Node {
+    /// Does what is due, at most [`TIMERS_PER_TURN`] of it. True when more is.
+    pub fn tick(&mut self) -> bool {
+        let now = self.now();
+        for _ in 0..TIMERS_PER_TURN {
+            if let Some(index) = self.session_timers.pop_due(now) {
+                if let Some(id) = self.sessions.id_at(index) {
+                    self.session_due(id);
+                }
+            } else if let Some(index) = self.conn_timers.pop_due(now) {
+                if let Some(id) = self.conns.id_at(index) {
+                    self.conn_due(id);
+                }
+            } else {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn session_due(&mut self, id: SessionId) {
+        let now = self.now();
+        let Some(session) = self.sessions.get(id) else {
+            return;
+        };
+        let profile = self.profiles.get(session.profile);
+        match session.due(now, &profile, &self.times) {
+            Due::Later(at) => self.session_timers.set(id.index(), at),
+            Due::EndOfHold => self.end_hold(id),
+            Due::Silence => self.heartbeat(id),
+            Due::Idle => self.remove_session(id, Cause::Timeout),
+            Due::Lingered => self.remove_session(id, Cause::Clean),
+        }
+    }
+
+    /// Breaks a downstream's silence, unless what it was given before still waits.
+    fn heartbeat(&mut self, id: SessionId) {
+        let now = self.now();
+        let Some(session) = self.sessions.get_mut(id) else {
+            return;
+        };
+        session.spoke(now);
+        let profile = self.profiles.get(session.profile);
+        let bare = session.carriage() == Carriage::Bare;
+        self.arm(id);
+        let Some(conn_id) = self.sessions.get(id).and_then(|session| session.conn()) else {
+            return;
+        };
+        let Some(conn) = self
+            .conns
+            .get(conn_id)
+            .filter(|conn| conn.write != WriteSide::Blocked)
+        else {
+            return;
+        };
+        let (stage, chunked) = (conn.stage, conn.chunked);
+        let mut scratch = self.take_scratch();
+        if let Some(out) = self.out(conn_id) {
+            match stage {
+                Stage::Socket => frames::ping(out.tail(), b""),
+                Stage::Streaming if bare => {
+                    scratch.tail().extend_from_slice(b":\n\n");
+                    http::raw(out, &mut scratch, chunked);
+                }
+                Stage::Streaming => {
+                    http::stream(out, &mut scratch, chunked, &profile, std::iter::empty());
+                }
+                _ => {}
+            }
+        }
+        self.scratch = scratch;
+    }
+
+    fn conn_due(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id) else {
+            return;
+        };
+        let begun = matches!(conn.inbox, Inbox::Request(_));
+        match conn.stage {
+            Stage::Open if conn.out.is_none() && begun => self.time_out(id),
+            Stage::Testing if conn.write != WriteSide::Blocked => self.end_streamtest(id),
+            // Idle for its time, or its peer takes nothing.
+            _ => self.kill(id),
+        }
+    }
+
+    fn time_out(&mut self, id: ConnId) {
+        self.metrics.refuse(SLOW.code);
+        let body = SLOW.body_json();
+        self.hang_up_with(
+            id,
+            Answer::new(SLOW.status, fault::CONTENT_TYPE, body.as_bytes()),
+        );
+    }
+
+    fn end_streamtest(&mut self, id: ConnId) {
+        let Inbox::Later(batch) = self.take_inbox(id) else {
+            return;
+        };
+        let chunked = self.conns.get(id).is_some_and(|conn| conn.chunked);
+        let mut scratch = self.take_scratch();
+        scratch.tail().extend_from_slice(&batch);
+        if let Some(out) = self.out(id) {
+            http::raw(out, &mut scratch, chunked);
+            http::end(out, chunked);
+        }
+        self.scratch = scratch;
+        self.response_over(id);
+    }
+}
+
+const SLOW: Fault = Fault::new(
+    408,
+    "request-timeout",
+    "The request did not come whole in time.",
+    "Send it faster; the operator's bound is --header-timeout.",
+);
+/// Moments dealt with before the loop looks at its sockets again.
+const TIMERS_PER_TURN: usize = 2_048;

@@ -1,0 +1,62 @@
+//! Published content as JSON, for clients that read JSON.
+//!
+//! In: a publication's bytes and what they are. Out: JSON text: what was JSON as it was, text as a string,
+//! anything else as an object with base64.
+
+use crate::mem::Content;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::io::Write as _;
+
+/// Appends `bytes` as JSON.
+pub fn payload(out: &mut Vec<u8>, content: &Content, bytes: &[u8]) {
+    match (content, std::str::from_utf8(bytes)) {
+        (Content::Json, _) => out.extend_from_slice(bytes),
+        (Content::Text, Ok(text)) => string(out, text),
+        (content, _) => {
+            let kind = if let Content::Bytes(kind) = content {
+                kind
+            } else {
+                "text/plain"
+            };
+            let _ = write!(out, "{{\"base64\":\"{}\",\"type\":", STANDARD.encode(bytes));
+            string(out, kind);
+            out.push(b'}');
+        }
+    }
+}
+
+/// Appends `text` as a JSON string.
+pub fn string(out: &mut Vec<u8>, text: &str) {
+    // Neither a string nor a vector can fail here.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// Appends `text` as a JSON string, or null.
+pub fn string_or_null(out: &mut Vec<u8>, text: Option<&str>) {
+    match text {
+        Some(text) => string(out, text),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_content_becomes_the_json_that_was_agreed() {
+        let json = |content, bytes: &[u8]| {
+            let mut out = Vec::new();
+            payload(&mut out, &content, bytes);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(json(Content::Json, b"{\"a\": 1}"), "{\"a\": 1}");
+        assert_eq!(json(Content::Text, b"a\"b"), "\"a\\\"b\"");
+        let bytes = Content::Bytes("image/x-y".into());
+        assert_eq!(
+            json(bytes, &[0, 255]),
+            "{\"base64\":\"AP8=\",\"type\":\"image/x-y\"}"
+        );
+    }
+}

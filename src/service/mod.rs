@@ -1,0 +1,113 @@
+//! What the bytes of a session mean.
+//!
+//! In: the bytes a client sent, publications from the hub, the ends of sessions. Out: payloads on the
+//! session at hand, and commands for everything sideways. A service sees neither connections nor other
+//! sessions, nor how its own session reaches its client.
+
+pub mod echo;
+pub mod events;
+pub mod json;
+pub mod revolved;
+
+use crate::cmd::{Cause, Cmd, Cmds, Outcome};
+use crate::config::Config;
+use crate::hub::{Hub, Refused};
+use crate::ids::SessionId;
+use crate::mem::{Ledger, Msg, Publication};
+use crate::metrics::Metrics;
+use crate::session::{ServiceKind, Session};
+use std::rc::Rc;
+
+/// What a service may reach while one of its sessions is at hand.
+#[derive(Debug)]
+pub struct Cx<'a> {
+    /// The session at hand.
+    pub id: SessionId,
+    /// Channels and users.
+    pub hub: &'a mut Hub,
+    /// For everything that concerns others.
+    pub cmds: &'a mut Cmds,
+    /// Counters.
+    pub metrics: &'a mut Metrics,
+    /// Bounds.
+    pub config: &'a Config,
+    /// The account of payloads.
+    pub ledger: &'a Ledger,
+}
+
+/// What a client said of itself when its session began.
+#[derive(Debug, Default)]
+pub struct Hello<'a> {
+    /// The user it wants to be.
+    pub user: Option<&'a str>,
+    /// JSON text of what proves it; empty for none.
+    pub credentials: &'a [u8],
+    /// Channels to read from the start.
+    pub channels: Vec<String>,
+}
+
+/// One kind of conversation.
+pub trait Service {
+    /// A session begins.
+    ///
+    /// # Errors
+    /// [`Refused`]: it does not begin.
+    fn opened(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        hello: &Hello<'_>,
+    ) -> Result<(), Refused>;
+
+    /// The client sent bytes; `binary` where its transport tells text from bytes.
+    fn message(&self, cx: &mut Cx<'_>, session: &mut Session, bytes: &[u8], binary: bool);
+
+    /// A publication reaches the session: from a channel, or for its user (`to_user`).
+    fn deliver(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        publication: &Publication,
+        to_user: bool,
+    );
+
+    /// A command that the session gave under the number `call` was run.
+    fn answered(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, outcome: Outcome);
+
+    /// The node says goodbye to everyone; the session is closed right after.
+    fn farewell(&self, cx: &mut Cx<'_>, session: &mut Session);
+}
+
+/// The service of a kind. Services keep no state: what they remember is in the session and the hub.
+#[must_use]
+pub fn of(kind: ServiceKind) -> &'static dyn Service {
+    match kind {
+        ServiceKind::Echo => &echo::Echo,
+        ServiceKind::Revolved => &revolved::Revolved,
+        ServiceKind::Events => &events::Events,
+    }
+}
+
+impl Cx<'_> {
+    /// Puts a payload on the session at hand; one too many ends it.
+    pub fn push(&mut self, session: &mut Session, msg: &Rc<Msg>) {
+        self.metrics.messages_out += 1;
+        if session
+            .push(msg, self.config.max_queue, self.ledger)
+            .is_err()
+        {
+            self.cmds.push(Cmd::End(self.id, Cause::Overflow));
+        }
+    }
+
+    /// Ends the session at hand after this call.
+    pub fn end(&mut self, cause: Cause) {
+        self.cmds.push(Cmd::End(self.id, cause));
+    }
+
+    /// Whether the node holds as much as it may and takes no new message.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.ledger.used() >= self.config.max_queue_total as u64
+    }
+}

@@ -1,0 +1,116 @@
+//! The lines of the Revolved protocol, both ways.
+//!
+//! In: a line from a client. Out: a typed call, or the lines a server sends. One JSON array per line.
+
+use crate::hub::Position;
+use crate::mem::Publication;
+use crate::service::json;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::io::Write as _;
+
+/// What a client asks for: `[id, VERB, args]`.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The number under which it is answered.
+    pub id: u64,
+    /// What is asked.
+    pub verb: Cow<'a, str>,
+    /// The arguments, not looked into.
+    pub args: Vec<&'a RawValue>,
+}
+
+/// Reads a call; `Err` has the number to answer under, 0 when it could not be read.
+///
+/// # Errors
+/// A line that is no array of a number, a name and an array.
+pub fn parse(line: &[u8]) -> Result<Call<'_>, u64> {
+    let parts: Vec<&RawValue> = serde_json::from_slice(line).map_err(|_| 0_u64)?;
+    let [id, verb, args] = parts.as_slice() else {
+        return Err(0);
+    };
+    let id: u64 = serde_json::from_str(id.get()).map_err(|_| 0_u64)?;
+    let verb: Cow<'_, str> = text(verb).ok_or(id)?;
+    let args: Vec<&RawValue> = serde_json::from_str(args.get()).map_err(|_| id)?;
+    Ok(Call { id, verb, args })
+}
+
+/// A JSON string's text.
+#[must_use]
+pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    // A string without escapes is borrowed; the rest is decoded.
+    if let Ok(text) = serde_json::from_str::<&str>(value.get()) {
+        return Some(Cow::Borrowed(text));
+    }
+    serde_json::from_str::<String>(value.get())
+        .ok()
+        .map(Cow::Owned)
+}
+
+/// `["OK",[id,result]]`.
+#[must_use]
+pub fn ok(id: u64, result: &str) -> Vec<u8> {
+    format!("[\"OK\",[{id},{result}]]\n").into_bytes()
+}
+
+/// `["ERR",[id,text,code]]`.
+#[must_use]
+pub fn err(id: u64, text: &str, code: &str) -> Vec<u8> {
+    let mut out = format!("[\"ERR\",[{id},").into_bytes();
+    json::string(&mut out, text);
+    out.push(b',');
+    json::string(&mut out, code);
+    out.extend_from_slice(b"]]\n");
+    out
+}
+
+/// The result of SUBSCRIBE: where the subscriber stands. Nothing of the past is kept by this version.
+#[must_use]
+pub fn position(at: Position) -> String {
+    let Position { epoch, offset } = at;
+    format!("{{\"epoch\":\"{epoch:x}\",\"offset\":{offset},\"recovered\":false,\"messages\":[]}}")
+}
+
+/// `["PUBLISH",[channel,sender,payload,{"offset":n}]]`.
+#[must_use]
+pub fn published(publication: &Publication) -> Vec<u8> {
+    let mut out = b"[\"PUBLISH\",[".to_vec();
+    json::string(&mut out, &publication.target);
+    out.push(b',');
+    json::string_or_null(&mut out, publication.sender.as_deref());
+    out.push(b',');
+    json::payload(&mut out, &publication.content, &publication.bytes);
+    let _ = write!(
+        out,
+        ",{{\"offset\":{}}}]]",
+        publication.offset().unwrap_or(0)
+    );
+    line(out)
+}
+
+/// `["SEND",[sender,payload]]`.
+#[must_use]
+pub fn sent(publication: &Publication) -> Vec<u8> {
+    let mut out = b"[\"SEND\",[".to_vec();
+    json::string_or_null(&mut out, publication.sender.as_deref());
+    out.push(b',');
+    json::payload(&mut out, &publication.content, &publication.bytes);
+    out.extend_from_slice(b"]]");
+    line(out)
+}
+
+/// `["BYE",[code,text,{"reconnect":bool,"after_ms":n}]]`.
+#[must_use]
+pub fn bye(code: u16, text: &str, after_ms: u64) -> Vec<u8> {
+    format!("[\"BYE\",[{code},\"{text}\",{{\"reconnect\":true,\"after_ms\":{after_ms}}}]]\n")
+        .into_bytes()
+}
+
+/// Ends a line. Published JSON may hold line ends between its tokens, which JSON counts as blanks.
+fn line(mut out: Vec<u8>) -> Vec<u8> {
+    out.iter_mut()
+        .filter(|byte| matches!(byte, b'\n' | b'\r'))
+        .for_each(|byte| *byte = b' ');
+    out.push(b'\n');
+    out
+}

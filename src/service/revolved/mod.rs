@@ -1,0 +1,266 @@
+//! Revolved: channels and peer messages, one JSON array per line each way.
+//!
+//! In: a session's byte stream, publications. Out: answers and events on the session; publications and
+//! peer messages as commands. Every call is answered exactly once, by its number.
+
+pub mod frames;
+
+use super::{Cx, Hello, Service};
+use crate::cmd::{Cause, Cmd, Origin, Outcome};
+use crate::hub::{Refused, names};
+use crate::mem::{Content, Msg, Publication, View};
+use crate::session::Session;
+use frames::Call;
+use serde_json::value::RawValue;
+use std::rc::Rc;
+
+/// The service; it remembers nothing.
+#[derive(Debug)]
+pub struct Revolved;
+
+/// Why a call was refused: the text and the code of its ERR.
+type Refusal = (&'static str, &'static str);
+
+impl Service for Revolved {
+    fn opened(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        hello: &Hello<'_>,
+    ) -> Result<(), Refused> {
+        match hello.user {
+            Some(user) => cx
+                .hub
+                .sign_on(cx.id, &mut session.seat, user, hello.credentials),
+            None => Ok(()),
+        }
+    }
+
+    fn message(&self, cx: &mut Cx<'_>, session: &mut Session, bytes: &[u8], _: bool) {
+        let mut line = session.take_line();
+        let mut rest = bytes;
+        while let Some(at) = memchr::memchr(b'\n', rest) {
+            let (head, tail) = rest.split_at(at);
+            rest = tail.get(1..).unwrap_or(&[]);
+            line.extend_from_slice(head);
+            self.line(cx, session, &line);
+            line.clear();
+        }
+        line.extend_from_slice(rest);
+        if line.len() > cx.config.max_message + LINE_OVERHEAD {
+            self.err(
+                cx,
+                session,
+                0,
+                ("a line is longer than a message may be", "too-big"),
+            );
+            return cx.end(Cause::TooBig);
+        }
+        session.put_line(line);
+    }
+
+    fn deliver(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        publication: &Publication,
+        to_user: bool,
+    ) {
+        let make = if to_user {
+            frames::sent
+        } else {
+            frames::published
+        };
+        let msg = publication.view(View::Revolved, cx.ledger, make);
+        cx.push(session, msg);
+    }
+
+    fn answered(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, outcome: Outcome) {
+        match outcome {
+            Outcome::Published { offset, .. } => {
+                self.ok(cx, session, call, &format!("{{\"offset\":{offset}}}"))
+            }
+            Outcome::Sent { sessions } => {
+                self.ok(cx, session, call, &format!("{{\"sessions\":{sessions}}}"))
+            }
+            Outcome::Absent => self.err(
+                cx,
+                session,
+                call,
+                ("that user has no session", "not-connected"),
+            ),
+        }
+    }
+
+    fn farewell(&self, cx: &mut Cx<'_>, session: &mut Session) {
+        let line = frames::bye(1001, "the server stops", RECONNECT_AFTER_MS);
+        cx.push(session, &Msg::new(line, cx.ledger));
+    }
+}
+
+impl Revolved {
+    fn line(&self, cx: &mut Cx<'_>, session: &mut Session, line: &[u8]) {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return;
+        }
+        match frames::parse(line) {
+            Ok(call) => self.call(cx, session, &call),
+            Err(id) => self.err(
+                cx,
+                session,
+                id,
+                ("a line is [id, \"VERB\", [args]]", "bad-frame"),
+            ),
+        }
+    }
+
+    fn call(&self, cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) {
+        let answer = match &*call.verb {
+            "AUTH" => auth(cx, session, &call.args).map(Some),
+            "SUBSCRIBE" => subscribe(cx, session, &call.args).map(Some),
+            "UNSUBSCRIBE" => unsubscribe(cx, session, &call.args).map(Some),
+            "PUBLISH" => publish(cx, session, call).map(|()| None),
+            "SEND" => send(cx, session, call).map(|()| None),
+            "DISCONNECT" => Ok(Some("null".to_owned())),
+            "PRESENCE" | "HISTORY" | "CALL" => Err(NOT_OFFERED),
+            _ => Err(("no such verb", "unknown-verb")),
+        };
+        match answer {
+            Ok(Some(result)) => self.ok(cx, session, call.id, &result),
+            // Answered when the command is run.
+            Ok(None) => {}
+            Err(refusal) => self.err(cx, session, call.id, refusal),
+        }
+        if call.verb == "DISCONNECT" {
+            cx.end(Cause::Clean);
+        }
+    }
+
+    fn ok(&self, cx: &mut Cx<'_>, session: &mut Session, id: u64, result: &str) {
+        cx.push(session, &Msg::new(frames::ok(id, result), cx.ledger));
+    }
+
+    fn err(&self, cx: &mut Cx<'_>, session: &mut Session, id: u64, (text, code): Refusal) {
+        cx.push(session, &Msg::new(frames::err(id, text, code), cx.ledger));
+    }
+}
+
+fn auth(cx: &mut Cx<'_>, session: &mut Session, args: &[&RawValue]) -> Result<String, Refusal> {
+    let name = args
+        .first()
+        .and_then(|arg| frames::text(arg))
+        .ok_or(("AUTH needs a user name", "bad-args"))?;
+    let name = names::user(&name).map_err(|error| (error.reason(), "bad-name"))?;
+    let credentials = args.get(1).map_or("", |arg| arg.get());
+    cx.hub
+        .sign_on(cx.id, &mut session.seat, name, credentials.as_bytes())
+        .map_err(refusal)?;
+    let mut out = Vec::new();
+    super::json::string(&mut out, name);
+    Ok(String::from_utf8(out).unwrap_or_default())
+}
+
+fn subscribe(
+    cx: &mut Cx<'_>,
+    session: &mut Session,
+    args: &[&RawValue],
+) -> Result<String, Refusal> {
+    let name = channel(args.first())?;
+    if args
+        .get(1)
+        .is_some_and(|options| !matches!(options.get(), "{}" | "null"))
+    {
+        return Err(NOT_OFFERED);
+    }
+    let at = cx
+        .hub
+        .subscribe(cx.id, &mut session.seat, &name, cx.config.max_subscriptions);
+    at.map(frames::position).map_err(refusal)
+}
+
+/// Names every channel first, so that a bad name leaves all subscriptions as they were.
+fn unsubscribe(
+    cx: &mut Cx<'_>,
+    session: &mut Session,
+    args: &[&RawValue],
+) -> Result<String, Refusal> {
+    let names: Vec<Rc<str>> = args
+        .iter()
+        .map(|arg| channel(Some(arg)))
+        .collect::<Result<_, _>>()?;
+    for name in names {
+        cx.hub.unsubscribe(&mut session.seat, &name);
+    }
+    Ok("null".to_owned())
+}
+
+fn publish(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), Refusal> {
+    let name = channel(call.args.first())?;
+    let publication = publication(cx, session, name, call.args.get(1))?;
+    cx.cmds
+        .push(Cmd::Publish(publication, Origin::Session(cx.id, call.id)));
+    Ok(())
+}
+
+fn send(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), Refusal> {
+    let user = call
+        .args
+        .first()
+        .and_then(|arg| frames::text(arg))
+        .ok_or(("SEND needs a user", "bad-args"))?;
+    let user = names::user(&user).map_err(|error| (error.reason(), "bad-name"))?;
+    let publication = publication(cx, session, user.into(), call.args.get(1))?;
+    cx.cmds
+        .push(Cmd::Send(publication, Origin::Session(cx.id, call.id)));
+    Ok(())
+}
+
+fn publication(
+    cx: &mut Cx<'_>,
+    session: &Session,
+    target: Rc<str>,
+    payload: Option<&&RawValue>,
+) -> Result<Rc<Publication>, Refusal> {
+    let payload = payload.ok_or(("a payload is missing", "bad-args"))?.get();
+    if payload.len() > cx.config.max_message {
+        return Err(("the payload is larger than --max-message", "too-big"));
+    }
+    if cx.is_full() {
+        return Err(("the server's queues are full; try again later", "full"));
+    }
+    let sender = cx.hub.user_name(&session.seat);
+    Ok(Publication::new(
+        target,
+        sender,
+        Content::Json,
+        payload.as_bytes().into(),
+    ))
+}
+
+fn channel(arg: Option<&&RawValue>) -> Result<Rc<str>, Refusal> {
+    let name = arg
+        .and_then(|arg| frames::text(arg))
+        .ok_or(("a channel's name is missing", "bad-args"))?;
+    names::channel(&name)
+        .map(Rc::from)
+        .map_err(|error| (error.reason(), "bad-name"))
+}
+
+fn refusal(refused: Refused) -> Refusal {
+    match refused {
+        Refused::TooManySubscriptions => {
+            ("more subscriptions than --max-subscriptions", "too-many")
+        }
+        Refused::TooManyChannels => ("more channels than --max-channels", "full"),
+        Refused::NameTaken => (
+            "the name is taken by somebody with other credentials",
+            "name-taken",
+        ),
+    }
+}
+
+const NOT_OFFERED: Refusal = ("not offered by this version", "not-offered");
+/// What a line may have beside its payload: number, verb, names, options.
+const LINE_OVERHEAD: usize = 4096;
+/// When a client told BYE should come back: a restarted server is there within this time.
+const RECONNECT_AFTER_MS: u64 = 1000;

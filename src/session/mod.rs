@@ -1,0 +1,507 @@
+//! A session: the CSP state machine, and the only file that moves it from one state to another.
+//!
+//! In: payloads from a service, packets and acknowledgements from a client, moments. Out: the packets that
+//! are due on the downstream, and what a moment means. It holds no buffer while idle and never does I/O;
+//! which connection carries it is a name, and how its packets look is the transport's business.
+
+pub mod backlog;
+pub mod extra;
+pub mod keys;
+pub mod packets;
+pub mod profiles;
+
+pub use keys::{Secret, SessionKey};
+pub use packets::{BatchError, Encoding, Up};
+pub use profiles::{ProfileId, Profiles};
+
+use crate::ids::{ConnId, SessionId};
+use crate::mem::{Ledger, Msg, Seat};
+use crate::metrics::Kind;
+use crate::time::{ShortTick, Tick};
+use crate::transport::{Packet, Profile};
+use backlog::Backlog;
+use extra::{Extra, Held};
+use std::borrow::Cow;
+use std::rc::Rc;
+
+/// One client's reliable stream.
+#[derive(Debug)]
+pub struct Session {
+    backlog: Backlog,
+    /// The id of the last packet the client acknowledged.
+    acked: u64,
+    conn: Option<ConnId>,
+    extra: Option<Box<Extra>>,
+    secret: Secret,
+    /// The session's place in the hub; the hub's to write.
+    pub seat: Seat,
+    /// Settings for the HTTP writer.
+    pub profile: ProfileId,
+    /// Low half of the last upstream id taken; ids are compared by their distance.
+    taken: u32,
+    /// Bytes in the backlog, counted as if nobody shared them.
+    queued: u32,
+    /// When the downstream began or ended, or the session was closed.
+    since: ShortTick,
+    /// When something was last written.
+    spoke: ShortTick,
+    /// Packets from the front that are written on this downstream.
+    sent: u16,
+    /// Packets from the front that were written on any.
+    tried: u16,
+    /// Who talks to the client.
+    pub service: ServiceKind,
+    carriage: Carriage,
+    down: Kind,
+    encoding: Encoding,
+    state: State,
+    owes_ack: bool,
+}
+
+/// Which service a session belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// Sends back what it gets.
+    Echo,
+    /// Channels and peer messages.
+    Revolved,
+    /// A plain reader of channels.
+    Events,
+}
+
+/// How a session reaches its client, for its whole life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carriage {
+    /// CSP: numbered, acknowledged, moving between connections.
+    Csp,
+    /// A bare WebSocket or event stream: what is written is gone, and so is the session with its connection.
+    Bare,
+}
+
+/// Where a session is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// All verbs. Next: `Closing` by [`Session::close`].
+    Open,
+    /// The close packet is queued behind all data: no pushing, no receiving. Next: `Over` by
+    /// [`Session::ack`]; the node removes the row when lingering is over.
+    Closing,
+    /// The close packet is acknowledged: the row is to be removed.
+    Over,
+}
+
+/// Who a new session is for.
+#[derive(Debug)]
+pub struct Opening {
+    /// The secret half of its key.
+    pub secret: Secret,
+    /// Who talks to the client.
+    pub service: ServiceKind,
+    /// How it reaches its client.
+    pub carriage: Carriage,
+    /// What the client reads.
+    pub encoding: Encoding,
+    /// Its settings.
+    pub profile: ProfileId,
+    /// Now.
+    pub now: Tick,
+}
+
+/// The backlog is full; the session must end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overflow;
+
+/// What became of an upstream packet.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received<'a> {
+    /// The next bytes of the stream.
+    Bytes(Cow<'a, [u8]>),
+    /// The client closed.
+    Eof,
+    /// Taken before, or kept until the packets before it come; nothing to do.
+    Nothing,
+    /// Too far ahead: the gap is over its bound.
+    TooFarAhead,
+}
+
+/// What a moment means for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing yet; ask again then.
+    Later(Tick),
+    /// The held request or stream has been open for `du` seconds.
+    EndOfHold,
+    /// The downstream was silent for its interval.
+    Silence,
+    /// The client was not heard of for too long.
+    Idle,
+    /// The close packet was not acknowledged in time.
+    Lingered,
+}
+
+/// The times a session lives by, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// Without downstream.
+    pub idle_ms: u64,
+    /// After closing.
+    pub linger_ms: u64,
+    /// Of silence on a WebSocket or event stream before a heartbeat.
+    pub heartbeat_ms: u64,
+}
+
+impl Session {
+    /// A session without downstream.
+    #[must_use]
+    pub fn new(opening: Opening) -> Self {
+        Self {
+            backlog: Backlog::Empty,
+            acked: 0,
+            conn: None,
+            extra: None,
+            secret: opening.secret,
+            seat: Seat::default(),
+            profile: opening.profile,
+            taken: 0,
+            queued: 0,
+            since: opening.now.short(),
+            spoke: opening.now.short(),
+            sent: 0,
+            tried: 0,
+            service: opening.service,
+            carriage: opening.carriage,
+            down: Kind::None,
+            encoding: opening.encoding,
+            state: State::Open,
+            owes_ack: false,
+        }
+    }
+
+    /// Whether `key` is this session's.
+    #[must_use]
+    pub fn opens(&self, key: &SessionKey) -> bool {
+        key.opens(&self.secret)
+    }
+
+    /// The key a client shows, given this session's row.
+    #[must_use]
+    pub fn key(&self, id: SessionId) -> SessionKey {
+        SessionKey::new(id, self.secret)
+    }
+
+    /// The connection of the downstream.
+    #[must_use]
+    pub fn conn(&self) -> Option<ConnId> {
+        self.conn
+    }
+
+    /// What the downstream is.
+    #[must_use]
+    pub fn down(&self) -> Kind {
+        self.down
+    }
+
+    /// How the session reaches its client.
+    #[must_use]
+    pub fn carriage(&self) -> Carriage {
+        self.carriage
+    }
+
+    /// Whether services may still talk with the client.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Bytes that wait for the client.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queued as usize
+    }
+
+    /// The highest packet id the client acknowledged.
+    #[must_use]
+    pub fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    /// Appends a payload, cut to what one packet may carry.
+    ///
+    /// # Errors
+    /// [`Overflow`] when more than `queue_max` bytes or [`PACKETS_MAX`] packets would wait.
+    pub fn push(
+        &mut self,
+        msg: &Rc<Msg>,
+        queue_max: usize,
+        ledger: &Ledger,
+    ) -> Result<(), Overflow> {
+        if !self.is_open() || (msg.bytes().is_empty() && self.carriage == Carriage::Csp) {
+            return Ok(());
+        }
+        if self.carriage == Carriage::Csp && msg.bytes().len() > PACKET_BYTES_MAX {
+            let mut pieces = msg.pieces(PACKET_BYTES_MAX, ledger).iter();
+            return pieces.try_for_each(|piece| self.push_packet(piece.clone(), queue_max));
+        }
+        self.push_packet(msg.clone(), queue_max)
+    }
+
+    fn push_packet(&mut self, msg: Rc<Msg>, queue_max: usize) -> Result<(), Overflow> {
+        let queued = self.queued as usize + cost(&msg);
+        if queued > queue_max || self.backlog.len() >= PACKETS_MAX {
+            return Err(Overflow);
+        }
+        self.queued = queued as u32;
+        self.backlog.push(msg);
+        Ok(())
+    }
+
+    /// The client has every packet up to `id`. One beyond what was ever written counts as that (1.6).
+    pub fn ack(&mut self, id: u64) {
+        let reached = self.acked + u64::from(self.tried);
+        while self.acked < id.min(reached) {
+            self.acked += 1;
+            self.sent = self.sent.saturating_sub(1);
+            self.tried -= 1;
+            match self.backlog.pop() {
+                Some(msg) => self.queued = self.queued.saturating_sub(cost(&msg) as u32),
+                None => self.state = State::Over,
+            }
+        }
+    }
+
+    /// Whether the close packet is acknowledged: the session is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// `conn` carries the downstream from now on. What the one before may not have delivered is due again.
+    /// Gives back the connection it replaces.
+    pub fn attach(&mut self, conn: ConnId, down: Kind, now: Tick) -> Option<ConnId> {
+        self.sent = 0;
+        self.down = down;
+        if self.state == State::Open {
+            self.since = now.short();
+        }
+        self.spoke = now.short();
+        self.conn.replace(conn).filter(|old| *old != conn)
+    }
+
+    /// The downstream is over, by the end of its response or of its connection.
+    pub fn detach(&mut self, now: Tick) {
+        self.conn = None;
+        self.down = Kind::None;
+        if self.state == State::Open {
+            self.since = now.short();
+        }
+    }
+
+    /// Any request of the client shows that it lives; it counts while there is no downstream.
+    pub fn touch(&mut self, now: Tick) {
+        if self.conn.is_none() && self.state == State::Open {
+            self.since = now.short();
+        }
+    }
+
+    /// Whether something is due on the downstream.
+    #[must_use]
+    pub fn has_pending(&self) -> bool {
+        self.owes_ack || usize::from(self.sent) < self.packets()
+    }
+
+    /// The packets due on the downstream, oldest first, about [`BATCH_BYTES_MAX`] bytes of them.
+    pub fn pending(&self) -> impl Iterator<Item = Packet<'_>> {
+        let from = usize::from(self.sent);
+        let encoding = self.encoding;
+        let mut room = BATCH_BYTES_MAX;
+        let first = self.acked + 1 + from as u64;
+        let data = self
+            .backlog
+            .iter_from(from)
+            .zip(first..)
+            .map(move |(msg, id)| (id, Some(msg)));
+        let close_id = self.acked + self.packets() as u64;
+        let close =
+            (self.state == State::Closing && from < self.packets()).then_some((close_id, None));
+        data.chain(close).map_while(move |(id, msg)| {
+            let go_on = room > 0;
+            room = room.saturating_sub(msg.map_or(1, |msg| cost(msg)));
+            let body = msg.map(|msg| (msg, packets::spell(msg, encoding)));
+            go_on.then_some(Packet { id, body })
+        })
+    }
+
+    /// The payload next to be written on a bare stream.
+    #[must_use]
+    pub fn next_bare(&self) -> Option<&Rc<Msg>> {
+        self.backlog.iter_from(0).next()
+    }
+
+    /// Everything up to packet `id` is written on the downstream. Gives back how many of the packets had
+    /// been written on an earlier one.
+    pub fn wrote(&mut self, id: u64, now: Tick) -> u64 {
+        let before = self.sent;
+        self.sent = id.saturating_sub(self.acked).min(self.packets() as u64) as u16;
+        let again = self.sent.min(self.tried).saturating_sub(before);
+        self.tried = self.tried.max(self.sent);
+        self.spoke = now.short();
+        if self.carriage == Carriage::Bare {
+            self.ack(id);
+        }
+        u64::from(again)
+    }
+
+    /// Something that is no packet was written on the downstream.
+    pub fn spoke(&mut self, now: Tick) {
+        self.spoke = now.short();
+    }
+
+    /// The acknowledgement of upstream packets that a WebSocket owes, once.
+    pub fn take_owed_ack(&mut self) -> Option<u64> {
+        std::mem::take(&mut self.owes_ack).then_some(u64::from(self.taken))
+    }
+
+    /// An upstream batch came over a WebSocket, whose only answer is an acknowledgement.
+    pub fn owe_ack(&mut self) {
+        self.owes_ack = true;
+    }
+
+    /// Takes an upstream packet in its turn.
+    pub fn receive<'a>(&mut self, up: Up<'a>) -> Received<'a> {
+        let ahead = (up.id as u32).wrapping_sub(self.taken) as i32;
+        if ahead <= 0 {
+            return Received::Nothing;
+        }
+        if ahead > 1 {
+            let held = Held {
+                id: up.id as u32,
+                data: up.data.map(Cow::into_owned),
+            };
+            let fits = self.extra.get_or_insert_default().hold(held);
+            return if fits {
+                Received::Nothing
+            } else {
+                Received::TooFarAhead
+            };
+        }
+        self.taken = self.taken.wrapping_add(1);
+        self.deliver(up.data)
+    }
+
+    /// The next packet that waited for a gap to be filled, if it is filled.
+    pub fn next_held(&mut self) -> Option<Received<'static>> {
+        let next = self.taken.wrapping_add(1);
+        let held = self.extra.as_mut()?.unhold(next);
+        self.drop_empty_extra();
+        let held = held?;
+        self.taken = next;
+        Some(self.deliver(held.data.map(Cow::Owned)))
+    }
+
+    fn deliver<'a>(&self, data: Option<Cow<'a, [u8]>>) -> Received<'a> {
+        match data {
+            None => Received::Eof,
+            Some(bytes) if self.is_open() => Received::Bytes(bytes),
+            Some(_) => Received::Nothing,
+        }
+    }
+
+    /// Bytes of an unfinished line of the service's protocol, to take or put back.
+    pub fn take_line(&mut self) -> Vec<u8> {
+        let line = self
+            .extra
+            .as_mut()
+            .map(|extra| std::mem::take(&mut extra.line))
+            .unwrap_or_default();
+        self.drop_empty_extra();
+        line
+    }
+
+    /// Keeps the bytes of an unfinished line until more come.
+    pub fn put_line(&mut self, line: Vec<u8>) {
+        if !line.is_empty() {
+            self.extra.get_or_insert_default().line = line;
+        }
+    }
+
+    fn drop_empty_extra(&mut self) {
+        if self.extra.as_ref().is_some_and(|extra| extra.is_empty()) {
+            self.extra = None;
+        }
+    }
+
+    /// Queues the close packet behind all data; the session lingers until it is acknowledged. False when it
+    /// was closed before.
+    pub fn close(&mut self, now: Tick) -> bool {
+        if self.state != State::Open {
+            return false;
+        }
+        self.state = State::Closing;
+        self.since = now.short();
+        self.extra = None;
+        true
+    }
+
+    /// What the client never acknowledged, in the order it was sent.
+    pub fn undelivered(&self) -> impl Iterator<Item = &Rc<Msg>> {
+        self.backlog.iter_from(0)
+    }
+
+    /// What `now` means.
+    #[must_use]
+    pub fn due(&self, now: Tick, profile: &Profile, times: &Times) -> Due {
+        let since = self.since.near(now);
+        let hold_ms = u64::from(profile.duration_s) * 1000;
+        if self.state != State::Open {
+            return at(now, since + times.linger_ms, Due::Lingered);
+        }
+        let spoke = self.spoke.near(now);
+        match self.down {
+            Kind::None => at(now, since + times.idle_ms.max(2 * hold_ms), Due::Idle),
+            Kind::WebSocket => at(now, spoke + times.heartbeat_ms, Due::Silence),
+            _ if self.carriage == Carriage::Bare => {
+                at(now, spoke + times.heartbeat_ms, Due::Silence)
+            }
+            _ => {
+                let end = at(now, since + hold_ms, Due::EndOfHold);
+                let interval_ms = u64::from(profile.interval_s) * 1000;
+                if interval_ms == 0 || !profile.streams() {
+                    return end;
+                }
+                sooner(end, at(now, spoke + interval_ms, Due::Silence))
+            }
+        }
+    }
+
+    /// Packets that wait, the close packet among them.
+    fn packets(&self) -> usize {
+        self.backlog.len() + usize::from(self.state == State::Closing)
+    }
+}
+
+fn at(now: Tick, moment: Tick, due: Due) -> Due {
+    if now >= moment {
+        due
+    } else {
+        Due::Later(moment)
+    }
+}
+
+fn sooner(a: Due, b: Due) -> Due {
+    match (a, b) {
+        (Due::Later(a), Due::Later(b)) => Due::Later(a.min(b)),
+        (Due::Later(_), now) | (now, _) => now,
+    }
+}
+
+/// What a waiting payload counts: its bytes, and the place it takes.
+fn cost(msg: &Msg) -> usize {
+    msg.bytes().len() + 32
+}
+
+/// Most data of one packet: the 2010 client decodes a packet in one call and fails above that.
+pub const PACKET_BYTES_MAX: usize = 32 * 1024;
+/// Most packets that wait for a client, whatever their size: each costs a place.
+pub const PACKETS_MAX: usize = 16 * 1024;
+/// Data after which a batch takes no further packet, so that what a blocked socket keeps is bounded.
+pub const BATCH_BYTES_MAX: usize = 48 * 1024;

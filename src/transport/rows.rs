@@ -1,0 +1,114 @@
+//! The table of transports: each is a row of CSP's own variables, not code.
+//!
+//! In: the name a client gives with `transport=`, or nothing (a client may set every variable itself). Out:
+//! the settings the HTTP writer interprets. Adding a transport is adding a row and its transcript.
+
+use super::profile::ContentType;
+
+/// One transport's settings. Text here is the server's own, so it may stand where a client's may not.
+#[derive(Debug)]
+pub struct Row {
+    /// The value of `transport=`.
+    pub name: &'static str,
+    /// One response over many batches, or one batch per response.
+    pub streaming: bool,
+    /// Seconds a request may be held; 0 answers at once.
+    pub duration_s: u16,
+    /// Blanks in front, for browsers which show nothing of a response before so many bytes.
+    pub prebuffer: u32,
+    /// Event ids after each batch, and `Last-Event-ID` on the next request.
+    pub sse: bool,
+    /// The response's type.
+    pub content_type: ContentType,
+    /// Once in front of the first batch.
+    pub preamble: &'static str,
+    /// Before each batch. `None` leaves it to the client, who gives a callback's name.
+    pub batch_prefix: Option<&'static str>,
+    /// After each batch.
+    pub batch_suffix: &'static str,
+}
+
+/// Every transport over HTTP.
+pub const ROWS: [Row; 9] = [
+    Row {
+        name: "polling",
+        duration_s: 0,
+        ..LONG_POLL
+    },
+    LONG_POLL,
+    Row {
+        name: "xhrstream",
+        streaming: true,
+        prebuffer: 256,
+        batch_suffix: "\n",
+        ..LONG_POLL
+    },
+    Row {
+        preamble: FRAME_HEAD,
+        ..FRAME
+    },
+    // The ActiveX "htmlfile" has no postMessage: its parent window is a script object with a function.
+    Row {
+        name: "htmlfile",
+        preamble: HTMLFILE_HEAD,
+        ..FRAME
+    },
+    Row {
+        name: "multipart",
+        streaming: true,
+        content_type: ContentType::Multipart,
+        preamble: "--csp\r\n",
+        batch_prefix: Some("Content-Type: application/json\r\n\r\n"),
+        batch_suffix: "\r\n--csp\r\n",
+        ..LONG_POLL
+    },
+    Row {
+        name: "sse",
+        streaming: true,
+        ..EVENTS
+    },
+    EVENTS,
+    Row {
+        name: "jsonp",
+        content_type: ContentType::ApplicationJavascript,
+        batch_prefix: None,
+        batch_suffix: ";",
+        ..LONG_POLL
+    },
+];
+
+const LONG_POLL: Row = Row {
+    name: "longpoll",
+    streaming: false,
+    duration_s: 30,
+    prebuffer: 0,
+    sse: false,
+    content_type: ContentType::TextPlain,
+    preamble: "",
+    batch_prefix: Some(""),
+    batch_suffix: "",
+};
+
+const EVENTS: Row = Row {
+    name: "sselongpoll",
+    sse: true,
+    content_type: ContentType::EventStream,
+    batch_prefix: Some("data: "),
+    batch_suffix: "\r\n",
+    ..LONG_POLL
+};
+
+const FRAME: Row = Row {
+    name: "iframe",
+    streaming: true,
+    prebuffer: 1024,
+    content_type: ContentType::TextHtml,
+    batch_prefix: Some("<script>b"),
+    batch_suffix: ";</script>\r\n",
+    ..LONG_POLL
+};
+
+const FRAME_HEAD: &str = "<!DOCTYPE html><html><head><script>function b(x){\
+    window.parent.postMessage(JSON.stringify({csp:x}),'*')}</script></head><body>\r\n";
+const HTMLFILE_HEAD: &str =
+    "<html><head><script>function b(x){window.parent.csp(x)}</script></head><body>\r\n";

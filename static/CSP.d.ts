@@ -1,0 +1,68 @@
+// Types of CSP.js. `import '/_/CSP.js'` and a script tag set the globals; require() returns this module.
+
+export type Transport = 'websocket' | 'sse' | 'stream' | 'longpoll' | 'jsonp';
+
+/**
+ * clean: ended by either side with all data delivered · expired: the server does not know the session (any more) ·
+ * timeout: the server gave the client up, or could not be reached for as long as it keeps a session · unreachable:
+ * no answer to the handshake for 10 s · refused: not allowed · too-big: over a limit · protocol: a gap or nonsense.
+ */
+export type CloseReason = 'clean' | 'expired' | 'timeout' | 'unreachable' | 'refused' | 'too-big' | 'protocol';
+
+export interface ConnectOptions {
+  /** Downstreams to choose from, the best first. Default: all, as in `CSP.transports`. */
+  transports?: Transport[];
+  /** Name and credential for the server's policy; sent with the handshake. */
+  user?: string;
+  token?: string;
+  /** Seconds that the server may hold a request; 1 to 40, default 30. */
+  duration?: number;
+  /** onread gets Uint8Arrays instead of text. */
+  binary?: boolean;
+}
+
+export interface Stats {
+  /** Packets read. */
+  received: number;
+  /** Packets that came twice and were dropped. */
+  repeated: number;
+  /** Packets that never came; a gap ends the session. */
+  lost: number;
+  /** How often the session moved to another transport. */
+  switches: number;
+}
+
+/** One ordered stream each way over whatever connection works. May be connected again after onclose; stats go on. */
+export class CometSession {
+  static readonly CONNECTING: 0;
+  static readonly OPEN: 1;
+  static readonly CLOSING: 2;
+  static readonly CLOSED: 3;
+
+  onopen: (() => void) | null;
+  onread: ((data: any) => void) | null;
+  onclose: ((reason: CloseReason, detail: string) => void) | null;
+  ontransport: ((name: Transport | '') => void) | null;
+
+  /** CLOSED before connect() too. */
+  readonly readyState: 0 | 1 | 2 | 3;
+  /** The downstream now; '' while there is none. */
+  readonly transport: Transport | '';
+  /** Characters written and not yet acknowledged by the server. */
+  readonly bufferedAmount: number;
+  readonly stats: Stats;
+
+  connect(base: string, options?: ConnectOptions): void;
+  /** False after close. */
+  write(data: string | ArrayBuffer | ArrayBufferView): boolean;
+  close(): void;
+  /** Moves now, in mid-stream, to the first of these that works. */
+  switchTo(transports: Transport[]): void;
+  /** Sets the choice; moves only when the present transport is not in it. */
+  setTransports(transports: Transport[]): void;
+  /** Drops the present connection without ending the session. */
+  cut(): void;
+}
+
+export const transports: Transport[];
+export as namespace CSP;

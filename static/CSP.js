@@ -1,0 +1,612 @@
+/*
+ * CSP.js: the Comet Session Protocol in a browser.
+ *
+ *   const session = new CSP.CometSession();
+ *   session.onopen = () => session.write('hello');
+ *   session.onread = (text) => console.log(text);
+ *   session.onclose = (reason) => console.log('closed:', reason);
+ *   session.connect('/_/echo/csp');
+ *
+ * A session is one ordered stream of text (or bytes) each way. It outlives the connections that carry it: packets
+ * are numbered, kept until acknowledged, and sent again over whatever carries next, so nothing is lost, repeated or
+ * reordered while the downstream moves between WebSocket, SSE, streaming, long-polling and JSONP. Like TCP, the
+ * stream has no message borders: what was written in one piece may be read in several.
+ *
+ * One file for three uses: <script src="/_/CSP.js"> sets the globals `CSP` and `CometSession`, so does
+ * `import '/_/CSP.js'`, and `require('./CSP.js')` returns `CSP`. No dependencies. CSP.d.ts has the types.
+ */
+(function () {
+'use strict';
+
+const CONNECTING = 0, OPEN = 1, CLOSING = 2, CLOSED = 3;
+
+const OPEN_MS = 3000;               // a downstream that has not opened by then gives way to the next
+const REQUEST_MS = 10000;           // handshake and send; also: first contact, and an answer on a WebSocket
+const BACKOFF_MS = [50, 5000];      // first and longest pause between attempts
+const FAILED_MS = 60000;            // how long a transport that failed is passed over
+const GOODBYE_MS = 2000;            // how long close() waits to be acknowledged
+const BEAT_S = 15;                  // the server says something at least this often on SSE and streams
+const PACKET_UNITS = 3072;          // UTF-16 units: percent-encoded it still fits the server's 32 KiB URL
+const BATCH_UNITS = 32768;          // of JSON in one POST or WebSocket message
+const URL_UNITS = 28000;            // of percent-encoded JSON in the URL of a script tag
+const SOCKET_BYTES = 1 << 20;       // let a WebSocket buffer no more than this
+
+// Small tools.
+
+const backoff = (tries) => Math.min(BACKOFF_MS[1], BACKOFF_MS[0] * 2 ** tries) * (0.5 + Math.random() / 2);
+
+/** `([[1,0,"x"]])`, in whatever prefix and suffix, as a value. Throws on anything else. */
+const unwrap = (text) => JSON.parse(text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')));
+
+function fromBase64(text) {
+  const plain = atob(text.replace(/-/g, '+').replace(/_/g, '/').replace(/[\s=]/g, ''));
+  return Uint8Array.from(plain, (c) => c.charCodeAt(0));
+}
+
+const toBase64 = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, '-').replace(/\//g, '_');
+
+/** Cuts text at code point borders, bytes anywhere; yields [encoding, data] for packets. */
+function* cut(data) {
+  if (typeof data !== 'string') {
+    const bytes = ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data);
+    for (let at = 0; at < bytes.length; at += PACKET_UNITS) yield [1, toBase64(bytes.subarray(at, at + PACKET_UNITS))];
+    return;
+  }
+  for (let at = 0, end; at < data.length; at = end) {
+    end = Math.min(at + PACKET_UNITS, data.length);
+    if (end < data.length && /[\uD800-\uDBFF]/.test(data[end - 1])) end--;
+    yield [0, data.slice(at, end)];
+  }
+}
+
+/**
+ * Runs a script that calls back, the oldest way across origins. `done(called)` comes once the script has run or
+ * failed; the function returned drops it. A script that was dropped may still arrive, so its callback stays a while.
+ */
+function runScript(urlFor, onvalue, done) {
+  const name = 'csp_' + Math.random().toString(36).slice(2);
+  const element = document.createElement('script');
+  let called = false;
+  globalThis[name] = (value) => { called = true; onvalue(value); };
+  const finish = (ran) => { element.remove(); delete globalThis[name]; done(ran && called); };
+  Object.assign(element, { async: true, charset: 'utf-8', src: urlFor(name), onload: () => finish(true), onerror: () => finish(false) });
+  document.head.appendChild(element);
+  return () => {
+    element.onload = element.onerror = null;
+    element.remove();
+    globalThis[name] = () => {};
+    setTimeout(() => delete globalThis[name], 90000);
+  };
+}
+
+// The five downstreams.
+
+/*
+ * Each function opens one connection for `link`, reports to it, and returns a function that drops the connection.
+ * The variables of CSP stay on the session until set again, so every comet request sets all of them.
+ */
+const COMET = { is: 0, i: BEAT_S, se: '', ps: 0, p: '', bp: '', bs: '', ct: 'text/plain' };
+
+function websocket(session, link) {
+  const socket = new WebSocket(session._url('websocket').replace(/^http/, 'ws'));
+  socket.onopen = () => { link.socket = socket; link.opened(); };
+  socket.onmessage = ({ data }) => {
+    let value;
+    try { value = JSON.parse(data); } catch (e) { return link.ended(); }
+    if (Array.isArray(value)) link.packets(value);
+    else if (link.live()) session._acknowledged(value.a);
+  };
+  socket.onclose = ({ code, reason }) => {
+    const fatal = { 4404: 'expired', 4408: 'timeout', 1008: 'refused', 1009: 'too-big' }[code];
+    if (!fatal) link.ended(false, code === 1001 ? Math.min(parseInt(reason.replace(/\D+/, ''), 10) || 0, 60000) : 0);
+    else if (link.live()) session._end(fatal, reason);
+  };
+  return () => socket.close();
+}
+
+function sse(session, link) {
+  const vars = { ...COMET, is: 1, se: 1, bp: 'data: ', bs: '\r\n', ct: 'text/event-stream' };
+  const source = new EventSource(session._url('comet', vars));
+  source.onopen = () => link.opened();
+  source.onmessage = ({ data }) => link.text(data);
+  source.onerror = () => link.ended(link.age() > session._hold * 1000 - 1000);
+  return () => source.close();
+}
+
+function stream(session, link) {
+  return fetchComet(session, link, { ...COMET, is: 1, bs: '\n' }, async (response) => {
+    link.opened();
+    const reader = response.body.getReader(), utf8 = new TextDecoder();
+    for (let rest = '', done, value; ;) {
+      ({ done, value } = await reader.read());
+      if (done) return;
+      const lines = (rest + utf8.decode(value, { stream: true })).split('\n');
+      rest = lines.pop();
+      lines.forEach((line) => link.text(line));
+    }
+  });
+}
+
+function longpoll(session, link) {
+  link.opened(true);
+  return fetchComet(session, link, COMET, async (response) => link.text(await response.text()));
+}
+
+function fetchComet(session, link, vars, read) {
+  const abort = new AbortController();
+  fetch(session._url('comet', vars), { method: 'POST', signal: abort.signal }).then(async (response) => {
+    if (!response.ok) return link.refused(response.status, await response.text());
+    await read(response);
+    link.ended(true);
+  }).catch(() => link.ended());
+  return () => abort.abort();
+}
+
+function jsonp(session, link) {
+  link.opened(true);
+  const urlFor = (name) => session._url('comet', { ...COMET, bp: name, bs: ';', ct: 'application/javascript', n: Math.random() });
+  return runScript(urlFor, (packets) => link.packets(packets), (called) => link.ended(called));
+}
+
+const TRANSPORTS = { websocket, sse, stream, longpoll, jsonp };
+
+const NEEDS_FETCH = ['sse', 'stream', 'longpoll'];
+
+const USABLE = {
+  websocket: () => typeof WebSocket === 'function',
+  sse: () => typeof EventSource === 'function',
+  stream: () => typeof ReadableStream === 'function',
+  longpoll: () => typeof fetch === 'function',
+  jsonp: () => typeof document === 'object',
+};
+
+/**
+ * One downstream connection. Only the session's present link is listened to: what a superseded one still says may
+ * be in the framing of its successor, and all of it comes again by its number.
+ */
+class Link {
+  constructor(session, name) {
+    Object.assign(this, { session, name, born: Date.now(), socket: null, sent: 0, proven: false, fruitful: false });
+  }
+
+  live() { return this.session._link === this; }
+  age() { return Date.now() - this.born; }
+
+  /** The connection fails unless something happens within `ms` (0: for ever). */
+  watch(ms) {
+    clearTimeout(this.timer);
+    if (ms) this.timer = setTimeout(() => this.ended(), ms);
+  }
+
+  /** `yet`: the request went out, but only its answer will prove that this transport works. */
+  opened(yet = false) {
+    if (!this.live()) return;
+    this.proven = !yet;
+    this.rest();
+    this.session._opened(this);
+  }
+
+  /** How long it may be silent: long-polls for as long as they are held, streams two beats. */
+  rest() {
+    if (this.name === 'websocket') this.watch(this.session._out.length ? REQUEST_MS : 0);
+    else this.watch((this.name === 'sse' || this.name === 'stream' ? 2 * BEAT_S + 5 : this.session._hold + 10) * 1000);
+  }
+
+  text(text) {
+    if (!this.live() || !text.trim()) return;
+    try { text = unwrap(text); } catch (e) { return this.ended(); }
+    this.packets(text);
+  }
+
+  packets(packets) {
+    if (!this.live()) return;
+    this.proven = true;
+    if (packets.length) this.fruitful = true;
+    this.rest();
+    this.session._take(this, packets);
+  }
+
+  refused(status, text) {
+    if (this.live() && !this.session._refused(status, text)) this.ended();
+  }
+
+  ended(clean = false, delay = 0) {
+    if (this.live()) this.session._lost(this, clean, delay);
+  }
+
+  drop() {
+    clearTimeout(this.timer);
+    if (this.stop) this.stop();
+  }
+}
+
+// The session.
+
+class CometSession {
+  constructor() {
+    /** Called once the server has granted the session; what was written before is on its way. */
+    this.onopen = null;
+    /** Called with the next piece of the stream: text, or a Uint8Array with `binary: true`. */
+    this.onread = null;
+    /** Called once, with why: clean, expired, timeout, unreachable, refused, too-big or protocol; and the server's words. */
+    this.onclose = null;
+    /** Called with the name of the downstream whenever it changes, and with '' while there is none. */
+    this.ontransport = null;
+    this.readyState = CLOSED;
+    this.transport = '';
+    /** Characters (base64 for bytes) that the server has not acknowledged. */
+    this.bufferedAmount = 0;
+    /** Packets read; packets the server sent twice (dropped); packets missing (always ends the session); transports changed. */
+    this.stats = { received: 0, repeated: 0, lost: 0, switches: 0 };
+    this._onOnline = () => { if (this._timer) this._open(this._choose()); };
+  }
+
+  /** Opens a session at `base`, such as `/_/echo/csp` or `http://host:8000/_/echo/csp`. Options are in CSP.d.ts. */
+  connect(base, options = {}) {
+    if (this.readyState !== CLOSED) throw new Error('CSP: connect() on a session that is not closed');
+    const here = typeof document === 'object' ? document.baseURI : undefined;
+    Object.assign(this, {
+      readyState: CONNECTING, transport: '', bufferedAmount: 0,
+      _base: new URL(base, here).href.replace(/\/$/, ''), _options: options, _hold: options.duration || 30,
+      _key: null, _order: options.transports || Object.keys(TRANSPORTS), _failed: new Map(), _noFetch: false,
+      _link: null, _was: '', _turn: 0, _tries: 0, _timer: 0, _heard: Date.now(),           // downstream
+      _last: 0, _ackSent: 0, _ackTimer: 0, _decoder: new TextDecoder('utf-8', { ignoreBOM: true }),
+      _out: [], _next: 1, _sending: false, _sendTries: 0, _kicked: 0, _ended: false,       // upstream
+    });
+    if (!this._choose()) { this.readyState = CLOSED; throw new Error('CSP: none of these transports works here'); }
+    if (globalThis.addEventListener) addEventListener('online', this._onOnline);
+    this._handshake(++serial);
+  }
+
+  /** Sends text, or an ArrayBuffer or view of one. Before onopen it is queued; after close it is refused: false. */
+  write(data) {
+    if (this.readyState > OPEN) return false;
+    if (data.toWellFormed) data = data.toWellFormed();
+    for (const [encoding, piece] of cut(data)) this._push(encoding, piece);
+    this._kick();
+    return true;
+  }
+
+  /** Ends the session after all that was written. onclose('clean') follows once the server has it all, or in 2 s. */
+  close() {
+    if (this.readyState === CONNECTING) return this._end('clean');
+    if (this.readyState !== OPEN) return;
+    this.readyState = CLOSING;
+    this._goodbye = setTimeout(() => this._end('clean'), GOODBYE_MS);
+    this._push(0, null);
+    this._flush();
+  }
+
+  /** Moves to the first of these transports that works, now, in mid-stream. */
+  switchTo(transports) {
+    this.setTransports(transports);
+    if (this.readyState !== OPEN) return;
+    const name = this._choose();
+    if (!name || !this._link || this._link.name !== name) this._open(name);
+  }
+
+  /** Sets the transports to choose from; the present one stays while it is among them. */
+  setTransports(transports) {
+    this._order = transports.slice();
+    this._failed = new Map();
+    if (this.readyState === OPEN && this._link && !transports.includes(this._link.name)) this._open(this._choose());
+  }
+
+  /** Drops the present connection, as a bad network would; the session reconnects by itself. */
+  cut() {
+    const link = this._link;
+    if (!link) return;
+    this._unlink(link);
+    if (this.readyState !== CLOSED && !this._link) this._later();
+  }
+
+  // Requests.
+
+  _url(name, vars) {
+    vars = { s: this._key, a: this._last, du: this._hold, ...vars };
+    return `${this._base}/${name}?` + Object.keys(vars).filter((k) => vars[k] != null).map((k) => `${k}=${encodeURIComponent(vars[k])}`).join('&');
+  }
+
+  /** Resolves to {status, value}, value being text unless status is 200; rejects when there was no answer. */
+  _request(name, vars, d, byScript = this._byScript()) {
+    if (byScript) {
+      return new Promise((resolve, reject) => {
+        let value;
+        const stop = runScript((cb) => this._url(name, { ...vars, d, rp: cb, rs: ';', n: Math.random() }), (v) => { value = v; },
+          (called) => { clearTimeout(timer); called ? resolve({ status: 200, value }) : reject(new Error('no answer')); });
+        const timer = setTimeout(() => { stop(); reject(new Error('no answer')); }, REQUEST_MS);
+      });
+    }
+    const abort = new AbortController(), timer = setTimeout(() => abort.abort(), REQUEST_MS);
+    // text/plain needs no CORS preflight; keepalive lets the last words out when the page is left.
+    const keepalive = this.readyState === CLOSING && d.length < 20000;
+    const init = { method: 'POST', body: d, headers: { 'Content-Type': 'text/plain' }, signal: abort.signal, keepalive };
+    return fetch(this._url(name, { ...vars, rp: '', rs: '' }), init)
+      .then(async (response) => ({ status: response.status, value: await response.text() }))
+      .then(({ status, value }) => ({ status, value: status === 200 ? unwrap(value) : value }))
+      .finally(() => clearTimeout(timer));
+  }
+
+  _byScript() {
+    return this._noFetch || this._order.every((name) => name === 'jsonp');
+  }
+
+  /** Ends the session when a status says so for good. */
+  _refused(status, text) {
+    const reason = status === 404 && /^\s*['"]Session not found['"]/.test(text) ? 'expired'
+      : { 400: 'protocol', 401: 'refused', 403: 'refused', 413: 'too-big' }[status];
+    if (reason) this._end(reason, text);
+    return !!reason;
+  }
+
+  async _handshake(turn) {
+    const { user, token } = this._options, hello = JSON.stringify({ encodings: [0, 1, 2], user, token });
+    const gone = () => this._serial !== turn || this.readyState !== CONNECTING;
+    this._serial = turn;
+    for (let tries = 0; ; tries++) {
+      const answer = await this._greet(hello);
+      if (gone()) return;
+      const { status, value } = answer || {};
+      if (status === 200 && value && value.session) return this._granted(value.session);
+      if (status >= 400 && status < 500 && status !== 408 && status !== 429) return this._end('refused', value);
+      if (Date.now() - this._heard > REQUEST_MS) return this._end('unreachable', value);
+      await new Promise((resolve) => setTimeout(resolve, backoff(tries)));
+      if (gone()) return;
+    }
+  }
+
+  /** fetch, and where it fails on another origin (its policy, perhaps), a script tag. Null: no answer. */
+  async _greet(hello) {
+    const scripted = this._byScript(), vars = { s: null, a: null };
+    const attempt = (byScript) => this._request('handshake', { ...vars, ct: byScript ? 'application/javascript' : 'text/plain' }, hello, byScript);
+    try { return await attempt(scripted); } catch (e) { /* next */ }
+    if (scripted || !USABLE.jsonp() || !this._order.includes('jsonp') || new URL(this._base).origin === location.origin) return null;
+    try {
+      const answer = await attempt(true);
+      this._noFetch = true;
+      return answer;
+    } catch (e) { return null; }
+  }
+
+  _granted(key) {
+    this._key = key;
+    this.readyState = OPEN;
+    this._heard = Date.now();
+    this._open(this._choose());
+    this._emit('onopen');
+    this._kick();
+  }
+
+  // Downstream: choose, open, lose.
+
+  /** The first transport which did not fail lately; when all did, it is not their fault. */
+  _choose() {
+    const usable = this._order.filter((name) => name in USABLE && USABLE[name]() && !(this._noFetch && NEEDS_FETCH.includes(name)));
+    const fresh = usable.find((name) => !(Date.now() - this._failed.get(name) < FAILED_MS));
+    if (!fresh) this._failed.clear();
+    return fresh || usable[0];
+  }
+
+  _open(name) {
+    clearTimeout(this._timer);
+    this._timer = 0;
+    this._turn++;
+    if (this._link) this._link.drop();
+    if (!name) return this._end('unreachable', 'no usable transport');
+    const link = this._link = new Link(this, name);
+    link.watch(OPEN_MS);
+    this._ackSent = this._last;
+    try { link.stop = TRANSPORTS[name](this, link); } catch (e) { setTimeout(() => link.ended()); }
+    if (!link.live()) link.drop();                // ontransport moved on at once
+  }
+
+  _opened(link) {
+    if (link.proven) this._heard = Date.now();
+    if (this.transport !== link.name) {
+      if (this._was && this._was !== link.name) this.stats.switches++;
+      this._was = this.transport = link.name;
+      this._emit('ontransport', link.name);
+    }
+    this._flush();
+  }
+
+  /** A downstream is over. `clean`: by the rules, at the end of its time, so the same transport goes on. */
+  _lost(link, clean, delay) {
+    if (this._ended) return this._end('clean');
+    const lasted = link.fruitful || (link.proven && link.age() > 1000);
+    if (lasted) this._tries = 0;
+    if (clean && lasted) return this._open(link.name);
+    if (clean) return this._later(link.name);
+    if (link.proven && this._tries > 3) this._failed.set(link.name, Date.now());     // opens, and dies young
+    this._unlink(link);
+    if (this.readyState === CLOSED || this._link) return;
+    if (link.proven) return this._later(null, delay);
+    this._blame(link.name, this._turn);
+  }
+
+  _unlink(link) {
+    link.drop();
+    this._link = null;
+    this._turn++;
+    this.transport = '';
+    this._emit('ontransport', '');
+  }
+
+  /** A transport never worked. The server is asked by an empty send whether that is the transport's fault. */
+  _blame(name, turn) {
+    const stale = () => this._turn !== turn || this.readyState === CLOSED;
+    this._request('send', {}, '[]', this._noFetch).then(({ status, value }) => {
+      if (stale()) return;
+      if (status !== 200) return this._refused(status, value) || this._later();
+      this._failed.set(name, Date.now());
+      const next = this._choose();
+      if (this._failed.size) this._open(next); else this._later(next);
+    }, async () => {
+      // A script tag hides the status. A server that answers, though no script ever runs, has forgotten the session.
+      const there = this._noFetch && this._tries > 3 && await fetch(this._url('send'), { method: 'POST', body: '[]', mode: 'no-cors' }).catch(() => null);
+      if (stale()) return;
+      if (there) this._end('expired'); else this._later();
+    });
+  }
+
+  _later(name, delay = 0) {
+    // The server keeps a silent session this long, and no longer.
+    if (Date.now() - this._heard > Math.max(2 * this._hold, 60) * 1000 + 5000) return this._end('timeout');
+    if (this._link) this._link.drop();
+    this._link = null;
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => this._open(name || this._choose()), Math.max(delay, backoff(this._tries++)));
+  }
+
+  // Downstream: packets.
+
+  _take(link, packets) {
+    this._heard = Date.now();
+    for (const packet of packets) {
+      if (this._link !== link) return;            // a callback moved the session: the rest comes again
+      const [id, encoding, data] = Array.isArray(packet) ? packet : [];
+      if (!Number.isInteger(id)) return this._end('protocol', 'not a packet');
+      if (id <= this._last) { this.stats.repeated++; continue; }
+      if (id > this._last + 1) {
+        this.stats.lost += id - this._last - 1;
+        return this._end('protocol', `packet ${id} after ${this._last}`);
+      }
+      this._last = id;
+      if (data === null) { this._ended = true; return this.close(); }
+      this.stats.received++;
+      try { this._read(encoding, data); } catch (e) { return this._end('protocol', String(e)); }
+    }
+    if (this._link === link) this._ackSoon(link);
+  }
+
+  _read(encoding, data) {
+    let piece = encoding === 1 ? fromBase64(data) : data;
+    if (this._options.binary) piece = encoding === 1 ? piece : new TextEncoder().encode(piece);
+    else if (encoding === 1) piece = this._decoder.decode(piece, { stream: true });     // half a character waits
+    else piece = this._decoder.decode() + piece;
+    if (piece.length) this._emit('onread', piece);
+  }
+
+  /** Polls acknowledge in their next request. A WebSocket does it in bursts, a stream by an empty send now and then. */
+  _ackSoon(link) {
+    const poll = link.name === 'longpoll' || link.name === 'jsonp', due = this._last - this._ackSent;
+    if (poll || !due) return;
+    if (due >= (link.socket ? 32 : 64)) return this._ack();
+    if (!this._ackTimer) this._ackTimer = setTimeout(() => this._ack(), link.socket ? 40 : 1000);
+  }
+
+  _ack() {
+    clearTimeout(this._ackTimer);
+    this._ackTimer = 0;
+    const socket = this._link && this._link.socket;
+    if (this.readyState === CLOSED || this._last === this._ackSent) return;
+    if (!socket && this._sending) this._ackTimer = setTimeout(() => this._ack(), 1000);
+    else if (!socket) this._post();
+    else socket.send(`{"a":${this._ackSent = this._last}}`);
+  }
+
+  // Upstream.
+
+  _push(encoding, data) {
+    this._out.push([this._next++, encoding, data]);
+    this.bufferedAmount += data ? data.length : 0;
+  }
+
+  /** Flushes at the end of this turn (writes go out together), or after `ms`. */
+  _kick(ms = 0) {
+    if (this._kicked) return;
+    const kick = this._kicked = {};
+    const run = () => { if (this._kicked === kick) { this._kicked = 0; this._flush(); } };
+    if (ms) setTimeout(run, ms); else Promise.resolve().then(run);
+  }
+
+  _flush() {
+    const link = this._link;
+    if (!this._key || !this._out.length) return;
+    if (link && link.socket) return this._flushSocket(link);
+    if (this._sending) return;
+    // A WebSocket about to open spares a request.
+    if (link && link.name === 'websocket' && this.readyState === OPEN && link.age() < 250) return this._kick(250);
+    this._post();
+  }
+
+  /** A WebSocket takes all that is unacknowledged, once; also what a send in flight holds: the server drops doubles. */
+  _flushSocket(link) {
+    if (link.socket.readyState !== 1) return;
+    while (link.socket.bufferedAmount < SOCKET_BYTES) {
+      const { text, last } = this._batch(Math.max(0, link.sent - this._out[0][0] + 1), (t) => t.length, BATCH_UNITS);
+      if (!last) break;
+      link.socket.send(text);
+      link.sent = last;
+    }
+    link.rest();
+  }
+
+  /** One send at a time, repeated until the server says OK. With nothing to send it only acknowledges. */
+  async _post() {
+    const { _key: key, _last: a } = this, script = this._byScript();
+    const { text, last } = this._batch(0, script ? (t) => encodeURIComponent(t).length : (t) => t.length, script ? URL_UNITS : BATCH_UNITS);
+    let pause = 0;
+    this._sending = true;
+    const answer = await this._request('send', {}, text).catch(() => null);
+    if (this._key !== key) return;
+    this._sending = false;
+    if (answer && answer.status === 200) {
+      this._sendTries = 0;
+      this._ackSent = Math.max(this._ackSent, a);
+      this._acknowledged(last);
+    } else if (!answer || !this._refused(answer.status, answer.value)) pause = backoff(this._sendTries++);
+    if (this.readyState !== CLOSED && this._out.length) this._kick(pause);
+  }
+
+  _batch(from, measure, limit) {
+    let text = '', size = 0, last = 0;
+    for (const packet of this._out.slice(from, from + 1000)) {
+      const json = JSON.stringify(packet);
+      size += measure(json) + 3;
+      if (text && size > limit) break;
+      text += (text && ',') + json;
+      last = packet[0];
+    }
+    return { text: `[${text}]`, last };
+  }
+
+  _acknowledged(id) {
+    this._heard = Date.now();
+    let n = 0;
+    while (n < this._out.length && this._out[n][0] <= id) this.bufferedAmount -= (this._out[n++][2] || '').length;
+    this._out.splice(0, n);
+    if (this._link && this._link.socket) this._link.rest();
+    if (this.readyState === CLOSING && !this._out.length) return this._end('clean');
+    if (this._link && this._link.socket) this._flush();
+  }
+
+  // The end.
+
+  _end(reason, detail = '') {
+    if (this.readyState === CLOSED) return;
+    if (this.readyState === CLOSING) reason = 'clean';
+    this.readyState = CLOSED;
+    this.transport = '';
+    this._key = null;
+    this._kicked = 0;
+    [this._timer, this._ackTimer, this._goodbye].forEach(clearTimeout);
+    if (this._link) this._link.drop();
+    this._link = null;
+    if (globalThis.removeEventListener) removeEventListener('online', this._onOnline);
+    this._emit('onclose', reason, typeof detail === 'string' ? detail : '');
+  }
+
+  /** A callback that throws must not stop the stream; its error is reported as any other. */
+  _emit(name, ...args) {
+    try { if (this[name]) this[name](...args); } catch (e) { setTimeout(() => { throw e; }); }
+  }
+}
+
+let serial = 0;   // tells a handshake from those of an earlier connect()
+
+Object.assign(CometSession, { CONNECTING, OPEN, CLOSING, CLOSED });
+const CSP = { CometSession, transports: Object.keys(TRANSPORTS) };
+Object.assign(globalThis, { CSP, CometSession });
+if (typeof module === 'object' && module.exports) module.exports = CSP;
+})();
