@@ -113,6 +113,12 @@ impl Cmds {
         self.0.pop_front()
     }
 
+    /// Whether as many wait as may: a fan-out to very many is under way, and new ones are refused.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.len() >= CMDS_MAX
+    }
+
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -125,3 +131,7 @@ impl Cmds {
         self.0.is_empty()
     }
 }
+
+/// Publications and messages to users that may wait behind a long fan-out. Ends of sessions are queued above
+/// it too: there is at most one for each session.
+const CMDS_MAX: usize = 64 * 1024;

@@ -26,31 +26,10 @@ pub struct Facts {
 #[must_use]
 pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
     let mut text = Text(String::with_capacity(4096));
-    text.gauge(
-        "orbited_connections",
-        "Open connections.",
-        facts.connections as u64,
-    );
-    text.gauge(
-        "orbited_channels",
-        "Channels and users with a session.",
-        facts.channels as u64,
-    );
-    text.gauge(
-        "orbited_subscriptions",
-        "Subscriptions of sessions.",
-        facts.subscriptions as u64,
-    );
-    text.gauge(
-        "orbited_queue_bytes",
-        "Bytes waiting for all clients.",
-        facts.queue_bytes,
-    );
-    text.gauge(
-        "orbited_profiles",
-        "Different transport settings in use.",
-        facts.profiles as u64,
-    );
+    for (name, help, value) in gauges(facts) {
+        text.head(name, "gauge", help);
+        text.sample(name, "", value);
+    }
     let sessions = Kind::ALL
         .iter()
         .map(|(kind, name)| (*name, metrics.sessions[*kind as usize]));
@@ -79,56 +58,7 @@ pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
         "reason",
         refused,
     );
-    let counters = [
-        (
-            "orbited_accepts_total",
-            "Connections taken in.",
-            metrics.accepts,
-        ),
-        (
-            "orbited_requests_total",
-            "Requests served.",
-            metrics.requests,
-        ),
-        ("orbited_signons_total", "Sessions begun.", metrics.signons),
-        (
-            "orbited_takeovers_total",
-            "Downstreams taken over by another.",
-            metrics.switches,
-        ),
-        (
-            "orbited_messages_in_total",
-            "Messages from clients and the application.",
-            metrics.messages_in,
-        ),
-        (
-            "orbited_messages_out_total",
-            "Messages queued for clients.",
-            metrics.messages_out,
-        ),
-        ("orbited_bytes_in_total", "Bytes read.", metrics.bytes_in),
-        (
-            "orbited_bytes_out_total",
-            "Bytes written.",
-            metrics.bytes_out,
-        ),
-        (
-            "orbited_resent_total",
-            "Packets written again on a new downstream.",
-            metrics.resent,
-        ),
-        (
-            "orbited_undelivered_total",
-            "Messages not acknowledged at sign-off.",
-            metrics.undelivered,
-        ),
-        (
-            "orbited_loop_turns_total",
-            "Turns of the loop.",
-            metrics.turns,
-        ),
-    ];
-    for (name, help, value) in counters {
+    for (name, help, value) in counters(metrics) {
         text.head(name, "counter", help);
         text.sample(name, "", value);
     }
@@ -141,14 +71,40 @@ pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
     text.0
 }
 
+/// A metric without labels: its name, what it says, its value.
+type Plain = (&'static str, &'static str, u64);
+
+#[rustfmt::skip]
+fn gauges(facts: &Facts) -> [Plain; 5] {
+    [
+        ("orbited_connections", "Open connections.", facts.connections as u64),
+        ("orbited_channels", "Channels and users with a session.", facts.channels as u64),
+        ("orbited_subscriptions", "Subscriptions of sessions.", facts.subscriptions as u64),
+        ("orbited_queue_bytes", "Bytes waiting for all clients.", facts.queue_bytes),
+        ("orbited_profiles", "Different transport settings in use.", facts.profiles as u64),
+    ]
+}
+
+#[rustfmt::skip]
+fn counters(metrics: &Metrics) -> [Plain; 11] {
+    [
+        ("orbited_accepts_total", "Connections taken in.", metrics.accepts),
+        ("orbited_requests_total", "Requests served.", metrics.requests),
+        ("orbited_signons_total", "Sessions begun.", metrics.signons),
+        ("orbited_takeovers_total", "Downstreams taken over by another.", metrics.switches),
+        ("orbited_messages_in_total", "Messages from clients and the application.", metrics.messages_in),
+        ("orbited_messages_out_total", "Messages queued for clients.", metrics.messages_out),
+        ("orbited_bytes_in_total", "Bytes read.", metrics.bytes_in),
+        ("orbited_bytes_out_total", "Bytes written.", metrics.bytes_out),
+        ("orbited_resent_total", "Packets written again on a new downstream.", metrics.resent),
+        ("orbited_undelivered_total", "Messages not acknowledged at sign-off.", metrics.undelivered),
+        ("orbited_loop_turns_total", "Turns of the loop.", metrics.turns),
+    ]
+}
+
 struct Text(String);
 
 impl Text {
-    fn gauge(&mut self, name: &str, help: &str, value: u64) {
-        self.head(name, "gauge", help);
-        self.sample(name, "", value);
-    }
-
     fn family<'a>(
         &mut self,
         name: &str,

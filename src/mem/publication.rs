@@ -3,9 +3,10 @@
 //! In: who published what where. Out: per client protocol one shared [`Msg`], made on the first subscriber
 //! that speaks it. How it looks is the service's business: it hands in the function that makes it.
 
-use super::ledger::Ledger;
+use super::ledger::{Charge, Ledger};
 use super::msg::Msg;
 use std::cell::OnceCell;
+use std::fmt;
 use std::rc::Rc;
 
 /// What kind of bytes a publication holds; it decides how it reaches clients of the other kind.
@@ -29,7 +30,6 @@ pub enum View {
 }
 
 /// A message on its way through the hub.
-#[derive(Debug)]
 pub struct Publication {
     /// The channel, or the user it is sent to.
     pub target: Rc<str>,
@@ -41,6 +41,17 @@ pub struct Publication {
     pub bytes: Box<[u8]>,
     offset: OnceCell<u64>,
     views: [OnceCell<Rc<Msg>>; 2],
+    _charge: Charge,
+}
+
+/// Names and sizes, never the payload: this goes into traces.
+impl fmt::Debug for Publication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Publication");
+        text.field("target", &self.target)
+            .field("bytes", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Publication {
@@ -51,14 +62,18 @@ impl Publication {
         sender: Option<Rc<str>>,
         content: Content,
         bytes: Box<[u8]>,
+        ledger: &Ledger,
     ) -> Rc<Self> {
+        let _charge = ledger.charge(size_of::<Self>() + bytes.len());
+        let (offset, views) = (OnceCell::new(), Default::default());
         Rc::new(Self {
             target,
             sender,
             content,
             bytes,
-            offset: OnceCell::new(),
-            views: Default::default(),
+            offset,
+            views,
+            _charge,
         })
     }
 

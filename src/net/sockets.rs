@@ -52,9 +52,14 @@ impl Socket {
 
     /// Tells a peer for whom there is no room, as far as that goes without waiting.
     pub fn refuse(&mut self) {
-        let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
-            Content-Length: 99\r\nRetry-After: 2\r\nConnection: close\r\n\r\n\
-            {\"code\":\"connections-full\",\"reason\":\"No room for a connection.\",\"hint\":\"See --max-connections.\"}\n";
+        let body = "{\"code\":\"connections-full\",\"reason\":\"There is no room for a connection.\",\
+            \"hint\":\"Try again later; the operator's bound is --max-connections.\"}";
+        let answer = format!(
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
+             Retry-After: 2\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = answer.as_bytes();
         let _ = match self {
             Socket::Tcp(stream) => stream.write(answer),
             Socket::Unix(stream) => stream.write(answer),

@@ -79,7 +79,13 @@ impl Node {
             Err(fault) => return self.fault(id, request, &fault),
         };
         self.metrics.messages_in += 1;
-        let publication = Publication::new(name.into(), None, content, request.body.into());
+        let publication = Publication::new(
+            name.into(),
+            None,
+            content,
+            request.body.into(),
+            &self.ledger,
+        );
         if let Some(conn) = self.conns.get_mut(id) {
             conn.stage = Stage::Waiting;
         }

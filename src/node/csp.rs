@@ -191,7 +191,6 @@ impl Node {
         if !profile.streams() {
             return self.attach(session, id, profile.kind(), Stage::Held);
         }
-        self.supersede(session);
         let Some(exchange) = self.exchange(id, false) else {
             return;
         };
@@ -201,22 +200,7 @@ impl Node {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.chunked = chunked;
         }
-        self.attach_after_supersede(session, id, profile.kind());
-    }
-
-    fn attach_after_supersede(
-        &mut self,
-        session: SessionId,
-        id: ConnId,
-        kind: crate::metrics::Kind,
-    ) {
-        let now = self.now();
-        if let Some(row) = self.sessions.get_mut(session) {
-            self.metrics
-                .moved(Some(row.down()), Some(crate::metrics::Kind::None));
-            row.detach(now);
-        }
-        self.attach(session, id, kind, Stage::Streaming);
+        self.attach(session, id, profile.kind(), Stage::Streaming);
     }
 
     fn send(&mut self, id: ConnId, request: &Request<'_>, session: SessionId, params: &Params<'_>) {
@@ -342,7 +326,7 @@ impl Node {
 
     /// In quotes, since the client of 2010 evaluates the body and compares; only this stops it (T11).
     fn unknown_session(&mut self, id: ConnId, request: &Request<'_>) {
-        self.metrics.refuse("session-not-found");
+        self.refused("session-not-found");
         self.answer(
             id,
             request,

@@ -6,7 +6,8 @@ use super::Node;
 use super::conn::{Inbox, Stage};
 use crate::cmd::Cause;
 use crate::ids::{ConnId, SessionId};
-use crate::session::Carriage;
+use crate::service::revolved::LINE_OVERHEAD;
+use crate::session::{Carriage, Session};
 use crate::ws::codes::CloseCode;
 use crate::ws::decoder::{self, Event, Limits, Payload};
 use crate::ws::frames;
@@ -14,7 +15,7 @@ use crate::ws::frames;
 impl Node {
     pub(super) fn receive_frames(&mut self, id: ConnId, mut input: &mut [u8]) {
         let limits = Limits {
-            message_bytes_max: self.config.max_message,
+            message_bytes_max: self.socket_bytes_max(id),
         };
         let mut pong = None;
         while self
@@ -38,7 +39,7 @@ impl Node {
                 Ok(Event::Pong) => {}
                 Ok(Event::Close(code)) => self.peer_closes(id, code.unwrap_or(1000)),
                 Err(fault) => {
-                    self.metrics.refuse("websocket-fault");
+                    self.refused("websocket-fault");
                     self.drop_socket(id, fault.close_code(), Cause::Protocol);
                 }
             }
@@ -50,8 +51,20 @@ impl Node {
                 .get(id)
                 .is_some_and(|conn| matches!(conn.inbox, Inbox::Frames(_)))
         {
-            self.metrics.refuse("queues-full");
+            self.refused("queues-full");
             self.drop_socket(id, CloseCode::TOO_BIG.number(), Cause::Overflow);
+        }
+    }
+
+    /// Most bytes of one WebSocket message: a batch is a body, a bare message is one message of its service.
+    fn socket_bytes_max(&self, id: ConnId) -> usize {
+        let session = self.conns.get(id).and_then(|conn| conn.session);
+        match session
+            .and_then(|session| self.sessions.get(session))
+            .map(Session::carriage)
+        {
+            Some(Carriage::Csp) => self.config.max_body,
+            _ => self.config.max_message + LINE_OVERHEAD,
         }
     }
 
@@ -92,7 +105,7 @@ impl Node {
             return self.csp_ack(id, session, bytes);
         }
         if self.take_batch(session, bytes).is_err() {
-            self.metrics.refuse("bad-batch");
+            self.refused("bad-batch");
             return self.remove_session(session, Cause::Protocol);
         }
         if let Some(row) = self.sessions.get_mut(session) {
@@ -105,7 +118,7 @@ impl Node {
         let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes);
         let ack = object.ok().and_then(|object| object.get("a")?.as_u64());
         if ack.is_none() {
-            self.metrics.refuse("bad-batch");
+            self.refused("bad-batch");
             return self.remove_session(session, Cause::Protocol);
         }
         if self.acknowledge(session, ack) {

@@ -45,7 +45,7 @@ use crate::session::{Profiles, Session, Times};
 use crate::time::{Clock, Tick};
 use commands::FanOut;
 use conn::{Stage, WriteSide};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// The whole state of the server.
 #[derive(Debug)]
@@ -78,7 +78,13 @@ pub struct Node {
     /// Where a batch is composed before its length is known.
     scratch: OutQueue,
     /// Output queues between two uses.
+    #[expect(
+        clippy::vec_box,
+        reason = "they move between here and rows, whose field is a box"
+    )]
     pool: Vec<Box<OutQueue>>,
+    /// Per kind of refusal: when it may be logged again, and how many were not.
+    told: BTreeMap<&'static str, (Tick, u64)>,
     stopping: bool,
 }
 
@@ -124,6 +130,7 @@ impl Node {
             dead: Vec::new(),
             scratch: OutQueue::new(&ledger),
             pool: Vec::new(),
+            told: BTreeMap::new(),
             stopping: false,
             rng,
             ledger,
@@ -219,9 +226,20 @@ impl Node {
         &self.metrics
     }
 
-    /// Counts a refusal that happened before the node saw the peer.
+    /// Counts a refusal, and logs it: the first of its kind at once, of a flood one line a second.
     pub fn refused(&mut self, code: &'static str) {
         self.metrics.refuse(code);
+        let now = self.now();
+        let (next, folded) = self.told.entry(code).or_default();
+        if now < *next {
+            *folded += 1;
+            return;
+        }
+        *next = now + REFUSAL_LOG_MS;
+        match std::mem::take(folded) {
+            0 => log::info!("refused reason={code}"),
+            more => log::info!("refused reason={code} more={more}"),
+        }
     }
 
     /// Connections now.
@@ -267,3 +285,6 @@ impl Node {
         }
     }
 }
+
+/// Milliseconds between two log lines about one kind of refusal.
+const REFUSAL_LOG_MS: u64 = 1_000;

@@ -20,8 +20,11 @@ pub struct Params<'a> {
     /// `d`: data. Whatever was in the body beats the query.
     pub data: Option<Cow<'a, [u8]>>,
     /// Settings, in the order given.
-    settings: Vec<(Cow<'a, [u8]>, Cow<'a, [u8]>)>,
+    settings: Vec<Setting<'a>>,
 }
+
+/// A variable's name and value.
+type Setting<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 
 impl<'a> Params<'a> {
     /// Reads a request.

@@ -111,7 +111,7 @@ impl Node {
 
     fn hang_up_full(&mut self, id: ConnId) {
         let body = QUEUES_FULL.body_json();
-        self.metrics.refuse(QUEUES_FULL.code);
+        self.refused(QUEUES_FULL.code);
         self.hang_up_with(id, Answer::new(503, fault::CONTENT_TYPE, body.as_bytes()));
     }
 

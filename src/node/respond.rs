@@ -110,12 +110,7 @@ impl Node {
 
     /// Answers a request that cannot be served, and counts it. The connection stays usable.
     pub(super) fn fault(&mut self, id: ConnId, request: &Request<'_>, fault: &Fault) {
-        self.metrics.refuse(fault.code);
-        log::debug!(
-            "refused conn={id} status={} reason={}",
-            fault.status,
-            fault.code
-        );
+        self.refused(fault.code);
         let body = fault.body_json();
         let answer = Answer::new(fault.status, fault::CONTENT_TYPE, body.as_bytes());
         self.answer(
@@ -130,12 +125,7 @@ impl Node {
 
     /// Answers bytes that are no request, and closes: what follows them cannot be told apart from them.
     pub(super) fn refuse(&mut self, id: ConnId, refusal: Refusal) {
-        self.metrics.refuse(refusal.code());
-        log::debug!(
-            "refused conn={id} status={} reason={}",
-            refusal.status(),
-            refusal.code()
-        );
+        self.refused(refusal.code());
         let body = refusal.body_json();
         let answer = Answer::new(refusal.status(), fault::CONTENT_TYPE, body.as_bytes());
         self.hang_up_with(
@@ -167,6 +157,8 @@ impl Node {
         conn.session = None;
         if !conn.keep_alive || conn.half_closed || stopping {
             conn.stage = Stage::Closing;
+            // An edge that was passed over while nobody read is wanted for the peer's end.
+            self.resumed.push_back(id);
             self.set_inbox(id, Inbox::Empty);
             self.mark_dirty(id);
             self.conn_timers.set(id.index(), now + WRITE_TIMEOUT_MS);
@@ -206,7 +198,7 @@ impl Node {
 
     /// Whether the node holds as much as it may.
     pub(super) fn is_full(&self) -> bool {
-        self.ledger.used() >= self.config.max_queue_total as u64
+        self.cmds.is_full() || self.ledger.used() >= self.config.max_queue_total as u64
     }
 
     /// The bounds of requests.

@@ -50,7 +50,7 @@ impl Node {
         let known = session.filter(|session| self.apply_settings(*session, params).is_ok());
         self.switch_protocols(id, &accept);
         let Some(session) = known else {
-            self.metrics.refuse("session-not-found");
+            self.refused("session-not-found");
             return self.close_socket(id, CloseCode::UNKNOWN_SESSION.number());
         };
         if self.acknowledge(session, params.ack) {

@@ -99,7 +99,7 @@ impl Node {
     }
 
     fn time_out(&mut self, id: ConnId) {
-        self.metrics.refuse(SLOW.code);
+        self.refused(SLOW.code);
         let body = SLOW.body_json();
         self.hang_up_with(
             id,

@@ -66,9 +66,11 @@ fn event(publication: &Publication) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mem::Ledger;
 
     fn spelled(content: Content, bytes: &[u8]) -> String {
-        let publication = Publication::new("c".into(), None, content, bytes.into());
+        let publication =
+            Publication::new("c".into(), None, content, bytes.into(), &Ledger::default());
         String::from_utf8(event(&publication)).unwrap()
     }
 

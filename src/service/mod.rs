@@ -108,6 +108,6 @@ impl Cx<'_> {
     /// Whether the node holds as much as it may and takes no new message.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.ledger.used() >= self.config.max_queue_total as u64
+        self.cmds.is_full() || self.ledger.used() >= self.config.max_queue_total as u64
     }
 }

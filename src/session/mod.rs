@@ -88,6 +88,8 @@ enum State {
     Closing,
     /// The close packet is acknowledged: the row is to be removed.
     Over,
+    /// The backlog ran over: nothing more is taken, and the node was told to remove the row.
+    Overflowed,
 }
 
 /// Who a new session is for.
@@ -248,6 +250,7 @@ impl Session {
     fn push_packet(&mut self, msg: Rc<Msg>, queue_max: usize) -> Result<(), Overflow> {
         let queued = self.queued as usize + cost(&msg);
         if queued > queue_max || self.backlog.len() >= PACKETS_MAX {
+            self.state = State::Overflowed;
             return Err(Overflow);
         }
         self.queued = queued as u32;
@@ -475,7 +478,8 @@ impl Session {
 
     /// Packets that wait, the close packet among them.
     fn packets(&self) -> usize {
-        self.backlog.len() + usize::from(self.state == State::Closing)
+        let close = self.state == State::Closing && self.carriage == Carriage::Csp;
+        self.backlog.len() + usize::from(close)
     }
 }
 

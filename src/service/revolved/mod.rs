@@ -234,6 +234,7 @@ fn publication(
         sender,
         Content::Json,
         payload.as_bytes().into(),
+        cx.ledger,
     ))
 }
 
@@ -261,6 +262,6 @@ fn refusal(refused: Refused) -> Refusal {
 
 const NOT_OFFERED: Refusal = ("not offered by this version", "not-offered");
 /// What a line may have beside its payload: number, verb, names, options.
-const LINE_OVERHEAD: usize = 4096;
+pub const LINE_OVERHEAD: usize = 4096;
 /// When a client told BYE should come back: a restarted server is there within this time.
 const RECONNECT_AFTER_MS: u64 = 1000;
