@@ -33,7 +33,7 @@ impl<'a> Params<'a> {
         let mut params = Self::default();
         Query::new(request.query).for_each(|(name, value)| params.take(name, value));
         if request.method == Method::Post && !request.body.is_empty() {
-            if forms::is_form(request.body, &KNOWN) {
+            if forms::is_form(request.body, &OWN) || forms::is_form(request.body, &Profile::NAMES) {
                 forms::pairs(request.body).for_each(|(name, value)| params.take(name, value));
             } else {
                 params.data = Some(Cow::Borrowed(request.body));
@@ -77,7 +77,9 @@ impl<'a> Params<'a> {
             b"s" => self.key = SessionKey::parse(&value),
             b"a" => self.ack = number(&value),
             b"d" => self.data = Some(value),
-            name if Profile::has(name) => self.settings.push((name.to_vec().into(), value)),
+            name if Profile::NAMES.iter().any(|known| known.as_bytes() == name) => {
+                self.settings.push((name.to_vec().into(), value))
+            }
             _ => {}
         }
     }
@@ -92,23 +94,5 @@ fn number(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// The names by which a form body is told from a raw batch.
-const KNOWN: [&str; 17] = [
-    "s",
-    "a",
-    "d",
-    "n",
-    "du",
-    "is",
-    "i",
-    "ps",
-    "g",
-    "se",
-    "ct",
-    "rp",
-    "rs",
-    "p",
-    "bp",
-    "bs",
-    "transport",
-];
+/// The variables beside the settings, by which a form body is told from a raw batch too.
+const OWN: [&str; 4] = ["s", "a", "d", "n"];

@@ -125,26 +125,10 @@ impl Profile {
         Ok(())
     }
 
-    /// Whether `name` is one of the variables [`Profile::set`] takes.
-    #[must_use]
-    pub fn has(name: &[u8]) -> bool {
-        let short = [
-            "du",
-            "is",
-            "i",
-            "ps",
-            "g",
-            "se",
-            "ct",
-            "rp",
-            "rs",
-            "p",
-            "bp",
-            "bs",
-            "transport",
-        ];
-        short.iter().any(|known| known.as_bytes() == name)
-    }
+    /// The variables that [`Profile::set`] takes.
+    #[rustfmt::skip]
+    pub const NAMES: [&'static str; 13] =
+        ["du", "is", "i", "ps", "g", "se", "ct", "rp", "rs", "p", "bp", "bs", "transport"];
 
     /// Checks the settings as a whole, after all variables of a request are applied: under a script type
     /// text stands only where a call stands (a callback's path in front, an end of statement behind).
