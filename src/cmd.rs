@@ -104,6 +104,12 @@ pub struct Cmds(VecDeque<Cmd>);
 impl Cmds {
     /// Puts a command at the end.
     pub fn push(&mut self, cmd: Cmd) {
+        // A client that says goodbye a thousand times in one batch ends once.
+        if let (Cmd::End(id, _), Some(Cmd::End(last, _))) = (&cmd, self.0.back())
+            && id == last
+        {
+            return;
+        }
         log::trace!(target: "orbited::cmd", "{cmd:?}");
         self.0.push_back(cmd);
     }

@@ -145,7 +145,15 @@ function fetchComet(session, link, vars, read) {
 function jsonp(session, link) {
   link.opened(true);
   const urlFor = (name) => session._url('comet', { ...COMET, bp: name, bs: ';', ct: 'application/javascript', n: Math.random() });
-  return runScript(urlFor, (packets) => link.packets(packets), (called) => link.ended(called));
+  const run = () => runScript(urlFor, (packets) => link.packets(packets), (called) => link.ended(called));
+  if (document.readyState === 'complete') return run();
+  // A script begun before the page's load event would hold that event back for as long as the server holds the poll.
+  let stop = () => {};
+  const begin = () => { clearTimeout(timer); if (link.live() && !begun) { begun = true; stop = run(); } };
+  const timer = setTimeout(begin, OPEN_MS);
+  let begun = false;
+  addEventListener('load', () => setTimeout(begin), { once: true });
+  return () => { clearTimeout(timer); stop(); };
 }
 
 const TRANSPORTS = { websocket, sse, stream, longpoll, jsonp };

@@ -44,7 +44,6 @@ declare namespace Revolved {
 }
 
 declare class Revolved {
-  static RevolvedError: typeof Revolved.RevolvedError;
   constructor(options?: Revolved.Options);
 
   readonly csp: CometSession;
@@ -54,6 +53,7 @@ declare class Revolved {
 
   connect(user?: string, credentials?: unknown): Promise<string | null>;
   auth(user: string, credentials?: unknown): Promise<string>;
+  /** A server that does not offer these options subscribes without them: no messages and no members in the answer. */
   subscribe(channel: string, callback?: Revolved.Callback | null, options?: Revolved.SubscribeOptions): Promise<Revolved.Subscription>;
   unsubscribe(...channels: string[]): Promise<any>;
   publish(channel: string, payload: any, options?: { id?: string }): Promise<{ offset: number }>;

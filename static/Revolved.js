@@ -68,7 +68,7 @@ class Revolved {
   /** Signs in as another user. */
   auth(user, credentials) {
     Object.assign(this.options, { user, credentials });
-    const granted = this._call('AUTH', [user, credentials == null ? null : credentials]).then((name) => (this.user = name));
+    const granted = this._call('AUTH', credentials == null ? [user] : [user, credentials]).then((name) => (this.user = name));
     granted.catch(() => {});        // onerror has it
     return granted;
   }
@@ -82,7 +82,7 @@ class Revolved {
     if (!entry) this._subscriptions.set(channel, entry = { callbacks: [] });
     entry.options = options;
     if (callback) entry.callbacks.push(callback);
-    return this._call('SUBSCRIBE', [channel, options]);
+    return this._call('SUBSCRIBE', Object.keys(options).length ? [channel, options] : [channel]);
   }
 
   unsubscribe(...channels) {
@@ -142,10 +142,11 @@ class Revolved {
 
   // The session's life.
 
+  /** Who we are is said in one place, AUTH; a token in the handshake only lets us in. */
   _dial() {
-    const { url = home, transports, user, token, duration } = this.options;
+    const { url = home, transports, token, duration } = this.options;
     this._text = '';
-    this.csp.connect(url.replace(/\/$/, '') + '/_/revolved/csp', { transports, user, token, duration });
+    this.csp.connect(url.replace(/\/$/, '') + '/_/revolved/csp', { transports, token, duration });
   }
 
   /** A new session: sign in, take the subscriptions back, then let the waiting calls go. */
@@ -168,9 +169,7 @@ class Revolved {
 
   _resume(channel, { options, epoch, offset }) {
     const since = epoch === undefined ? {} : { since: { epoch, offset }, history: undefined };
-    this._call('SUBSCRIBE', [channel, { ...options, ...since }]).then((result) => {
-      if (since.since && result && result.recovered === false) this._emit('ongap', channel, { missed: null });
-    }, () => {});
+    this._call('SUBSCRIBE', [channel, { ...options, ...since }]);
   }
 
   _closed(reason, detail) {
@@ -216,7 +215,11 @@ class Revolved {
         call.resolve(args[1]);
       });
       case 'ERR': return this._answered(args[0], (call) => {
-        if (call.verb === 'SUBSCRIBE') this._subscriptions.delete(call.args[0]);
+        if (call.verb === 'SUBSCRIBE') {
+          // A server that keeps no history and no presence: the messages to come, then, without the rest.
+          if (args[2] === 'not-offered' && call.args[1]) return this._write({ ...call, id: this._nextId++, args: [call.args[0]] });
+          this._subscriptions.delete(call.args[0]);
+        }
         call.reject(new RevolvedError(args[1], args[2], call.verb));
       });
       case 'PUBLISH': return this._publish(...args);
@@ -241,9 +244,13 @@ class Revolved {
   }
 
   /** Where the channel stands, and the messages kept for us: [{offset, sender, payload}]. */
-  _subscribed(channel, { epoch, offset, messages = [] }) {
+  _subscribed(channel, { epoch, offset, recovered, messages = [] }) {
     const entry = this._subscriptions.get(channel);
     if (!entry) return;
+    if (entry.epoch !== undefined && !recovered) {
+      const missed = entry.epoch === epoch ? offset - entry.offset - messages.length : null;
+      if (missed !== 0) this._emit('ongap', channel, { missed });
+    }
     if (entry.epoch !== epoch) Object.assign(entry, { epoch, offset: undefined });
     for (const message of messages) {
       const { channel: name = channel, sender = null, payload, ...info } = message;

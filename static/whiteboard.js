@@ -67,17 +67,21 @@ addEventListener('pageshow', (event) => { if (event.persisted) location.reload()
 const canvas = document.querySelector('canvas'), brush = canvas.getContext('2d');
 
 function draw(piece) {
-  if (!piece || !Array.isArray(piece.points) || (piece.by === me.by && piece.sent)) return;
+  if (!piece || !Array.isArray(piece.points) || piece.by === me.by) return;
+  keep(piece);
+  paint(piece);
+}
+
+function keep(piece) {
   pieces.push(piece);
   if (pieces.length > PIECES_MAX) pieces.shift();
   $('hint').hidden = true;
-  paint(piece);
 }
 
 function paint({ hue, points }) {
   const { width, height } = canvas;
   brush.strokeStyle = `hsl(${Number(hue) || 0} 65% 52%)`;
-  brush.lineWidth = Math.max(2, width / 260);
+  brush.lineWidth = Math.max(2.5 * (devicePixelRatio || 1), width / 260);
   brush.lineCap = brush.lineJoin = 'round';
   brush.beginPath();
   for (let i = 0; i + 1 < points.length; i += 2) brush.lineTo(points[i] * width, points[i + 1] * height);
@@ -101,8 +105,8 @@ let line = null, sendTimer = 0, cursorTime = 0;
 
 canvas.onpointerdown = (event) => {
   canvas.setPointerCapture(event.pointerId);
-  line = [...place(event), ...place(event)];
-  extend([]);
+  line = place(event);
+  extend(place(event));           // a tap leaves a dot
 };
 canvas.onpointermove = (event) => {
   if (line) extend((event.getCoalescedEvents ? event.getCoalescedEvents() : [event]).flatMap(place));
@@ -118,7 +122,7 @@ canvas.onpointerup = canvas.onpointercancel = () => {
 };
 
 function extend(points) {
-  draw({ ...me, points: [...line.slice(-2), ...points] });
+  paint({ ...me, points: [...line.slice(-2), ...points] });
   line.push(...points);
   if (!sendTimer) sendTimer = setTimeout(sendLine, STROKE_MS);
 }
@@ -128,7 +132,9 @@ function sendLine() {
   clearTimeout(sendTimer);
   sendTimer = 0;
   if (!line || line.length < 4) return;
-  r.publish('whiteboard', { ...me, sent: true, points: line });
+  const piece = { ...me, points: line };
+  keep(piece);
+  r.publish('whiteboard', piece);
   line = line.slice(-2);
 }
 

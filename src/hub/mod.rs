@@ -99,7 +99,8 @@ impl Hub {
         {
             return Ok(self.position(channel));
         }
-        if usize::from(seat.count) >= subscriptions_max {
+        let channels = usize::from(seat.count) - usize::from(seat.user.is_some());
+        if channels >= subscriptions_max {
             return Err(Refused::TooManySubscriptions);
         }
         let channel = self.find_or_make(Scope::Channel, name)?;

@@ -13,7 +13,8 @@ pub struct TimerWheel<Tag> {
     links: Vec<Link>,
     heads: Box<[u32; LISTS]>,
     occupied: [u64; LISTS / 64],
-    now: u32,
+    /// The granule reached; lists and links know its low half.
+    now: u64,
     armed: usize,
     tag: PhantomData<fn() -> Tag>,
 }
@@ -85,18 +86,18 @@ impl<Tag> TimerWheel<Tag> {
 
     /// The next slot whose deadline is not after `now`, its deadline forgotten; `None` when there is none.
     pub fn pop_due(&mut self, now: Tick) -> Option<u32> {
-        let target = (now.0 / GRANULE_MS) as u32;
+        let target = now.0 / GRANULE_MS;
         loop {
             let list = self.now as usize % SPAN;
             while let Some(index) = self.first(list) {
                 self.unlink(index);
-                if self.due_of(index).wrapping_sub(self.now) as i32 <= 0 {
+                if self.ahead(self.due_of(index)) <= 0 {
                     self.armed -= 1;
                     return Some(index);
                 }
                 self.link(index);
             }
-            if target.wrapping_sub(self.now) as i32 <= 0 {
+            if target <= self.now {
                 return None;
             }
             self.step(target);
@@ -109,19 +110,12 @@ impl<Tag> TimerWheel<Tag> {
         if self.armed == 0 {
             return None;
         }
-        let near = (0..SPAN as u32).map(|ahead| self.now.wrapping_add(ahead));
-        let near = near
-            .clone()
-            .find(|granule| self.has(*granule as usize % SPAN));
-        let window = self.now / SPAN as u32;
-        let far = (1..=SPAN as u32).map(|ahead| window.wrapping_add(ahead));
-        let far = far
-            .clone()
-            .find(|window| self.has(SPAN + *window as usize % SPAN));
-        let far = far.map(|window| window.wrapping_mul(SPAN as u32));
-        let ahead = |granule: u32| u64::from(granule.wrapping_sub(self.now));
-        let soonest = near.map(ahead).into_iter().chain(far.map(ahead)).min()?;
-        Some(Tick((u64::from(self.now) + soonest) * GRANULE_MS))
+        let span = SPAN as u64;
+        let near = (self.now..self.now + span).find(|granule| self.has(*granule as usize % SPAN));
+        let window = self.now / span;
+        let far = (window + 1..=window + span).find(|far| self.has(SPAN + *far as usize % SPAN));
+        let soonest = near.into_iter().chain(far.map(|far| far * span)).min()?;
+        Some(Tick(soonest * GRANULE_MS))
     }
 
     /// How many slots have a deadline.
@@ -140,23 +134,25 @@ impl<Tag> TimerWheel<Tag> {
 
     /// Goes on to the next granule that may hold work, at most to `target`, and spreads a far list whose
     /// window has begun over the near ones.
-    fn step(&mut self, target: u32) {
+    fn step(&mut self, target: u64) {
         if self.armed == 0 {
             self.now = target;
             return;
         }
-        let boundary = (self.now / SPAN as u32)
-            .wrapping_add(1)
-            .wrapping_mul(SPAN as u32);
-        let mut next = self.now.wrapping_add(1);
+        let boundary = (self.now / SPAN as u64 + 1) * SPAN as u64;
+        let mut next = self.now + 1;
         while next != target && next != boundary && !self.has(next as usize % SPAN) {
-            next = next.wrapping_add(1);
+            next += 1;
         }
         self.now = next;
         if next == boundary {
-            let list = SPAN + (next / SPAN as u32) as usize % SPAN;
-            self.spread(list);
+            self.spread(SPAN + (next / SPAN as u64) as usize % SPAN);
         }
+    }
+
+    /// Granules from now to `due`, by their low halves: deadlines lie within 198 days.
+    fn ahead(&self, due: u32) -> i32 {
+        due.wrapping_sub(self.now as u32) as i32
     }
 
     /// Links every entry of `list` anew. An entry may land in the same list again (a deadline beyond the
@@ -182,7 +178,7 @@ impl<Tag> TimerWheel<Tag> {
     fn due_of(&self, index: u32) -> u32 {
         self.links
             .get(index as usize)
-            .map_or(self.now, |link| link.due)
+            .map_or(self.now as u32, |link| link.due)
     }
 
     fn link(&mut self, index: u32) {
@@ -200,13 +196,13 @@ impl<Tag> TimerWheel<Tag> {
     }
 
     fn list_for(&self, due: u32) -> usize {
-        let ahead = (due.wrapping_sub(self.now) as i32).max(0) as u32;
-        if ahead < SPAN as u32 {
-            return self.now.wrapping_add(ahead) as usize % SPAN;
+        let due = self.now + self.ahead(due).max(0) as u64;
+        if due - self.now < SPAN as u64 {
+            return due as usize % SPAN;
         }
-        let window = self.now / SPAN as u32;
-        let windows = (due / SPAN as u32).wrapping_sub(window) % (u32::MAX / SPAN as u32 + 1);
-        SPAN + window.wrapping_add(windows.min(SPAN as u32 - 1)) as usize % SPAN
+        let window = self.now / SPAN as u64;
+        let far = (due / SPAN as u64).min(window + SPAN as u64 - 1);
+        SPAN + far as usize % SPAN
     }
 
     fn unlink(&mut self, index: u32) {
@@ -271,6 +267,18 @@ mod tests {
             let fired = drain(&mut wheel, due);
             assert_eq!(!fired.is_empty(), due >= Tick(7_200_000));
         }
+    }
+
+    #[test]
+    fn deadlines_hold_after_more_than_a_year() {
+        let year = 400 * 86_400_000;
+        let mut wheel = TimerWheel::<ConnTag>::new(10);
+        assert!(drain(&mut wheel, Tick(year)).is_empty());
+        wheel.set(1, Tick(year + 10_000));
+        let due = wheel.next_due().unwrap();
+        assert!(due > Tick(year) && due <= Tick(year + 10_000));
+        assert!(drain(&mut wheel, Tick(year + 9_999)).is_empty());
+        assert_eq!(drain(&mut wheel, Tick(year + 10_008)), [1]);
     }
 
     #[test]

@@ -40,8 +40,8 @@ pub struct Loop {
     node: Node,
     watch: Stopwatch,
     buffer: Box<[u8]>,
-    /// Sockets whose readable edge is not used up; true where the peer has shut its side.
-    readable: VecDeque<(ConnId, bool)>,
+    /// Sockets whose readable edge is not used up, each once.
+    readable: VecDeque<ConnId>,
     /// When to try a listener again that ran out of descriptors.
     retry: Option<Tick>,
     told_of_limit: bool,
@@ -149,8 +149,7 @@ impl Loop {
             self.node.ended(id, true);
         } else if broken || event.is_readable() || event.is_read_closed() {
             // What came before the end is read before the end is seen.
-            self.readable
-                .push_back((id, broken || event.is_read_closed()));
+            self.list(id, broken || event.is_read_closed());
         }
         if event.is_writable() {
             self.node.writable(id);
@@ -204,7 +203,12 @@ impl Loop {
                     Accepted::Socket(socket) => self.admit(socket, door),
                     Accepted::Nothing => listener.pending = false,
                     Accepted::NoDescriptors => return self.out_of_descriptors(now),
-                    Accepted::Failed(error) => log::debug!("accept failed error={error}"),
+                    Accepted::Failed(error) => {
+                        // The one connection is gone; a fault that lasts must not keep the loop busy.
+                        log::debug!("accept failed error={error}");
+                        self.retry = Some(now + RETRY_MS);
+                        break;
+                    }
                 }
             }
         }
@@ -240,16 +244,24 @@ impl Loop {
         }
     }
 
-    fn read(&mut self) {
-        for _ in 0..self.readable.len() {
-            let Some((id, shut)) = self.readable.pop_front() else {
-                return;
-            };
-            self.read_one(id, shut);
+    /// Keeps a readable edge until it is used up.
+    fn list(&mut self, id: ConnId, drain: bool) {
+        if self.sockets.list(id, drain) {
+            self.readable.push_back(id);
         }
     }
 
-    fn read_one(&mut self, id: ConnId, shut: bool) {
+    fn read(&mut self) {
+        for _ in 0..self.readable.len() {
+            let Some(id) = self.readable.pop_front() else {
+                return;
+            };
+            let drain = self.sockets.unlist(id);
+            self.read_one(id, drain);
+        }
+    }
+
+    fn read_one(&mut self, id: ConnId, drain: bool) {
         for _ in 0..READS_PER_TURN {
             if !self.node.wants_read(id) {
                 return;
@@ -262,7 +274,7 @@ impl Loop {
                     self.node.receive(id, bytes);
                     // Less than was asked for: the kernel has no more, and the next byte is a new edge. Not
                     // so in the poll(2) selector, which is armed by a read that would block.
-                    if count < READ_BYTES && !shut && !READ_UNTIL_BLOCKED {
+                    if count < READ_BYTES && !drain && !READ_UNTIL_BLOCKED {
                         return;
                     }
                 }
@@ -271,7 +283,7 @@ impl Loop {
                 Read::Broken => return self.node.ended(id, true),
             }
         }
-        self.readable.push_back((id, shut));
+        self.list(id, drain);
     }
 
     fn flush(&mut self) {
@@ -289,7 +301,7 @@ impl Loop {
     fn resume(&mut self) {
         while let Some(id) = self.node.next_resumed() {
             self.node.resume(id);
-            self.readable.push_back((id, true));
+            self.list(id, true);
         }
     }
 

@@ -21,7 +21,16 @@ pub enum Socket {
 
 /// All sockets of the loop.
 #[derive(Debug)]
-pub struct Sockets(Vec<Option<Socket>>);
+pub struct Sockets(Vec<Option<Slot>>);
+
+/// A socket, and whether its readable edge is in the loop's list.
+#[derive(Debug)]
+struct Slot {
+    socket: Socket,
+    listed: bool,
+    /// Whether it is to be read until nothing comes: its peer shut its side, or an edge was passed over.
+    drain: bool,
+}
 
 /// What a read came to.
 #[derive(Debug)]
@@ -56,7 +65,7 @@ impl Socket {
             \"hint\":\"Try again later; the operator's bound is --max-connections.\"}";
         let answer = format!(
             "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
-             Retry-After: 2\r\nConnection: close\r\n\r\n{body}",
+             Retry-After: 2\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
         let answer = answer.as_bytes();
@@ -64,6 +73,7 @@ impl Socket {
             Socket::Tcp(stream) => stream.write(answer),
             Socket::Unix(stream) => stream.write(answer),
         };
+        self.shut();
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -104,7 +114,11 @@ impl Sockets {
             self.0.resize_with(index + 1, || None);
         }
         if let Some(slot) = self.0.get_mut(index) {
-            *slot = Some(socket);
+            *slot = Some(Slot {
+                socket,
+                listed: false,
+                drain: false,
+            });
         }
     }
 
@@ -113,6 +127,24 @@ impl Sockets {
         if let Some(slot) = self.0.get_mut(id.index() as usize) {
             *slot = None;
         }
+    }
+
+    /// Notes a readable edge; true when the socket was not in the list yet.
+    pub fn list(&mut self, id: ConnId, drain: bool) -> bool {
+        let Some(slot) = self.slot(id) else {
+            return false;
+        };
+        slot.drain |= drain;
+        !std::mem::replace(&mut slot.listed, true)
+    }
+
+    /// Takes a socket's edge off the list; true when it is to be read until nothing comes.
+    pub fn unlist(&mut self, id: ConnId) -> bool {
+        let Some(slot) = self.slot(id) else {
+            return false;
+        };
+        slot.listed = false;
+        std::mem::take(&mut slot.drain)
     }
 
     /// Reads into `buffer`.
@@ -144,8 +176,12 @@ impl Sockets {
     }
 
     /// A name's slot holds that name's socket: a slot is emptied in the sweep that frees the name.
-    fn get(&mut self, id: ConnId) -> Option<&mut Socket> {
+    fn slot(&mut self, id: ConnId) -> Option<&mut Slot> {
         self.0.get_mut(id.index() as usize)?.as_mut()
+    }
+
+    fn get(&mut self, id: ConnId) -> Option<&mut Socket> {
+        self.slot(id).map(|slot| &mut slot.socket)
     }
 }
 

@@ -16,11 +16,17 @@ use crate::http::routes::{self, Internal};
 use crate::hub::names;
 use crate::ids::ConnId;
 use crate::mem::{Content, Publication};
+use serde::de::IgnoredAny;
 
 impl Node {
     pub(super) fn serve_internal(&mut self, id: ConnId, request: &Request<'_>) {
         if !admin::is_local_host(request.host) || !admin::is_own_origin(request) {
             return self.fault(id, request, &FOREIGN);
+        }
+        if request.method == Method::Options {
+            let answer = Answer::new(204, "", b"");
+            let extra = &[("Allow", "GET, HEAD, POST, OPTIONS")];
+            return self.answer(id, request, private(Answer { extra, ..answer }));
         }
         match routes::internal(request.path) {
             Internal::Publish(name) => self.publish(id, request, &name),
@@ -145,10 +151,12 @@ fn content(request: &Request<'_>) -> Result<Content, Fault> {
     let essence = kind.split(';').next().unwrap_or_default().trim();
     let is_text = std::str::from_utf8(request.body).is_ok();
     match essence {
-        "application/json" => match serde_json::from_slice::<serde::de::IgnoredAny>(request.body) {
-            Ok(_) => Ok(Content::Json),
-            Err(_) => Err(NOT_JSON),
-        },
+        "application/json" => {
+            match std::str::from_utf8(request.body).map(serde_json::from_str::<IgnoredAny>) {
+                Ok(Ok(_)) => Ok(Content::Json),
+                _ => Err(NOT_JSON),
+            }
+        }
         "" | "application/x-www-form-urlencoded" if is_text => Ok(Content::Text),
         "" | "application/x-www-form-urlencoded" => {
             Ok(Content::Bytes("application/octet-stream".into()))

@@ -45,6 +45,8 @@ pub struct Conn {
     pub chunked: bool,
     /// Whether the peer will send nothing more.
     pub half_closed: bool,
+    /// Whether an edge of the socket was passed over while nobody would have looked at its bytes.
+    pub passed_over: bool,
     /// What the deadline stands for while a request comes in.
     pub timed: Timed,
 }
@@ -128,7 +130,31 @@ impl Conn {
             keep_alive: true,
             chunked: false,
             half_closed: false,
+            passed_over: false,
             timed: Timed::Idle,
+        }
+    }
+}
+
+impl Conn {
+    /// Whether so much waits to be written that no further request is served.
+    #[must_use]
+    pub fn is_backed_up(&self) -> bool {
+        let waiting = self.out.as_ref().map_or(0, |out| out.len());
+        self.write == WriteSide::Blocked || waiting > OUT_BYTES_MAX
+    }
+
+    /// Whether bytes of the socket would be looked at now. A connection whose request is being answered, or
+    /// which does not take its answers, leaves what comes to the kernel, but for one read.
+    #[must_use]
+    pub fn wants_read(&self) -> bool {
+        match (self.stage, &self.inbox) {
+            (Stage::Dead | Stage::Testing, _) | (Stage::Open, Inbox::Parked(_)) => false,
+            (Stage::Open, _) => !self.is_backed_up(),
+            (Stage::Held | Stage::Streaming | Stage::Waiting, inbox) => {
+                matches!(inbox, Inbox::Empty)
+            }
+            (Stage::Socket | Stage::Closing | Stage::Lingering, _) => true,
         }
     }
 }
@@ -145,3 +171,6 @@ impl Inbox {
         }
     }
 }
+
+/// Bytes of answers that may wait before requests behind them do: one large file, or some hundred results.
+const OUT_BYTES_MAX: usize = 64 * 1024;

@@ -4,7 +4,7 @@
 //! connection. The order of work for one request is that of 1.6.
 
 use super::Node;
-use super::conn::{Inbox, Stage};
+use super::conn::Stage;
 use super::params::Params;
 use super::requests::{QUEUES_FULL, RETRY};
 use super::respond::Answer;
@@ -58,7 +58,11 @@ impl Node {
             Ok(profile) => profile,
             Err(error) => return self.fault(id, request, &variable_fault(error)),
         };
-        let credentials = hello.get("token").map(Value::to_string).unwrap_or_default();
+        let credentials = hello
+            .get("token")
+            .filter(|token| !token.is_null())
+            .map(Value::to_string)
+            .unwrap_or_default();
         let user = hello.get("user").and_then(Value::as_str);
         if user.is_some_and(|user| names::user(user).is_err()) {
             return self.fault(id, request, &BAD_HANDSHAKE);
@@ -171,8 +175,7 @@ impl Node {
         if after == *before {
             return Ok(());
         }
-        if after.gzip != before.gzip && session.conn().is_some() {
-            // A held response keeps the coding it began with (1.2, g).
+        if self.must_end_response(id, &before, &after) {
             self.end_hold(id);
         }
         let new = self.profiles.intern(after);
@@ -181,6 +184,18 @@ impl Node {
         }
         self.profiles.release(old);
         Ok(())
+    }
+
+    /// Whether an open response cannot go on under changed settings: it keeps the coding it began with
+    /// (1.2, g), and its type was chosen for the texts it began with.
+    fn must_end_response(&self, id: SessionId, before: &Profile, after: &Profile) -> bool {
+        let conn = self.sessions.get(id).and_then(|session| session.conn());
+        let stage = conn
+            .and_then(|conn| self.conns.get(conn))
+            .map(|conn| conn.stage);
+        let html = self.config.legacy_html;
+        let kind = (before.own, before.comet_type(html)) != (after.own, after.comet_type(html));
+        matches!(stage, Some(Stage::Held | Stage::Streaming)) && (kind || before.gzip != after.gzip)
     }
 
     fn comet(&mut self, id: ConnId, session: SessionId) {
@@ -217,12 +232,15 @@ impl Node {
 
     /// Takes an upstream batch in.
     pub(super) fn take_batch(&mut self, id: SessionId, batch: &[u8]) -> Result<(), Fault> {
-        let ups = packets::parse(batch, self.config.max_batch).map_err(batch_fault)?;
+        let Some(encoding) = self.sessions.get(id).map(|session| session.encoding()) else {
+            return Ok(());
+        };
+        let ups = packets::parse(batch, self.config.max_batch, encoding).map_err(batch_fault)?;
         for up in ups {
             let Some(session) = self.sessions.get_mut(id) else {
                 return Ok(());
             };
-            let mut next = Some(session.receive(up));
+            let mut next = Some(session.receive(up, &self.ledger));
             while let Some(received) = next {
                 self.take_received(id, received)?;
                 next = self
@@ -264,46 +282,15 @@ impl Node {
         };
         let kind = self.profiles.get(row.profile).content_type.name();
         let data = params.data.as_deref().unwrap_or_default();
-        self.answer(id, request, Answer::new(200, kind, data));
-    }
-
-    /// Two batches a second apart, by which a client sees whether something between buffers (1.12).
-    fn streamtest(&mut self, id: ConnId, request: &Request<'_>, params: &Params<'_>) {
-        let profile = match params.apply(&Profile {
-            streaming: true,
-            ..Profile::default()
-        }) {
-            Ok(profile) => profile,
-            Err(error) => return self.fault(id, request, &variable_fault(error)),
-        };
-        let Some(exchange) = self.exchange(id, false) else {
-            return;
-        };
-        let now = self.now();
-        let batch = |number: &[u8]| {
-            let text = [
-                &profile.batch_prefix[..],
-                b"([",
-                number,
-                b"])",
-                &profile.batch_suffix,
-            ]
-            .concat();
-            text.into_boxed_slice()
-        };
-        let mut scratch = self.take_scratch();
-        let Some(out) = self.out(id) else { return };
-        let chunked = http::open(out, exchange, &profile);
-        scratch.tail().extend_from_slice(&batch(b"1"));
-        http::raw(out, &mut scratch, chunked);
-        self.scratch = scratch;
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.chunked = chunked;
-            conn.keep_alive &= chunked;
-            conn.stage = Stage::Testing;
-        }
-        self.set_inbox(id, Inbox::Later(Box::new(batch(b"2").into_vec())));
-        self.conn_timers.set(id.index(), now + STREAMTEST_MS);
+        let answer = Answer::new(200, kind, data);
+        self.answer(
+            id,
+            request,
+            Answer {
+                extra: &[http::SANDBOX],
+                ..answer
+            },
+        );
     }
 
     fn ok(&mut self, id: ConnId, session: SessionId) {
@@ -348,7 +335,9 @@ fn batch_fault(error: BatchError) -> Fault {
     let reason = match error {
         BatchError::Syntax => "The batch is not an array of [id, encoding, data].",
         BatchError::TooMany => "The batch has more packets than --max-batch.",
-        BatchError::UnknownEncoding => "A packet's encoding is not 0, 1 or 2.",
+        BatchError::UnknownEncoding => {
+            "A packet's encoding is not 0 or 1, nor 2 where it was agreed."
+        }
         BatchError::BadBase64 => "A packet's data is not the base64 its encoding says.",
     };
     Fault::new(
@@ -359,7 +348,7 @@ fn batch_fault(error: BatchError) -> Fault {
     )
 }
 
-fn variable_fault(error: VariableError) -> Fault {
+pub(super) fn variable_fault(error: VariableError) -> Fault {
     match error {
         VariableError::TooLong => Fault::new(
             400,
@@ -444,5 +433,3 @@ const GAP: Fault = Fault::new(
     "Packets are missing, and more than 16 or 64 KiB came behind the gap.",
     "Number packets 1, 2, 3; the session is closed, shake hands again.",
 );
-/// Between the two batches of a stream test.
-const STREAMTEST_MS: u64 = 1_000;

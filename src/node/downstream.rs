@@ -4,7 +4,7 @@
 //! next stage. What is due on a downstream that goes on is `flush`'s.
 
 use super::Node;
-use super::conn::{Conn, Inbox, Stage};
+use super::conn::{Inbox, Stage};
 use crate::cmd::Cause;
 use crate::ids::{ConnId, SessionId};
 use crate::session::Session;
@@ -33,13 +33,22 @@ impl Node {
         };
         let Some(conn) = session.conn() else { return };
         let profile = self.profiles.get(session.profile);
-        self.detach(id, Cause::Gone);
-        self.end_downstream(conn, &profile, CloseCode::NORMAL.number());
+        // Composing answers a held request as a whole, and a stream's batch in front of its end.
+        self.compose(conn);
+        if self.sessions.get(id).and_then(Session::conn) == Some(conn) {
+            self.detach(id, Cause::Gone);
+            self.end_downstream(conn, &profile, CloseCode::NORMAL.number());
+        }
     }
 
     /// The session is gone; its client hears it in the way its transport has.
-    pub(super) fn end_downstream_of_removed(&mut self, conn: ConnId, code: u16) {
-        self.end_downstream(conn, &Rc::new(Profile::default()), code);
+    pub(super) fn end_downstream_of_removed(
+        &mut self,
+        conn: ConnId,
+        profile: &Rc<Profile>,
+        code: u16,
+    ) {
+        self.end_downstream(conn, profile, code);
     }
 
     /// Ends what `id` carries and lets the connection go on as far as it can.
@@ -161,27 +170,35 @@ impl Node {
 
     /// The node stops: responses are ended, WebSockets closed with 1001, the rest after its answer.
     pub(super) fn dismiss(&mut self, id: ConnId) {
-        let Some(Conn { stage, session, .. }) = self.conns.get(id) else {
+        let Some(conn) = self.conns.get(id) else {
             return;
         };
-        let (stage, session) = (*stage, *session);
-        if matches!(stage, Stage::Held | Stage::Streaming | Stage::Socket) {
-            // What is pending, the goodbye among it, goes out in front of the end.
-            self.compose(id);
-        }
-        match stage {
-            Stage::Open if self.conns.get(id).is_some_and(|conn| conn.out.is_none()) => {
-                self.kill(id)
+        match (conn.stage, conn.session, conn.out.is_none()) {
+            (Stage::Open, _, true) => self.kill(id),
+            (Stage::Open | Stage::Testing, _, _) => self.response_over(id),
+            (Stage::Held | Stage::Streaming | Stage::Socket, Some(session), _) => {
+                self.dismiss_downstream(id, session);
             }
-            Stage::Open | Stage::Testing => self.response_over(id),
             _ => {}
         }
-        if let Some(session) = session
-            && self.sessions.get(session).and_then(Session::conn) == Some(id)
-        {
+    }
+
+    /// What is pending, the goodbye among it, goes out in front of the end.
+    fn dismiss_downstream(&mut self, id: ConnId, session: SessionId) {
+        let profile = self.sessions.get(session).map(|row| row.profile);
+        let profile = profile.map(|profile| self.profiles.get(profile));
+        for _ in 0..FAREWELL_BATCHES {
+            if !self.compose(id) {
+                break;
+            }
+        }
+        if self.sessions.get(session).and_then(Session::conn) == Some(id) {
             self.detach(session, Cause::Shutdown);
-            let profile = Rc::new(Profile::default());
-            self.end_downstream(id, &profile, CloseCode::GOING_AWAY.number());
+            let code = CloseCode::GOING_AWAY.number();
+            self.end_downstream(id, &profile.unwrap_or_default(), code);
         }
     }
 }
+
+/// Batches in front of a goodbye: as much as a full queue of the default bound.
+const FAREWELL_BATCHES: usize = 24;

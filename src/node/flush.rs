@@ -29,7 +29,8 @@ impl Node {
         let Some(conn) = self.conns.get_mut(id) else {
             return Flushed::Idle;
         };
-        conn.write = WriteSide::Idle;
+        // As long as it is composed here, nobody need list it again.
+        conn.write = WriteSide::Dirty;
         if conn.stage == Stage::Dead {
             return Flushed::Idle;
         }
@@ -101,7 +102,10 @@ impl Node {
                 self.conn_timers.clear(id.index());
                 Flushed::Idle
             }
-            _ => Flushed::Idle,
+            _ => {
+                self.read_again(id);
+                Flushed::Idle
+            }
         }
     }
 
@@ -153,9 +157,10 @@ impl Node {
         };
         let last = http::poll(out, scratch, exchange, &profile, session.pending());
         let resent = last.map_or(0, |last| session.wrote(last, now));
+        let down = session.down();
         session.detach(now);
         self.metrics.resent += resent;
-        self.metrics.moved(Some(profile.kind()), Some(Kind::None));
+        self.metrics.moved(Some(down), Some(Kind::None));
         self.arm(session_id);
         self.response_over(id);
     }
@@ -252,13 +257,12 @@ impl Node {
     )> {
         let session = self.sessions.get_mut(session_id)?;
         let profile = self.profiles.get(session.profile);
-        let (pool, ledger) = (&mut self.pool, &self.ledger);
         let conn = self.conns.get_mut(id)?;
-        let fresh = || {
-            pool.pop()
-                .unwrap_or_else(|| Box::new(OutQueue::new(ledger)))
-        };
-        Some((session, conn.out.get_or_insert_with(fresh), profile))
+        let fresh = || Box::new(OutQueue::new(&self.ledger));
+        let out = conn
+            .out
+            .get_or_insert_with(|| self.pool.pop().unwrap_or_else(fresh));
+        Some((session, out, profile))
     }
 
     pub(super) fn take_scratch(&mut self) -> OutQueue {

@@ -4,6 +4,7 @@
 
 use super::Node;
 use super::conn::{Inbox, Stage};
+use super::requests::FULL_PARTIAL_MAX;
 use crate::cmd::Cause;
 use crate::ids::{ConnId, SessionId};
 use crate::service::revolved::LINE_OVERHEAD;
@@ -45,14 +46,11 @@ impl Node {
             }
         }
         self.send_pong(id, pong);
-        if self.is_full()
-            && self
-                .conns
-                .get(id)
-                .is_some_and(|conn| matches!(conn.inbox, Inbox::Frames(_)))
-        {
+        let held = self.conns.get(id).map_or(0, |conn| conn.inbox.heap_bytes());
+        if held > FULL_PARTIAL_MAX && self.is_full() {
             self.refused("queues-full");
-            self.drop_socket(id, CloseCode::TOO_BIG.number(), Cause::Overflow);
+            // The code that makes a client come back later.
+            self.drop_socket(id, CloseCode::GOING_AWAY.number(), Cause::Overflow);
         }
     }
 

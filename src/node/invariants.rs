@@ -42,7 +42,8 @@ impl Node {
             let timed = self.conn_timers.is_armed(id.index());
             let by_session =
                 carries || matches!(conn.stage, Stage::Socket | Stage::Waiting | Stage::Dead);
-            if !timed && !by_session && !dirty {
+            let blocked = conn.write == WriteSide::Blocked && conn.stage != Stage::Dead;
+            if (!timed && !by_session && !dirty) || (blocked && !timed) {
                 return Err(format!("conn {id} is {:?} without deadline", conn.stage));
             }
             let pending = conn.out.as_ref().is_some_and(|out| !out.is_empty());

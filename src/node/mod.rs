@@ -23,6 +23,7 @@ mod requests;
 mod respond;
 mod sessions;
 mod sockets;
+mod streamtest;
 mod timers;
 
 pub use commands::DELIVERIES_PER_TURN;
@@ -44,8 +45,9 @@ use crate::rng::Rng;
 use crate::session::{Profiles, Session, Times};
 use crate::time::{Clock, Tick};
 use commands::FanOut;
-use conn::{Stage, WriteSide};
+use conn::WriteSide;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 
 /// The whole state of the server.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ pub struct Node {
     times: Times,
     origins: Origins,
     assets: Assets,
-    files: Vec<StaticFile>,
+    files: Vec<Rc<StaticFile>>,
     clock: Clock,
     date: Date,
     rng: Rng,
@@ -121,7 +123,7 @@ impl Node {
             sessions: Slots::new(config.max_sessions),
             conn_timers: TimerWheel::new(config.max_connections),
             session_timers: TimerWheel::new(config.max_sessions),
-            profiles: Profiles::new(rng.keyed()),
+            profiles: Profiles::new(rng.keyed(), &ledger),
             hub: Hub::new(config.max_channels, &mut rng),
             cmds: Cmds::default(),
             fan_out: None,
@@ -156,18 +158,25 @@ impl Node {
         Some(id)
     }
 
-    /// Whether bytes of this connection would be looked at now. A connection whose request is being answered
-    /// leaves what comes behind it to the kernel, but for one read.
-    #[must_use]
-    pub fn wants_read(&self, id: ConnId) -> bool {
-        self.conns.get(id).is_some_and(|conn| match conn.stage {
-            Stage::Dead => false,
-            Stage::Held | Stage::Streaming | Stage::Waiting => {
-                matches!(conn.inbox, conn::Inbox::Empty)
-            }
-            Stage::Testing => false,
-            _ => true,
-        })
+    /// Whether bytes of this connection would be looked at now. If not, the edge is remembered: the
+    /// connection comes up in [`Node::next_resumed`] when they are.
+    pub fn wants_read(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else {
+            return false;
+        };
+        let wants = conn.wants_read();
+        conn.passed_over |= !wants;
+        wants
+    }
+
+    /// Lists a connection to be read again, if something was left unread.
+    fn read_again(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && (conn.passed_over || matches!(conn.inbox, conn::Inbox::Parked(_)))
+        {
+            conn.passed_over = false;
+            self.resumed.push_back(id);
+        }
     }
 
     /// The next connection to flush.

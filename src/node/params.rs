@@ -44,7 +44,7 @@ impl<'a> Params<'a> {
         params
     }
 
-    /// The value of a variable of another protocol's request, the last if there are several.
+    /// Every value of a variable of another protocol's request.
     #[must_use]
     pub fn other(request: &Request<'a>, wanted: &str) -> Vec<String> {
         let found = Query::new(request.query).filter(|(name, _)| **name == *wanted.as_bytes());

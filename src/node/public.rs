@@ -11,6 +11,7 @@ use crate::http::response::Cache;
 use crate::http::routes::{self, Route, Service};
 use crate::ids::ConnId;
 use crate::session::ServiceKind;
+use std::rc::Rc;
 
 /// A file of `--static-dir`, read at the start.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl StaticFile {
 impl Node {
     /// Serves these files in front of the built-in pages.
     pub fn set_files(&mut self, files: Vec<StaticFile>) {
-        self.files = files;
+        self.files = files.into_iter().map(Rc::new).collect();
     }
 
     pub(super) fn serve_public(&mut self, id: ConnId, request: &Request<'_>) {
@@ -66,23 +67,31 @@ impl Node {
         if request.method == Method::Post {
             return self.fault(id, request, &NOT_POST);
         }
-        let own = self.files.iter().find(|file| file.name == name);
-        let own = own.map(|file| (file.content_type, file.body.clone(), file.etag.clone()));
-        let built_in = || {
-            let (asset, etag) = self.assets.find(name)?;
-            Some((asset.content_type, asset.body.to_vec(), etag.to_owned()))
-        };
-        let Some((content_type, body, etag)) = own.or_else(built_in) else {
+        if let Some(file) = self.files.iter().find(|file| file.name == name).cloned() {
+            return self.answer_file(id, request, (file.content_type, &file.body, &file.etag));
+        }
+        let Some((asset, etag)) = self.assets.find(name) else {
             return self.fault(id, request, &NOT_FOUND);
         };
-        let fresh = is_fresh(&request.headers, &etag);
-        let status = if fresh { 304 } else { 200 };
-        let answer = Answer::new(status, content_type, if fresh { &[] } else { &body });
+        let etag = etag.to_owned();
+        self.answer_file(id, request, (asset.content_type, asset.body, &etag));
+    }
+
+    fn answer_file(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        (content_type, body, etag): (&str, &[u8], &str),
+    ) {
+        let answer = match is_fresh(&request.headers, etag) {
+            true => Answer::new(304, content_type, &[]),
+            false => Answer::new(200, content_type, body),
+        };
         self.answer(
             id,
             request,
             Answer {
-                cache: Cache::Etag(&etag),
+                cache: Cache::Etag(etag),
                 ..answer
             },
         );

@@ -4,7 +4,7 @@
 //! stays in the connection's inbox, and what comes behind a request that is being answered waits there too.
 
 use super::Node;
-use super::conn::{Door, Inbox, Stage, Timed};
+use super::conn::{Conn, Door, Inbox, Stage, Timed};
 use super::respond::Answer;
 use crate::http::fault::Fault;
 use crate::http::reader::{self, Step};
@@ -20,6 +20,7 @@ impl Node {
         };
         self.metrics.bytes_in += bytes.len() as u64;
         match stage {
+            Stage::Open if self.is_parked(id) => self.park(id, bytes),
             Stage::Open => self.receive_requests(id, bytes),
             Stage::Socket => self.receive_frames(id, bytes),
             Stage::Waiting | Stage::Held | Stage::Streaming | Stage::Testing => {
@@ -31,11 +32,7 @@ impl Node {
 
     /// Serves what was parked behind a response that is over now.
     pub fn resume(&mut self, id: ConnId) {
-        let open = self
-            .conns
-            .get(id)
-            .is_some_and(|conn| conn.stage == Stage::Open);
-        if !open {
+        if !self.serves_more(id) {
             return;
         }
         match self.take_inbox(id) {
@@ -48,11 +45,7 @@ impl Node {
         let whole = bytes.len();
         let mut input: &[u8] = bytes;
         let limits = self.limits();
-        while self
-            .conns
-            .get(id)
-            .is_some_and(|conn| conn.stage == Stage::Open)
-        {
+        while self.serves_more(id) {
             let mut partial = match self.take_inbox(id) {
                 Inbox::Request(partial) => Some(partial),
                 _ => None,
@@ -81,6 +74,17 @@ impl Node {
         }
     }
 
+    /// Whether the next request may be looked at: the last one is answered, and the answers are taken.
+    fn serves_more(&self, id: ConnId) -> bool {
+        let free = |conn: &Conn| conn.stage == Stage::Open && !conn.is_backed_up();
+        self.conns.get(id).is_some_and(free)
+    }
+
+    fn is_parked(&self, id: ConnId) -> bool {
+        let parked = |conn: &Conn| matches!(conn.inbox, Inbox::Parked(_));
+        self.conns.get(id).is_some_and(parked)
+    }
+
     fn has_request(&self, id: ConnId) -> bool {
         self.conns
             .get(id)
@@ -91,7 +95,7 @@ impl Node {
     /// its head; not from each byte, or a slow peer would hold it for ever.
     fn keep(&mut self, id: ConnId, partial: Option<Box<reader::Partial>>) {
         let Some(partial) = partial else { return };
-        if self.is_full() {
+        if self.is_full() && partial.heap_bytes() > FULL_PARTIAL_MAX {
             return self.hang_up_full(id);
         }
         let due = self.now();
@@ -112,11 +116,20 @@ impl Node {
     fn hang_up_full(&mut self, id: ConnId) {
         let body = QUEUES_FULL.body_json();
         self.refused(QUEUES_FULL.code);
-        self.hang_up_with(id, Answer::new(503, fault::CONTENT_TYPE, body.as_bytes()));
+        let answer = Answer::new(503, fault::CONTENT_TYPE, body.as_bytes());
+        self.hang_up_with(
+            id,
+            Answer {
+                extra: QUEUES_FULL.headers,
+                ..answer
+            },
+        );
     }
 
     fn say_continue(&mut self, id: ConnId) {
-        if let Some(out) = self.out(id) {
+        if self.has_request(id)
+            && let Some(out) = self.out(id)
+        {
             out.tail()
                 .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
         }
@@ -135,21 +148,20 @@ impl Node {
     }
 
     fn serve(&mut self, id: ConnId, request: &Request<'_>) {
-        let max_requests = self.config.max_requests;
+        let (max_requests, stopping) = (self.config.max_requests, self.stopping);
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
         conn.requests += 1;
         conn.version = request.version;
-        conn.keep_alive = request.keep_alive && (max_requests == 0 || conn.requests < max_requests);
+        conn.keep_alive =
+            !stopping && request.keep_alive && (max_requests == 0 || conn.requests < max_requests);
         conn.timed = Timed::Idle;
         let door = conn.door;
         self.metrics.requests += 1;
         self.conn_timers.clear(id.index());
-        if request.method == Method::Options {
-            return self.preflight(id, request);
-        }
         match door {
+            Door::Public if request.method == Method::Options => self.preflight(id, request),
             Door::Public => self.serve_public(id, request),
             Door::Internal => self.serve_internal(id, request),
         }
@@ -173,6 +185,9 @@ pub const QUEUES_FULL: Fault = Fault::new(
     "Try again later; the operator's bound is --max-queue-total.",
 )
 .with_headers(RETRY);
+/// Bytes that a request may have come to while the queues are full: enough for the acknowledgements that
+/// empty them, which may come in pieces.
+pub const FULL_PARTIAL_MAX: usize = 8 * 1024;
 /// When to come back.
 pub const RETRY: &[(&str, &str)] = &[("Retry-After", "2")];
 /// Milliseconds for a request's body after its head: half a minute for 1 MiB is 280 kbit/s.

@@ -3,7 +3,7 @@
 //! In: what to say. Out: bytes in the connection's output queue, and what becomes of the connection after.
 
 use super::Node;
-use super::conn::{Inbox, Stage};
+use super::conn::{Door, Inbox, Stage};
 use crate::http::fault::{self, Fault};
 use crate::http::reader;
 use crate::http::refusal::Refusal;
@@ -49,13 +49,12 @@ impl Node {
     /// The connection's output queue; what is appended is written at the end of the turn.
     pub(super) fn out(&mut self, id: ConnId) -> Option<&mut OutQueue> {
         self.mark_dirty(id);
-        let (pool, ledger) = (&mut self.pool, &self.ledger);
         let conn = self.conns.get_mut(id)?;
-        let fresh = || {
-            pool.pop()
-                .unwrap_or_else(|| Box::new(OutQueue::new(ledger)))
-        };
-        Some(conn.out.get_or_insert_with(fresh))
+        let fresh = || Box::new(OutQueue::new(&self.ledger));
+        Some(
+            conn.out
+                .get_or_insert_with(|| self.pool.pop().unwrap_or_else(fresh)),
+        )
     }
 
     /// What a writer needs to know of the request at hand.
@@ -63,7 +62,7 @@ impl Node {
         let conn = self.conns.get(id)?;
         Some(Exchange {
             version: conn.version,
-            keep_alive: conn.keep_alive,
+            keep_alive: conn.keep_alive && !self.stopping && !conn.half_closed,
             head_only,
             date: self.date,
             legacy_html: self.config.legacy_html,
@@ -113,6 +112,11 @@ impl Node {
         self.refused(fault.code);
         let body = fault.body_json();
         let answer = Answer::new(fault.status, fault::CONTENT_TYPE, body.as_bytes());
+        let cors = self
+            .conns
+            .get(id)
+            .is_some_and(|conn| conn.door == Door::Public);
+        let answer = Answer { cors, ..answer };
         self.answer(
             id,
             request,
@@ -157,22 +161,14 @@ impl Node {
         conn.session = None;
         if !conn.keep_alive || conn.half_closed || stopping {
             conn.stage = Stage::Closing;
-            // An edge that was passed over while nobody read is wanted for the peer's end.
-            self.resumed.push_back(id);
             self.set_inbox(id, Inbox::Empty);
             self.mark_dirty(id);
             self.conn_timers.set(id.index(), now + WRITE_TIMEOUT_MS);
-            return;
-        }
-        let parked = matches!(conn.inbox, Inbox::Parked(_));
-        if conn.stage != Stage::Open {
-            // The socket's readable edge may have come while nobody read.
-            self.resumed.push_back(id);
-        }
-        conn.stage = Stage::Open;
-        if !parked {
+        } else {
+            conn.stage = Stage::Open;
             self.conn_timers.set(id.index(), now + keep_alive_ms);
         }
+        self.read_again(id);
     }
 
     /// Replaces what has come and is not served, and its account.

@@ -4,8 +4,8 @@
 //! business and its service's.
 
 use super::Node;
-use super::conn::Stage;
-use crate::cmd::{Cause, Cmds};
+use super::conn::{Stage, WriteSide};
+use crate::cmd::Cause;
 use crate::hub::Refused;
 use crate::ids::{ConnId, SessionId};
 use crate::metrics::Kind;
@@ -107,8 +107,14 @@ impl Node {
     pub(super) fn end_session(&mut self, id: SessionId, cause: Cause) {
         match cause {
             Cause::Clean | Cause::Closed | Cause::Shutdown => self.close_session(id, cause),
+            Cause::TooBig if self.is_csp(id) => self.close_session(id, cause),
             _ => self.remove_session(id, cause),
         }
+    }
+
+    fn is_csp(&self, id: SessionId) -> bool {
+        let carriage = self.sessions.get(id).map(Session::carriage);
+        carriage == Some(Carriage::Csp)
     }
 
     /// The client gets its close packet behind all data; the row stays until that is acknowledged.
@@ -140,7 +146,9 @@ impl Node {
         let conn = session.conn();
         let down = session.down();
         let undelivered = session.undelivered().count();
-        self.profiles.release(session.profile);
+        let settings = session.profile;
+        let profile = self.profiles.get(settings);
+        self.profiles.release(settings);
         self.sessions.remove(id);
         self.session_timers.clear(id.index());
         self.metrics.moved(Some(down), None);
@@ -149,7 +157,7 @@ impl Node {
         let (word, code) = cause.word_and_code();
         log::debug!("signoff session={id} reason={word} undelivered={undelivered}");
         if let Some(conn) = conn {
-            self.end_downstream_of_removed(conn, code);
+            self.end_downstream_of_removed(conn, &profile, code);
         }
     }
 
@@ -181,7 +189,13 @@ impl Node {
             row.session = Some(id);
             row.stage = stage;
         }
-        self.conn_timers.clear(conn.index());
+        if self
+            .conns
+            .get(conn)
+            .is_some_and(|row| row.write != WriteSide::Blocked)
+        {
+            self.conn_timers.clear(conn.index());
+        }
         self.arm(id);
         self.mark_dirty(conn);
     }
@@ -211,8 +225,11 @@ impl Node {
         self.session_timers.set(id.index(), at);
     }
 
-    /// Ends everything politely: no new sessions, close packets, goodbyes.
+    /// Ends everything politely: no new sessions, a goodbye where the protocol has one, the end of every
+    /// response. Clients keep their sessions' keys; what they ask next is answered by nobody or by a successor.
     pub fn stop(&mut self) {
+        // What was accepted is delivered first, and answered.
+        while self.run_commands() {}
         self.stopping = true;
         let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
         for id in ids {
@@ -223,6 +240,5 @@ impl Node {
         }
         let conns: Vec<ConnId> = self.conns.iter().map(|(id, _)| id).collect();
         conns.into_iter().for_each(|id| self.dismiss(id));
-        self.cmds = Cmds::default();
     }
 }

@@ -4,7 +4,7 @@
 
 use super::Node;
 use super::conn::Stage;
-use super::csp::{ORIGIN, no_session_fault};
+use super::csp::{ORIGIN, no_session_fault, variable_fault};
 use super::params::Params;
 use super::sessions::Applicant;
 use crate::cmd::Cause;
@@ -47,9 +47,11 @@ impl Node {
             return;
         };
         let session = self.find_session(service, params);
-        let known = session.filter(|session| self.apply_settings(*session, params).is_ok());
+        if let Some(Err(error)) = session.map(|session| self.apply_settings(session, params)) {
+            return self.fault(id, request, &variable_fault(error));
+        }
         self.switch_protocols(id, &accept);
-        let Some(session) = known else {
+        let Some(session) = session else {
             self.refused("session-not-found");
             return self.close_socket(id, CloseCode::UNKNOWN_SESSION.number());
         };

@@ -106,21 +106,6 @@ impl Node {
             Answer::new(SLOW.status, fault::CONTENT_TYPE, body.as_bytes()),
         );
     }
-
-    fn end_streamtest(&mut self, id: ConnId) {
-        let Inbox::Later(batch) = self.take_inbox(id) else {
-            return;
-        };
-        let chunked = self.conns.get(id).is_some_and(|conn| conn.chunked);
-        let mut scratch = self.take_scratch();
-        scratch.tail().extend_from_slice(&batch);
-        if let Some(out) = self.out(id) {
-            http::raw(out, &mut scratch, chunked);
-            http::end(out, chunked);
-        }
-        self.scratch = scratch;
-        self.response_over(id);
-    }
 }
 
 const SLOW: Fault = Fault::new(

@@ -74,7 +74,7 @@ pub trait Service {
     /// A command that the session gave under the number `call` was run.
     fn answered(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, outcome: Outcome);
 
-    /// The node says goodbye to everyone; the session is closed right after.
+    /// The node says goodbye to everyone; the session's downstream ends right after.
     fn farewell(&self, cx: &mut Cx<'_>, session: &mut Session);
 }
 

@@ -3,7 +3,7 @@
 //! In: payloads at the end, acknowledgements at the front. Out: the payloads in order. One message in
 //! flight costs no allocation: a million idle sessions are each waiting for at most one.
 
-use crate::mem::Msg;
+use crate::mem::{Charge, Ledger, Msg};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -16,17 +16,39 @@ pub enum Backlog {
     /// One payload.
     One(Rc<Msg>),
     /// Two or more, or what is left of them.
-    Many(Box<VecDeque<Rc<Msg>>>),
+    Many(Box<Queue>),
+}
+
+/// Places for two or more payloads, and their account.
+#[derive(Debug)]
+pub struct Queue {
+    list: VecDeque<Rc<Msg>>,
+    charge: Charge,
+}
+
+impl Queue {
+    fn push(&mut self, msg: Rc<Msg>) {
+        self.list.push_back(msg);
+        self.charge.set(self.list.capacity() * size_of::<Rc<Msg>>());
+    }
 }
 
 impl Backlog {
-    /// Appends a payload.
-    pub fn push(&mut self, msg: Rc<Msg>) {
+    /// Appends a payload; the place it takes is accounted to `ledger`.
+    pub fn push(&mut self, msg: Rc<Msg>, ledger: &Ledger) {
         *self = match std::mem::take(self) {
             Backlog::Empty => Backlog::One(msg),
-            Backlog::One(first) => Backlog::Many(Box::new(VecDeque::from([first, msg]))),
+            Backlog::One(first) => {
+                let mut queue = Queue {
+                    list: VecDeque::new(),
+                    charge: ledger.charge(0),
+                };
+                queue.push(first);
+                queue.push(msg);
+                Backlog::Many(Box::new(queue))
+            }
             Backlog::Many(mut queue) => {
-                queue.push_back(msg);
+                queue.push(msg);
                 Backlog::Many(queue)
             }
         };
@@ -38,8 +60,8 @@ impl Backlog {
             Backlog::Empty => None,
             Backlog::One(msg) => Some(msg),
             Backlog::Many(mut queue) => {
-                let msg = queue.pop_front();
-                if !queue.is_empty() {
+                let msg = queue.list.pop_front();
+                if !queue.list.is_empty() {
                     *self = Backlog::Many(queue);
                 }
                 msg
@@ -53,7 +75,7 @@ impl Backlog {
         match self {
             Backlog::Empty => 0,
             Backlog::One(_) => 1,
-            Backlog::Many(queue) => queue.len(),
+            Backlog::Many(queue) => queue.list.len(),
         }
     }
 
@@ -68,7 +90,7 @@ impl Backlog {
         let (one, many) = match self {
             Backlog::Empty => (None, None),
             Backlog::One(msg) => (Some(msg).filter(|_| skip == 0), None),
-            Backlog::Many(queue) => (None, Some(queue.range(skip.min(queue.len())..))),
+            Backlog::Many(queue) => (None, Some(queue.list.range(skip.min(queue.list.len())..))),
         };
         one.into_iter().chain(many.into_iter().flatten())
     }
@@ -77,14 +99,13 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mem::Ledger;
 
     #[test]
     fn payloads_leave_in_the_order_they_came() {
         let ledger = Ledger::default();
         let mut backlog = Backlog::default();
         for n in 0..5_u8 {
-            backlog.push(Msg::new(vec![n], &ledger));
+            backlog.push(Msg::new(vec![n], &ledger), &ledger);
             assert_eq!(backlog.len(), usize::from(n) + 1);
         }
         let rest: Vec<u8> = backlog.iter_from(3).map(|m| m.bytes()[0]).collect();

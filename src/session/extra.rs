@@ -3,24 +3,56 @@
 //! In: packets beyond the next id, bytes without their line end. Out: the same in order. Bounded; boxed by
 //! the session only while there is something in it.
 
+use crate::mem::{Charge, Ledger};
+
 /// The rarely used part of a session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Extra {
     held: Vec<Held>,
-    /// The beginning of a line.
-    pub line: Vec<u8>,
+    line: Vec<u8>,
+    charge: Charge,
 }
 
 /// An upstream packet that came before its turn.
 #[derive(Debug)]
 pub struct Held {
-    /// Low half of its id.
+    /// Its number.
     pub id: u32,
     /// Its bytes; `None` is the close packet.
     pub data: Option<Vec<u8>>,
 }
 
 impl Extra {
+    /// Nothing kept, accounted to `ledger`.
+    #[must_use]
+    pub fn new(ledger: &Ledger) -> Self {
+        Self {
+            held: Vec::new(),
+            line: Vec::new(),
+            charge: ledger.charge(0),
+        }
+    }
+
+    /// Takes the beginning of a line.
+    pub fn take_line(&mut self) -> Vec<u8> {
+        let line = std::mem::take(&mut self.line);
+        self.account();
+        line
+    }
+
+    /// Keeps the beginning of a line.
+    pub fn put_line(&mut self, mut line: Vec<u8>) {
+        line.shrink_to_fit();
+        self.line = line;
+        self.account();
+    }
+
+    fn account(&mut self) {
+        let bytes = |held: &Held| size_of::<Held>() + held.data.as_ref().map_or(0, Vec::capacity);
+        let held: usize = self.held.iter().map(bytes).sum();
+        self.charge.set(held + self.line.capacity());
+    }
+
     /// Keeps `packet` until its turn; false when the gap is over its bound.
     pub fn hold(&mut self, packet: Held) -> bool {
         if self.held.iter().any(|held| held.id == packet.id) {
@@ -32,13 +64,16 @@ impl Extra {
             return false;
         }
         self.held.push(packet);
+        self.account();
         true
     }
 
     /// Takes packet `id`, if it is kept.
     pub fn unhold(&mut self, id: u32) -> Option<Held> {
         let at = self.held.iter().position(|held| held.id == id)?;
-        Some(self.held.swap_remove(at))
+        let packet = self.held.swap_remove(at);
+        self.account();
+        Some(packet)
     }
 
     /// Whether nothing is kept.

@@ -37,7 +37,8 @@ pub struct Session {
     pub seat: Seat,
     /// Settings for the HTTP writer.
     pub profile: ProfileId,
-    /// Low half of the last upstream id taken; ids are compared by their distance.
+    /// The last upstream id taken. A client that sends 2^32 packets has its session ended as one that left
+    /// a gap: at a thousand a second that is after seven weeks.
     taken: u32,
     /// Bytes in the backlog, counted as if nobody shared them.
     queued: u32,
@@ -215,6 +216,12 @@ impl Session {
         self.state == State::Open
     }
 
+    /// What the client reads and writes.
+    #[must_use]
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
     /// Bytes that wait for the client.
     #[must_use]
     pub fn queued(&self) -> usize {
@@ -242,19 +249,24 @@ impl Session {
         }
         if self.carriage == Carriage::Csp && msg.bytes().len() > PACKET_BYTES_MAX {
             let mut pieces = msg.pieces(PACKET_BYTES_MAX, ledger).iter();
-            return pieces.try_for_each(|piece| self.push_packet(piece.clone(), queue_max));
+            return pieces.try_for_each(|piece| self.push_packet(piece.clone(), queue_max, ledger));
         }
-        self.push_packet(msg.clone(), queue_max)
+        self.push_packet(msg.clone(), queue_max, ledger)
     }
 
-    fn push_packet(&mut self, msg: Rc<Msg>, queue_max: usize) -> Result<(), Overflow> {
+    fn push_packet(
+        &mut self,
+        msg: Rc<Msg>,
+        queue_max: usize,
+        ledger: &Ledger,
+    ) -> Result<(), Overflow> {
         let queued = self.queued as usize + cost(&msg);
         if queued > queue_max || self.backlog.len() >= PACKETS_MAX {
             self.state = State::Overflowed;
             return Err(Overflow);
         }
         self.queued = queued as u32;
-        self.backlog.push(msg);
+        self.backlog.push(msg, ledger);
         Ok(())
     }
 
@@ -309,7 +321,8 @@ impl Session {
     /// Whether something is due on the downstream.
     #[must_use]
     pub fn has_pending(&self) -> bool {
-        self.owes_ack || usize::from(self.sent) < self.packets()
+        let owes_ack = self.owes_ack && self.down == Kind::WebSocket;
+        owes_ack || usize::from(self.sent) < self.packets()
     }
 
     /// The packets due on the downstream, oldest first, about [`BATCH_BYTES_MAX`] bytes of them.
@@ -369,31 +382,40 @@ impl Session {
         self.owes_ack = true;
     }
 
-    /// Takes an upstream packet in its turn.
-    pub fn receive<'a>(&mut self, up: Up<'a>) -> Received<'a> {
-        let ahead = (up.id as u32).wrapping_sub(self.taken) as i32;
-        if ahead <= 0 {
+    /// Takes an upstream packet in its turn; what comes before its turn is kept, accounted to `ledger`.
+    pub fn receive<'a>(&mut self, up: Up<'a>, ledger: &Ledger) -> Received<'a> {
+        let next = u64::from(self.taken) + 1;
+        if up.id < next {
             return Received::Nothing;
         }
-        if ahead > 1 {
+        if up.id > next {
+            let near = up.id - next < extra::GAP_PACKETS_MAX as u64;
+            let (true, Ok(id)) = (near, u32::try_from(up.id)) else {
+                return Received::TooFarAhead;
+            };
             let held = Held {
-                id: up.id as u32,
+                id,
                 data: up.data.map(Cow::into_owned),
             };
-            let fits = self.extra.get_or_insert_default().hold(held);
+            let fits = self.extra(ledger).hold(held);
             return if fits {
                 Received::Nothing
             } else {
                 Received::TooFarAhead
             };
         }
-        self.taken = self.taken.wrapping_add(1);
+        self.taken = next as u32;
         self.deliver(up.data)
+    }
+
+    fn extra(&mut self, ledger: &Ledger) -> &mut Extra {
+        self.extra
+            .get_or_insert_with(|| Box::new(Extra::new(ledger)))
     }
 
     /// The next packet that waited for a gap to be filled, if it is filled.
     pub fn next_held(&mut self) -> Option<Received<'static>> {
-        let next = self.taken.wrapping_add(1);
+        let next = self.taken.checked_add(1)?;
         let held = self.extra.as_mut()?.unhold(next);
         self.drop_empty_extra();
         let held = held?;
@@ -414,16 +436,16 @@ impl Session {
         let line = self
             .extra
             .as_mut()
-            .map(|extra| std::mem::take(&mut extra.line))
+            .map(|extra| extra.take_line())
             .unwrap_or_default();
         self.drop_empty_extra();
         line
     }
 
     /// Keeps the bytes of an unfinished line until more come.
-    pub fn put_line(&mut self, line: Vec<u8>) {
+    pub fn put_line(&mut self, line: Vec<u8>, ledger: &Ledger) {
         if !line.is_empty() {
-            self.extra.get_or_insert_default().line = line;
+            self.extra(ledger).put_line(line);
         }
     }
 

@@ -8,7 +8,9 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor,
+};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -57,15 +59,35 @@ pub fn spell(msg: &Msg, encoding: Encoding) -> Form {
 ///
 /// # Errors
 /// [`BatchError`]; nothing of a bad batch is taken.
-pub fn parse(batch: &[u8], packets_max: usize) -> Result<Vec<Up<'_>>, BatchError> {
-    let Batch(raw) = serde_json::from_slice(batch).map_err(|_| BatchError::Syntax)?;
-    if raw.len() > packets_max {
-        return Err(BatchError::TooMany);
-    }
-    raw.into_iter().map(decode).collect()
+pub fn parse(
+    batch: &[u8],
+    packets_max: usize,
+    agreed: Encoding,
+) -> Result<Vec<Up<'_>>, BatchError> {
+    let mut too_many = false;
+    let mut deserializer = serde_json::Deserializer::from_slice(batch);
+    let packets = Packets {
+        packets_max,
+        too_many: &mut too_many,
+    };
+    let raw = packets.deserialize(&mut deserializer);
+    let raw = raw.and_then(|raw| deserializer.end().map(|()| raw));
+    let raw = raw.map_err(|_| {
+        if too_many {
+            BatchError::TooMany
+        } else {
+            BatchError::Syntax
+        }
+    })?;
+    raw.into_iter()
+        .map(|packet| decode(packet, agreed))
+        .collect()
 }
 
-fn decode(Raw { id, encoding, data }: Raw<'_>) -> Result<Up<'_>, BatchError> {
+fn decode(Raw { id, encoding, data }: Raw<'_>, agreed: Encoding) -> Result<Up<'_>, BatchError> {
+    if encoding == 2 && agreed == Encoding::Plain {
+        return Err(BatchError::UnknownEncoding);
+    }
     let data = match (encoding, data) {
         (_, None) => None,
         (0 | 2, Some(Cow::Borrowed(text))) => Some(Cow::Borrowed(text.as_bytes())),
@@ -135,7 +157,11 @@ fn quote(out: &mut Vec<u8>, head: &[u8], text: &str) {
     }
 }
 
-struct Batch<'a>(Vec<Raw<'a>>);
+/// Reads an array of packets, no longer than it may be.
+struct Packets<'a> {
+    packets_max: usize,
+    too_many: &'a mut bool,
+}
 
 struct Raw<'a> {
     id: u64,
@@ -146,23 +172,28 @@ struct Raw<'a> {
 /// A JSON string, borrowed where it has no escapes, or null.
 struct Text<'a>(Option<Cow<'a, str>>);
 
-impl<'de> Deserialize<'de> for Batch<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Packets;
-        impl<'de> Visitor<'de> for Packets {
-            type Value = Batch<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of packets")
+impl<'de> DeserializeSeed<'de> for Packets<'_> {
+    type Value = Vec<Raw<'de>>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Packets<'_> {
+    type Value = Vec<Raw<'de>>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of packets")
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut packets = Vec::new();
+        while let Some(packet) = seq.next_element()? {
+            if packets.len() >= self.packets_max {
+                *self.too_many = true;
+                return Err(A::Error::custom("too many packets"));
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Batch<'de>, A::Error> {
-                let mut packets = Vec::new();
-                while let Some(packet) = seq.next_element()? {
-                    packets.push(packet);
-                }
-                Ok(Batch(packets))
-            }
+            packets.push(packet);
         }
-        deserializer.deserialize_seq(Packets)
+        Ok(packets)
     }
 }
 
@@ -221,7 +252,7 @@ mod tests {
     use super::*;
 
     fn one(text: &str) -> Result<Vec<u8>, BatchError> {
-        let packets = parse(text.as_bytes(), 10)?;
+        let packets = parse(text.as_bytes(), 10, Encoding::Utf8)?;
         Ok(packets
             .into_iter()
             .filter_map(|p| p.data)
@@ -243,7 +274,7 @@ mod tests {
     fn null_is_the_close_packet_whatever_its_encoding() {
         for batch in ["[[4,0,null]]", "[[4,1,null]]"] {
             assert_eq!(
-                parse(batch.as_bytes(), 1).unwrap(),
+                parse(batch.as_bytes(), 1, Encoding::Plain).unwrap(),
                 [Up { id: 4, data: None }]
             );
         }
@@ -266,8 +297,18 @@ mod tests {
         assert_eq!(one(r#"[[9,3,"x"]]"#), Err(BatchError::UnknownEncoding));
         assert_eq!(one(r#"[[9,1,"x!"]]"#), Err(BatchError::BadBase64));
         assert_eq!(
-            parse(b"[[1,0,\"\"],[2,0,\"\"]]", 1),
+            parse(b"[[1,0,\"\"],[2,0,\"\"]]", 1, Encoding::Plain),
             Err(BatchError::TooMany)
+        );
+    }
+
+    #[test]
+    fn encoding_2_is_read_only_where_it_was_agreed() {
+        let batch = br#"[[1,2,"x"]]"#;
+        assert!(parse(batch, 1, Encoding::Utf8).is_ok());
+        assert_eq!(
+            parse(batch, 1, Encoding::Plain),
+            Err(BatchError::UnknownEncoding)
         );
     }
 

@@ -3,6 +3,7 @@
 //! In: a session's changed settings. Out: a four-byte name for them, given back when the session changes
 //! again or ends. A script-tag client's callback changes with every request, so entries come and go.
 
+use crate::mem::{Charge, Ledger};
 use crate::rng::Keyed;
 use crate::transport::Profile;
 use slab::Slab;
@@ -12,8 +13,17 @@ use std::rc::Rc;
 /// The interned settings of all sessions.
 #[derive(Debug)]
 pub struct Profiles {
-    rows: Slab<(Rc<Profile>, u32)>,
+    rows: Slab<Row>,
+    ledger: Ledger,
     by_value: HashMap<Rc<Profile>, u32, Keyed>,
+}
+
+/// Interned settings, how many use them, and their account: a hostile client has settings of its own.
+#[derive(Debug)]
+struct Row {
+    profile: Rc<Profile>,
+    uses: u32,
+    _charge: Charge,
 }
 
 /// A name for interned settings. It counts as one use from [`Profiles::intern`] to [`Profiles::release`].
@@ -23,23 +33,29 @@ pub struct ProfileId(u32);
 impl Profiles {
     /// An empty table.
     #[must_use]
-    pub fn new(keyed: Keyed) -> Self {
+    pub fn new(keyed: Keyed, ledger: &Ledger) -> Self {
         Self {
             rows: Slab::new(),
             by_value: HashMap::with_hasher(keyed),
+            ledger: ledger.clone(),
         }
     }
 
     /// The name of settings equal to `profile`; one use more.
     pub fn intern(&mut self, profile: Profile) -> ProfileId {
         if let Some(index) = self.by_value.get(&profile).copied() {
-            if let Some((_, uses)) = self.rows.get_mut(index as usize) {
-                *uses += 1;
+            if let Some(row) = self.rows.get_mut(index as usize) {
+                row.uses += 1;
             }
             return ProfileId(index);
         }
+        let _charge = self.ledger.charge(profile.heap_bytes());
         let profile = Rc::new(profile);
-        let index = self.rows.insert((profile.clone(), 1)) as u32;
+        let index = self.rows.insert(Row {
+            profile: profile.clone(),
+            uses: 1,
+            _charge,
+        }) as u32;
         self.by_value.insert(profile, index);
         ProfileId(index)
     }
@@ -49,19 +65,19 @@ impl Profiles {
     pub fn get(&self, id: ProfileId) -> Rc<Profile> {
         self.rows
             .get(id.0 as usize)
-            .map(|(profile, _)| profile.clone())
+            .map(|row| row.profile.clone())
             .unwrap_or_default()
     }
 
     /// One use less; settings that nobody uses are forgotten.
     pub fn release(&mut self, id: ProfileId) {
-        let Some((_, uses)) = self.rows.get_mut(id.0 as usize) else {
+        let Some(row) = self.rows.get_mut(id.0 as usize) else {
             return;
         };
-        *uses -= 1;
-        if *uses == 0 {
-            let (profile, _) = self.rows.remove(id.0 as usize);
-            self.by_value.remove(&profile);
+        row.uses -= 1;
+        if row.uses == 0 {
+            let row = self.rows.remove(id.0 as usize);
+            self.by_value.remove(&row.profile);
         }
     }
 
@@ -80,7 +96,7 @@ impl Profiles {
     /// Uses of all settings together: as many as there are sessions.
     #[must_use]
     pub fn uses(&self) -> usize {
-        self.rows.iter().map(|(_, (_, uses))| *uses as usize).sum()
+        self.rows.iter().map(|(_, row)| row.uses as usize).sum()
     }
 }
 
@@ -91,7 +107,7 @@ mod tests {
 
     #[test]
     fn equal_settings_share_a_row_until_the_last_use_ends() {
-        let mut profiles = Profiles::new(Rng::new([0; 32]).keyed());
+        let mut profiles = Profiles::new(Rng::new([0; 32]).keyed(), &Ledger::default());
         let a = profiles.intern(Profile::default());
         let b = profiles.intern(Profile::default());
         let c = profiles.intern(Profile {

@@ -110,6 +110,16 @@ pub fn raw(out: &mut OutQueue, scratch: &mut OutQueue, chunked: bool) {
     chunk(out, chunked, scratch.len(), |out| out.append(scratch));
 }
 
+/// A batch of one number, as `streamtest` sends two of.
+pub fn test_batch(profile: &Profile, number: u8) -> Vec<u8> {
+    let guard = guard(profile.content_type, &profile.batch_prefix);
+    let mut text = [guard, &profile.batch_prefix].concat();
+    // Writing to a vector cannot fail.
+    let _ = write!(text, "([{number}])");
+    text.extend_from_slice(&profile.batch_suffix);
+    text
+}
+
 /// The end of an open response.
 pub fn end(out: &mut OutQueue, chunked: bool) {
     if chunked {
@@ -190,5 +200,6 @@ fn head(out: &mut OutQueue, exchange: Exchange, kind: ContentType, own: bool, le
     .write(out.tail());
 }
 
-const SANDBOX: (&str, &str) = ("Content-Security-Policy", "sandbox; default-src 'none'");
+/// What an answer of type text/html is sent with: a page that may do nothing.
+pub const SANDBOX: (&str, &str) = ("Content-Security-Policy", "sandbox; default-src 'none'");
 const UNBUFFERED: (&str, &str) = ("X-Accel-Buffering", "no");

@@ -167,7 +167,10 @@ impl Profile {
 
     fn safe_type(&self, html_allowed: bool) -> ContentType {
         match self.content_type {
-            ContentType::TextHtml if !html_allowed => ContentType::TextPlain,
+            // A part of a multipart answer may be HTML too.
+            ContentType::TextHtml | ContentType::Multipart if !html_allowed => {
+                ContentType::TextPlain
+            }
             kind => kind,
         }
     }
@@ -194,6 +197,14 @@ impl Profile {
             () if self.content_type.is_script() && !self.batch_prefix.is_empty() => Kind::Jsonp,
             () => Kind::LongPoll,
         }
+    }
+
+    /// Bytes held on the heap, itself among them.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let results = self.request_prefix.len() + self.request_suffix.len();
+        let batches = self.preamble.len() + self.batch_prefix.len() + self.batch_suffix.len();
+        size_of::<Self>() + results + batches
     }
 
     /// Text around batches; from now on the wrapping is not the server's own any more.
@@ -385,6 +396,20 @@ mod tests {
         let iframe = with(&[("transport", "iframe"), ("rp", "<script>")]);
         assert_eq!(iframe.comet_type(false), ContentType::TextHtml);
         assert_eq!(iframe.result_type(false), ContentType::TextPlain);
+    }
+
+    #[test]
+    fn client_text_is_not_a_part_of_a_multipart_answer_either() {
+        let profile = with(&[
+            ("transport", "multipart"),
+            ("rp", "--csp\r\nContent-Type: text/html"),
+        ]);
+        assert_eq!(profile.result_type(false), ContentType::TextPlain);
+        let profile = with(&[
+            ("transport", "multipart"),
+            ("bp", "Content-Type: text/html"),
+        ]);
+        assert_eq!(profile.comet_type(false), ContentType::TextPlain);
     }
 
     #[test]

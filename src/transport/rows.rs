@@ -108,7 +108,6 @@ const FRAME: Row = Row {
     ..LONG_POLL
 };
 
-const FRAME_HEAD: &str = "<!DOCTYPE html><html><head><script>function b(x){\
+const FRAME_HEAD: &str = "<!DOCTYPE html><html><head><meta charset=\"utf-8\"><script>function b(x){\
     window.parent.postMessage(JSON.stringify({csp:x}),'*')}</script></head><body>\r\n";
-const HTMLFILE_HEAD: &str =
-    "<html><head><script>function b(x){window.parent.csp(x)}</script></head><body>\r\n";
+const HTMLFILE_HEAD: &str = "<html><head><meta charset=\"utf-8\"><script>function b(x){window.parent.csp(x)}</script></head><body>\r\n";

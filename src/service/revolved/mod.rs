@@ -11,6 +11,7 @@ use crate::hub::{Refused, names};
 use crate::mem::{Content, Msg, Publication, View};
 use crate::session::Session;
 use frames::Call;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use std::rc::Rc;
 
@@ -43,6 +44,9 @@ impl Service for Revolved {
             let (head, tail) = rest.split_at(at);
             rest = tail.get(1..).unwrap_or(&[]);
             line.extend_from_slice(head);
+            if line.len() > cx.config.max_message + LINE_OVERHEAD {
+                break;
+            }
             self.line(cx, session, &line);
             line.clear();
         }
@@ -56,7 +60,7 @@ impl Service for Revolved {
             );
             return cx.end(Cause::TooBig);
         }
-        session.put_line(line);
+        session.put_line(line, cx.ledger);
     }
 
     fn deliver(
@@ -151,7 +155,14 @@ fn auth(cx: &mut Cx<'_>, session: &mut Session, args: &[&RawValue]) -> Result<St
         .and_then(|arg| frames::text(arg))
         .ok_or(("AUTH needs a user name", "bad-args"))?;
     let name = names::user(&name).map_err(|error| (error.reason(), "bad-name"))?;
-    let credentials = args.get(1).map_or("", |arg| arg.get());
+    // As the handshake has it: the same value, whatever its blanks.
+    let credentials = args
+        .get(1)
+        .and_then(|arg| serde_json::from_str::<Value>(arg.get()).ok());
+    let credentials = credentials
+        .filter(|value| !value.is_null())
+        .map(|value| value.to_string())
+        .unwrap_or_default();
     cx.hub
         .sign_on(cx.id, &mut session.seat, name, credentials.as_bytes())
         .map_err(refusal)?;
