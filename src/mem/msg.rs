@@ -34,7 +34,9 @@ impl Msg {
     /// Text, or bytes that a text transport may look at as text.
     #[must_use]
     pub fn new(bytes: impl Into<Box<[u8]>>, ledger: &Ledger) -> Rc<Self> {
-        Self::build(bytes.into(), false, ledger)
+        let bytes = bytes.into();
+        let binary = std::str::from_utf8(&bytes).is_err();
+        Self::build(bytes, binary, ledger)
     }
 
     /// Bytes that came as a binary message and go out as one.
@@ -64,7 +66,7 @@ impl Msg {
     /// Whether a WebSocket carries it in a binary message.
     #[must_use]
     pub fn is_binary(&self) -> bool {
-        self.binary || std::str::from_utf8(&self.bytes).is_err()
+        self.binary
     }
 
     /// The spelling `form`, made by `make` if nobody asked for it before.

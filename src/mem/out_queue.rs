@@ -77,12 +77,16 @@ impl OutQueue {
     /// Moves everything `other` holds to the end of this queue.
     pub fn append(&mut self, other: &mut OutQueue) {
         debug_assert_eq!(other.written, 0);
-        for chunk in other.chunks.drain(..) {
+        for chunk in &other.chunks {
             match chunk {
-                Chunk::Private(bytes) => self.tail().extend_from_slice(&bytes),
-                shared @ Chunk::Shared(..) => self.chunks.push_back(shared),
+                Chunk::Private(bytes) => self.tail().extend_from_slice(bytes),
+                Chunk::Shared(msg, form) => {
+                    self.chunks.push_back(Chunk::Shared(msg.clone(), *form));
+                }
             }
         }
+        // Cleared, it keeps its room for the next batch.
+        other.clear();
     }
 
     /// Bytes still to be written.
@@ -133,6 +137,11 @@ impl OutQueue {
     }
 
     fn offer(&mut self, sink: &mut dyn Sink) -> Wrote {
+        if let (Some(Chunk::Private(only)), 1) = (self.chunks.front(), self.chunks.len()) {
+            let rest = only.get(self.written..).unwrap_or(&[]);
+            let wrote = sink.write(&[IoSlice::new(rest)]);
+            return self.offered(wrote);
+        }
         let mut parts = [IoSlice::new(&[]); PARTS_MAX];
         let mut skip = self.written;
         let mut count = 0;
@@ -142,6 +151,10 @@ impl OutQueue {
             count += 1;
         }
         let wrote = sink.write(parts.get(..count).unwrap_or(&[]));
+        self.offered(wrote)
+    }
+
+    fn offered(&mut self, wrote: Wrote) -> Wrote {
         if let Wrote::Some(taken) = wrote {
             self.advance(taken);
         }

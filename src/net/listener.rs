@@ -10,6 +10,7 @@ use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockAddr, Type};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 /// A bound listener.
@@ -140,7 +141,7 @@ fn unix(path: &Path, bind: Bind) -> io::Result<UnixListener> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     if let Err(error) = socket.bind(&address) {
-        if error.kind() != io::ErrorKind::AddrInUse || is_served(path) {
+        if error.kind() != io::ErrorKind::AddrInUse || !is_socket(path) || is_served(path) {
             return Err(error);
         }
         // A file that a killed process left behind.
@@ -149,6 +150,11 @@ fn unix(path: &Path, bind: Bind) -> io::Result<UnixListener> {
     }
     socket.listen(backlog(bind))?;
     Ok(UnixListener::from_std(socket.into()))
+}
+
+/// Whether the file may be replaced: nothing but a socket ever is.
+fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
 }
 
 fn is_served(path: &Path) -> bool {

@@ -65,7 +65,12 @@ impl Node {
         };
         let before = out.len();
         let wrote = out.write_to(sink);
-        self.metrics.bytes_out += (before - out.len()) as u64;
+        let left = if matches!(wrote, Wrote::Some(_)) {
+            0
+        } else {
+            out.len()
+        };
+        self.metrics.bytes_out += (before - left) as u64;
         match wrote {
             Wrote::Some(_) => self.recycle(out),
             _ => conn.out = Some(out),

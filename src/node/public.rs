@@ -9,6 +9,7 @@ use crate::http::fault::Fault;
 use crate::http::request::{Method, Request};
 use crate::http::response::Cache;
 use crate::http::routes::{self, Route, Service};
+use crate::http::url;
 use crate::ids::ConnId;
 use crate::session::ServiceKind;
 use std::rc::Rc;
@@ -58,7 +59,11 @@ impl Node {
                 let reason = format!("This version does not offer {what}.");
                 self.fault(id, request, &NOT_OFFERED.with_reason(reason));
             }
-            Route::Unknown => self.serve_file(id, request, request.path.trim_start_matches('/')),
+            Route::Unknown => {
+                let path = request.path.strip_prefix('/').unwrap_or_default();
+                let name = url::decode_path(path).unwrap_or_default();
+                self.serve_file(id, request, &name);
+            }
         }
     }
 

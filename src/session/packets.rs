@@ -13,6 +13,7 @@ use serde::de::{
 };
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Write as _;
 
 /// What a client can read, as agreed at the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,23 +139,28 @@ fn tail(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
 /// no end tag, no comment.
 fn quote(out: &mut Vec<u8>, head: &[u8], text: &str) {
     out.extend_from_slice(head);
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        let escaped = match char {
-            '"' | '\\' => {
-                out.push(b'\\');
-                false
-            }
-            '<' => matches!(chars.peek(), Some('/' | '!' | 's' | 'S')),
-            '\u{2028}' | '\u{2029}' => true,
-            other => other < ' ',
+    let bytes = text.as_bytes();
+    let mut copied = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let after = bytes.get(at + 1..).unwrap_or(&[]);
+        let (escape, len): (&[u8], usize) = match (byte, after) {
+            (b'"', _) => (b"\\\"", 1),
+            (b'\\', _) => (b"\\\\", 1),
+            (b'<', [b'/' | b'!' | b's' | b'S', ..]) => (b"\\u003c", 1),
+            (0xE2, [0x80, 0xA8, ..]) => (b"\\u2028", 3),
+            (0xE2, [0x80, 0xA9, ..]) => (b"\\u2029", 3),
+            (0..0x20, _) => (b"", 1),
+            _ => continue,
         };
-        if escaped {
-            out.extend_from_slice(format!("\\u{:04x}", char as u32).as_bytes());
-        } else {
-            out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+        out.extend_from_slice(bytes.get(copied..at).unwrap_or(&[]));
+        out.extend_from_slice(escape);
+        if escape.is_empty() {
+            // Writing to a vector cannot fail.
+            let _ = write!(out, "\\u{byte:04x}");
         }
+        copied = at + len;
     }
+    out.extend_from_slice(bytes.get(copied..).unwrap_or(&[]));
 }
 
 /// Reads an array of packets, no longer than it may be.

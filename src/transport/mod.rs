@@ -12,8 +12,8 @@ pub mod websocket;
 pub use profile::{ContentType, Profile, VariableError};
 pub use rows::{ROWS, Row};
 
+use crate::http::response::decimal;
 use crate::mem::{Form, Msg, OutQueue};
-use std::io::Write as _;
 use std::rc::Rc;
 
 /// A numbered payload on its way to the client (CSP 1.4).
@@ -30,9 +30,9 @@ fn array<'a>(out: &mut OutQueue, packets: impl Iterator<Item = Packet<'a>>) -> O
     let mut last = None;
     out.tail().push(b'[');
     for packet in packets {
-        let comma = if last.is_some() { "," } else { "" };
-        // Writing to a vector cannot fail.
-        let _ = write!(out.tail(), "{comma}[{}", packet.id);
+        let begin: &[u8] = if last.is_some() { b",[" } else { b"[" };
+        out.tail().extend_from_slice(begin);
+        decimal(out.tail(), packet.id);
         match packet.body {
             Some((msg, form)) => out.push_shared(msg, form),
             None => out.tail().extend_from_slice(b",0,null]"),
