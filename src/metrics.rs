@@ -87,6 +87,12 @@ impl Metrics {
         }
     }
 
+    /// Sessions ended, with the word for each cause.
+    pub fn signoffs(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let count = |cause: Cause| (cause.word_and_code().0, self.signoffs[cause as usize]);
+        Cause::ALL.into_iter().map(count)
+    }
+
     /// Counts the end of a session.
     pub fn signed_off(&mut self, cause: Cause) {
         self.signoffs[cause as usize] += 1;

@@ -3,7 +3,6 @@
 //! In: counters and facts. Out: one `# TYPE` per name and its samples. Names are those users of such servers
 //! know; labels are words of our own, never a client's.
 
-use crate::cmd::Cause;
 use crate::metrics::{Kind, Metrics};
 use std::fmt::Write as _;
 
@@ -40,15 +39,12 @@ pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
         "transport",
         sessions,
     );
-    let signoffs = Cause::ALL
-        .iter()
-        .map(|c| (c.word_and_code().0, metrics.signoffs[*c as usize]));
     text.family(
         "orbited_signoffs_total",
         "counter",
         "Sessions ended.",
         "reason",
-        signoffs,
+        metrics.signoffs(),
     );
     let refused = metrics.refused.iter().map(|(code, count)| (*code, *count));
     text.family(

@@ -5,11 +5,13 @@
 //! which connection carries it is a name, and how its packets look is the transport's business.
 
 pub mod backlog;
+mod due;
 pub mod extra;
 pub mod keys;
 pub mod packets;
 pub mod profiles;
 
+pub use due::{Due, Times};
 pub use keys::{Secret, SessionKey};
 pub use packets::{BatchError, Encoding, Up};
 pub use profiles::{ProfileId, Profiles};
@@ -18,7 +20,7 @@ use crate::ids::{ConnId, SessionId};
 use crate::mem::{Ledger, Msg, Seat};
 use crate::metrics::Kind;
 use crate::time::{ShortTick, Tick};
-use crate::transport::{Packet, Profile};
+use crate::transport::Packet;
 use backlog::Backlog;
 use extra::{Extra, Held};
 use std::borrow::Cow;
@@ -125,32 +127,6 @@ pub enum Received<'a> {
     Nothing,
     /// Too far ahead: the gap is over its bound.
     TooFarAhead,
-}
-
-/// What a moment means for a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Due {
-    /// Nothing yet; ask again then.
-    Later(Tick),
-    /// The held request or stream has been open for `du` seconds.
-    EndOfHold,
-    /// The downstream was silent for its interval.
-    Silence,
-    /// The client was not heard of for too long.
-    Idle,
-    /// The close packet was not acknowledged in time.
-    Lingered,
-}
-
-/// The times a session lives by, in milliseconds.
-#[derive(Debug, Clone, Copy)]
-pub struct Times {
-    /// Without downstream.
-    pub idle_ms: u64,
-    /// After closing.
-    pub linger_ms: u64,
-    /// Of silence on a WebSocket or event stream before a heartbeat.
-    pub heartbeat_ms: u64,
 }
 
 impl Session {
@@ -472,51 +448,10 @@ impl Session {
         self.backlog.iter_from(0)
     }
 
-    /// What `now` means.
-    #[must_use]
-    pub fn due(&self, now: Tick, profile: &Profile, times: &Times) -> Due {
-        let since = self.since.near(now);
-        let hold_ms = u64::from(profile.duration_s) * 1000;
-        if self.state != State::Open {
-            return at(now, since + times.linger_ms, Due::Lingered);
-        }
-        let spoke = self.spoke.near(now);
-        match self.down {
-            Kind::None => at(now, since + times.idle_ms.max(2 * hold_ms), Due::Idle),
-            Kind::WebSocket => at(now, spoke + times.heartbeat_ms, Due::Silence),
-            _ if self.carriage == Carriage::Bare => {
-                at(now, spoke + times.heartbeat_ms, Due::Silence)
-            }
-            _ => {
-                let end = at(now, since + hold_ms, Due::EndOfHold);
-                let interval_ms = u64::from(profile.interval_s) * 1000;
-                if interval_ms == 0 || !profile.streams() {
-                    return end;
-                }
-                sooner(end, at(now, spoke + interval_ms, Due::Silence))
-            }
-        }
-    }
-
     /// Packets that wait, the close packet among them.
     fn packets(&self) -> usize {
         let close = self.state == State::Closing && self.carriage == Carriage::Csp;
         self.backlog.len() + usize::from(close)
-    }
-}
-
-fn at(now: Tick, moment: Tick, due: Due) -> Due {
-    if now >= moment {
-        due
-    } else {
-        Due::Later(moment)
-    }
-}
-
-fn sooner(a: Due, b: Due) -> Due {
-    match (a, b) {
-        (Due::Later(a), Due::Later(b)) => Due::Later(a.min(b)),
-        (Due::Later(_), now) | (now, _) => now,
     }
 }
 
@@ -531,3 +466,6 @@ pub const PACKET_BYTES_MAX: usize = 32 * 1024;
 pub const PACKETS_MAX: usize = 16 * 1024;
 /// Data after which a batch takes no further packet, so that what a blocked socket keeps is bounded.
 pub const BATCH_BYTES_MAX: usize = 48 * 1024;
+
+#[cfg(test)]
+mod tests;

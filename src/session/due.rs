@@ -1,0 +1,77 @@
+//! What moments mean for a session: holds that end, heartbeats, silence, lingering.
+//!
+//! In: now, and the times to live by. Out: what is due, or when to ask again. It moves nothing.
+
+use super::{Carriage, Session, State};
+use crate::metrics::Kind;
+use crate::time::Tick;
+use crate::transport::Profile;
+
+/// What a moment means for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing yet; ask again then.
+    Later(Tick),
+    /// The held request or stream has been open for `du` seconds.
+    EndOfHold,
+    /// The downstream was silent for its interval.
+    Silence,
+    /// The client was not heard of for too long.
+    Idle,
+    /// The close packet was not acknowledged in time.
+    Lingered,
+}
+
+/// The times a session lives by, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// Without downstream.
+    pub idle_ms: u64,
+    /// After closing.
+    pub linger_ms: u64,
+    /// Of silence on a WebSocket or event stream before a heartbeat.
+    pub heartbeat_ms: u64,
+}
+
+impl Session {
+    /// What `now` means.
+    #[must_use]
+    pub fn due(&self, now: Tick, profile: &Profile, times: &Times) -> Due {
+        let since = self.since.near(now);
+        let hold_ms = u64::from(profile.duration_s) * 1000;
+        if self.state != State::Open {
+            return at(now, since + times.linger_ms, Due::Lingered);
+        }
+        let spoke = self.spoke.near(now);
+        match self.down {
+            Kind::None => at(now, since + times.idle_ms.max(2 * hold_ms), Due::Idle),
+            Kind::WebSocket => at(now, spoke + times.heartbeat_ms, Due::Silence),
+            _ if self.carriage == Carriage::Bare => {
+                at(now, spoke + times.heartbeat_ms, Due::Silence)
+            }
+            _ => {
+                let end = at(now, since + hold_ms, Due::EndOfHold);
+                let interval_ms = u64::from(profile.interval_s) * 1000;
+                if interval_ms == 0 || !profile.streams() {
+                    return end;
+                }
+                sooner(end, at(now, spoke + interval_ms, Due::Silence))
+            }
+        }
+    }
+}
+
+fn at(now: Tick, moment: Tick, due: Due) -> Due {
+    if now >= moment {
+        due
+    } else {
+        Due::Later(moment)
+    }
+}
+
+fn sooner(a: Due, b: Due) -> Due {
+    match (a, b) {
+        (Due::Later(a), Due::Later(b)) => Due::Later(a.min(b)),
+        (Due::Later(_), now) | (now, _) => now,
+    }
+}

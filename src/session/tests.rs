@@ -1,0 +1,142 @@
+//! The transitions of a session, one by one.
+
+use super::*;
+use crate::ids::{ConnTag, Id};
+use crate::rng::Rng;
+use crate::transport::Profile;
+use std::num::NonZeroU32;
+
+fn conn(index: u32) -> Id<ConnTag> {
+    Id::new(index, NonZeroU32::MIN)
+}
+
+fn session(ledger: &Ledger) -> (Session, Profiles) {
+    let mut profiles = Profiles::new(Rng::new([0; 32]).keyed(), ledger);
+    let session = Session::new(Opening {
+        secret: [0; 16],
+        service: ServiceKind::Echo,
+        carriage: Carriage::Csp,
+        encoding: Encoding::Plain,
+        profile: profiles.intern(Profile::default()),
+        now: Tick(0),
+    });
+    (session, profiles)
+}
+
+fn push(session: &mut Session, ledger: &Ledger, count: u8) {
+    for n in 0..count {
+        session
+            .push(&Msg::new(vec![b'a' + n], ledger), 10_000, ledger)
+            .unwrap();
+    }
+}
+
+fn pending(session: &Session) -> Vec<u64> {
+    session.pending().map(|packet| packet.id).collect()
+}
+
+#[test]
+fn a_new_downstream_gets_everything_that_is_not_acknowledged() {
+    let ledger = Ledger::default();
+    let (mut session, _profiles) = session(&ledger);
+    push(&mut session, &ledger, 4);
+    assert_eq!(session.attach(conn(1), Kind::Stream, Tick(0)), None);
+    assert_eq!(session.wrote(3, Tick(0)), 0);
+    assert_eq!(pending(&session), [4]);
+    session.ack(1);
+    assert_eq!(
+        session.attach(conn(2), Kind::LongPoll, Tick(0)),
+        Some(conn(1))
+    );
+    assert_eq!(pending(&session), [2, 3, 4]);
+    assert_eq!(
+        session.wrote(4, Tick(0)),
+        2,
+        "two of them were written before"
+    );
+}
+
+#[test]
+fn an_acknowledgement_beyond_what_was_written_counts_as_that() {
+    let ledger = Ledger::default();
+    let (mut session, _profiles) = session(&ledger);
+    push(&mut session, &ledger, 3);
+    session.ack(99);
+    assert_eq!(session.acked(), 0, "nothing was written yet");
+    session.attach(conn(1), Kind::LongPoll, Tick(0));
+    session.wrote(2, Tick(0));
+    session.ack(99);
+    assert_eq!(session.acked(), 2);
+    session.ack(1);
+    assert_eq!((session.acked(), pending(&session)), (2, vec![3]));
+}
+
+#[test]
+fn an_acknowledgement_for_an_older_downstream_counts() {
+    let ledger = Ledger::default();
+    let (mut session, _profiles) = session(&ledger);
+    push(&mut session, &ledger, 3);
+    session.attach(conn(1), Kind::Stream, Tick(0));
+    session.wrote(3, Tick(0));
+    session.attach(conn(2), Kind::Stream, Tick(0));
+    session.ack(2);
+    assert_eq!(pending(&session), [3]);
+}
+
+#[test]
+fn the_close_packet_comes_behind_all_data_and_its_acknowledgement_ends_the_session() {
+    let ledger = Ledger::default();
+    let (mut session, _profiles) = session(&ledger);
+    push(&mut session, &ledger, 1);
+    assert!(session.close(Tick(0)) && !session.close(Tick(0)));
+    push(&mut session, &ledger, 1);
+    session.attach(conn(1), Kind::LongPoll, Tick(0));
+    let last: Vec<bool> = session
+        .pending()
+        .map(|packet| packet.body.is_none())
+        .collect();
+    assert_eq!((pending(&session), last), (vec![1, 2], vec![false, true]));
+    session.wrote(2, Tick(0));
+    session.ack(1);
+    assert!(!session.is_over());
+    session.ack(2);
+    assert!(session.is_over() && !session.has_pending());
+}
+
+#[test]
+fn upstream_packets_are_taken_once_and_in_order() {
+    let ledger = Ledger::default();
+    let (mut session, _profiles) = session(&ledger);
+    let up = |id: u64| Up {
+        id,
+        data: Some(Cow::Owned(vec![id as u8])),
+    };
+    let bytes = |id: u8| Received::Bytes(Cow::Owned(vec![id]));
+    assert_eq!(session.receive(up(3), &ledger), Received::Nothing);
+    assert_eq!(session.receive(up(1), &ledger), bytes(1));
+    assert_eq!(session.next_held(), None);
+    assert_eq!(session.receive(up(1), &ledger), Received::Nothing);
+    assert_eq!(session.receive(up(2), &ledger), bytes(2));
+    assert_eq!(session.next_held(), Some(bytes(3)));
+    assert_eq!(session.receive(up(20), &ledger), Received::TooFarAhead);
+    assert_eq!(
+        session.receive(up((1 << 32) + 4), &ledger),
+        Received::TooFarAhead
+    );
+}
+
+#[test]
+fn a_backlog_that_runs_over_takes_no_more() {
+    let ledger = Ledger::default();
+    let (mut session, _profiles) = session(&ledger);
+    let msg = Msg::new(vec![b'x'; 100], &ledger);
+    assert_eq!(session.push(&msg, 150, &ledger), Ok(()));
+    assert_eq!(session.push(&msg, 150, &ledger), Err(Overflow));
+    assert_eq!(
+        session.push(&msg, 150, &ledger),
+        Ok(()),
+        "what follows is let go, and told once"
+    );
+    assert_eq!(session.undelivered().count(), 1);
+    drop((session, msg));
+}
