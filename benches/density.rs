@@ -1,0 +1,253 @@
+//! What a session costs while nothing happens, and what a message costs that nobody has acknowledged.
+//!
+//! A million sessions are made through the node's public verbs, by real requests, without sockets. Each variant runs
+//! in a process of its own, so that its memory is its own. `cargo bench --bench density [-- --smoke]`
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a bench fails by panicking"
+)]
+
+mod harness;
+
+use harness::{Bench, Laps, get, is_smoke, post, publish};
+use orbited::config::Config;
+use orbited::ids::ConnId;
+use orbited::node::Door;
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+fn main() {
+    let flag = |word: &str| std::env::args().any(|found| found == word);
+    if flag(SHARED) || flag(OWN) {
+        return run(flag(OWN));
+    }
+    let program = std::env::current_exe().expect("a program has a path");
+    for variant in [SHARED, OWN] {
+        let mut command = Command::new(&program);
+        command.arg(variant).args(is_smoke().then_some("--smoke"));
+        let status = command.status().expect("it was run before");
+        assert!(status.success(), "{variant}");
+    }
+}
+
+const SHARED: &str = "--shared-channel";
+const OWN: &str = "--own-channels";
+
+/// Makes the sessions, publishes to all of them, and prints what each step took and left.
+fn run(own: bool) {
+    let sessions = if is_smoke() { 10_000 } else { 1_000_000 };
+    let channels = if own { "a channel each" } else { "one channel" };
+    println!("{sessions} sessions with {channels}");
+    println!(
+        "{:41} ns each   median   worst us  RSS MiB  RSS B each  heap B each",
+        ""
+    );
+    let mut crowd = Crowd::new(sessions);
+    crowd.make();
+    if own {
+        crowd.subscribe("SUBSCRIBE", 1, |n| format!("user/{n}"));
+        crowd.subscribe("SUBSCRIBE to a second, shared channel", 2, |_| {
+            EVERYONE.into()
+        });
+    } else {
+        crowd.subscribe("SUBSCRIBE", 1, |_| EVERYONE.into());
+    }
+    crowd.deliver("publish, each delivery (memory: added)");
+    crowd.check();
+    crowd.deliver("the same behind one not acknowledged");
+}
+
+/// Prints a step: what it took, and what memory is in use since `since`.
+fn row(step: &str, laps: &mut Laps, count: usize, since: &Usage) {
+    let now = Usage::now();
+    println!(
+        "  {step:38} {:8.0} {:8.0} {:10.0}  {:7.1}  {:10.1}  {:11.1}",
+        laps.mean_ns(),
+        laps.median_ns(),
+        laps.worst.as_micros(),
+        now.resident.saturating_sub(since.resident) as f64 / f64::from(1 << 20),
+        now.resident.saturating_sub(since.resident) as f64 / count as f64,
+        now.heap.saturating_sub(since.heap) as f64 / count as f64,
+    );
+}
+
+/// The sessions, all of them made and spoken to over one connection.
+struct Crowd {
+    bench: Bench,
+    public: ConnId,
+    internal: ConnId,
+    /// A key each. Not part of what is measured, so the room is used before that begins.
+    keys: Vec<[u8; 32]>,
+    start: Usage,
+}
+
+impl Crowd {
+    fn new(sessions: usize) -> Self {
+        let keys = vec![[1; 32]; sessions];
+        let start = Usage::now();
+        let mut bench = Bench::new(Config {
+            max_sessions: sessions,
+            max_connections: 8,
+            max_channels: sessions + 8,
+            max_requests: 0,
+            max_queue_total: 64 << 30,
+            ..Config::default()
+        });
+        let public = bench.connect(Door::Public);
+        let internal = bench.connect(Door::Internal);
+        Self {
+            bench,
+            public,
+            internal,
+            keys,
+            start,
+        }
+    }
+
+    /// Shakes hands for every session.
+    fn make(&mut self) {
+        let request = post("/_/revolved/csp/handshake", "{\"encodings\":[0,1,2]}");
+        let mut laps = Laps::default();
+        for first in (0..self.keys.len()).step_by(BATCH) {
+            let count = BATCH.min(self.keys.len() - first);
+            self.serve((0..count).map(|_| request.clone()), &mut laps);
+            let answers = String::from_utf8_lossy(self.bench.wrote(self.public));
+            let keys = answers.split("\"session\":\"").skip(1);
+            for (slot, key) in self.keys[first..].iter_mut().zip(keys) {
+                slot.copy_from_slice(&key.as_bytes()[..32]);
+            }
+        }
+        row("handshake", &mut laps, self.keys.len(), &self.start);
+    }
+
+    /// Every session sends its packet `number`, a SUBSCRIBE, and takes and acknowledges the answer. A batch of sessions
+    /// is through with it before the next begins, so that answers do not pile up.
+    fn subscribe(&mut self, step: &str, number: u64, channel: impl Fn(usize) -> String) {
+        let (mut subscribe, mut poll, mut ack) = <(Laps, Laps, Laps)>::default();
+        for first in (0..self.keys.len()).step_by(BATCH) {
+            let range = first..self.keys.len().min(first + BATCH);
+            let batch = |n: usize| {
+                let line = format!("[1,\\\"SUBSCRIBE\\\",[\\\"{}\\\"]]\\n", channel(n));
+                format!("[[{number},2,\"{line}\"]]")
+            };
+            let send = |n: usize| post(&self.path("send", n, number - 1), &batch(n));
+            let comet = |n: usize| get(&self.path("comet", n, number - 1));
+            let done = |n: usize| post(&self.path("send", n, number), "[]");
+            let subscribes: Vec<String> = range.clone().map(send).collect();
+            let polls: Vec<String> = range.clone().map(comet).collect();
+            let acks: Vec<String> = range.map(done).collect();
+            self.serve(subscribes, &mut subscribe);
+            self.serve(polls, &mut poll);
+            self.serve(acks, &mut ack);
+        }
+        let count = self.keys.len();
+        row(step, &mut subscribe, count, &self.start);
+        row(
+            "  a poll that brings the answer",
+            &mut poll,
+            count,
+            &self.start,
+        );
+        row(
+            "  a request that acknowledges it",
+            &mut ack,
+            count,
+            &self.start,
+        );
+    }
+
+    /// Publishes 200 bytes to everyone: nobody is connected, everybody has it to come.
+    fn deliver(&mut self, step: &str) {
+        self.bench.clear(self.internal);
+        let mut request = publish(EVERYONE, 200).into_bytes();
+        let before = Usage::now();
+        let start = Instant::now();
+        self.bench.receive(self.internal, &mut request);
+        let mut laps = Laps::default();
+        laps.add(start.elapsed(), self.keys.len());
+        row(step, &mut laps, self.keys.len(), &before);
+        let answer = String::from_utf8_lossy(self.bench.wrote(self.internal));
+        let reached = format!("{{\"subscribers\":{},", self.keys.len());
+        assert!(answer.contains(&reached), "{answer}");
+    }
+
+    /// Some sessions look, and find the message.
+    fn check(&mut self) {
+        for n in (0..self.keys.len()).step_by(997) {
+            let answer = self.bench.ask(self.public, &get(&self.path("comet", n, 0)));
+            let found = answer.contains("PUBLISH") && answer.contains(EVERYONE);
+            assert!(found && answer.contains(&"x".repeat(200)), "{answer}");
+        }
+    }
+
+    fn path(&self, endpoint: &str, n: usize, ack: u64) -> String {
+        let key = String::from_utf8_lossy(&self.keys[n]);
+        format!("/_/revolved/csp/{endpoint}?s={key}&a={ack}")
+    }
+
+    /// Serves requests one by one, and notes how long the node took. The answers are left to be read.
+    fn serve(&mut self, requests: impl IntoIterator<Item = String>, laps: &mut Laps) {
+        let mut requests: Vec<Vec<u8>> = requests.into_iter().map(String::into_bytes).collect();
+        self.bench.clear(self.public);
+        self.bench.receive_all(self.public, &mut requests, laps);
+        let answers = String::from_utf8_lossy(self.bench.wrote(self.public));
+        let served = answers.matches("HTTP/1.1 200 OK\r\n").count();
+        assert_eq!(served, requests.len(), "{answers}");
+    }
+}
+
+/// Requests served between two looks at the clock.
+const BATCH: usize = 1000;
+const EVERYONE: &str = "everyone";
+
+/// Memory in use, in bytes.
+struct Usage {
+    resident: usize,
+    heap: usize,
+}
+
+impl Usage {
+    fn now() -> Self {
+        let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages = text.split(' ').nth(1).and_then(|word| word.parse().ok());
+        Self {
+            resident: pages.unwrap_or(0_usize) * 4096,
+            heap: HEAP.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Counts what the program asked the system's allocator for: RSS alone also holds what was freed.
+struct Counting;
+
+static HEAP: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+#[allow(unsafe_code, reason = "an allocator cannot be counted otherwise")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HEAP.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promises are those that the system's allocator asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        HEAP.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        HEAP.fetch_add(size, Ordering::Relaxed);
+        HEAP.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { System.realloc(at, layout, size) }
+    }
+}

@@ -1,0 +1,32 @@
+//! The real binary over real sockets: what no test of the pure node can show, its process, its sockets, its signals.
+//!
+//! Each test starts its own node on free ports and ends it by its handle. Waits are for conditions, with bounds
+//! that only a fault reaches; no duration is asserted.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+#[path = "e2e/client.rs"]
+mod client;
+#[path = "e2e/node.rs"]
+mod node;
+#[path = "e2e/sessions.rs"]
+mod sessions;
+#[path = "e2e/websocket.rs"]
+mod websocket;
+
+#[path = "e2e/crowds.rs"]
+mod crowds;
+#[path = "e2e/limits.rs"]
+mod limits;
+#[path = "e2e/listeners.rs"]
+mod listeners;
+#[path = "e2e/process.rs"]
+mod process;
+#[path = "e2e/requests.rs"]
+mod requests;
+#[path = "e2e/settings.rs"]
+mod settings;
