@@ -1,6 +1,6 @@
 //! A whole request, as the layers above read it.
 //!
-//! Data in: slices of the bytes received, checked by [`super::head`]. Data out: typed fields and header look-ups.
+//! Data in: slices of the bytes received, checked by `super::head`. Data out: typed fields and header look-ups.
 //! It must not know routes. Nothing is copied: a request lives as long as the buffer it came in.
 
 use super::field::trim;

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// Every file below `folder`, at most [`BYTES_MAX`] together.
+/// Every file below `folder`, at most `BYTES_MAX` together.
 ///
 /// # Errors
 /// What the file system says, or a folder that is too large.

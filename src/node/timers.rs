@@ -13,7 +13,7 @@ use crate::transport::http;
 use crate::ws::frames;
 
 impl Node {
-    /// Does what is due, at most [`TIMERS_PER_TURN`] of it. True when more is.
+    /// Does what is due, at most `TIMERS_PER_TURN` of it. True when more is.
     pub fn tick(&mut self) -> bool {
         let now = self.now();
         for _ in 0..TIMERS_PER_TURN {
