@@ -26,7 +26,7 @@ impl Node {
         if request.method == Method::Options {
             let answer = Answer::new(204, "", b"");
             let extra = &[("Allow", "GET, HEAD, POST, OPTIONS")];
-            return self.answer(id, request, private(Answer { extra, ..answer }));
+            return self.answer(id, request, Answer { extra, ..answer });
         }
         match routes::internal(request.path) {
             Internal::Publish(name) => self.publish(id, request, &name),
@@ -38,11 +38,7 @@ impl Node {
                     b"{\"status\":\"stopping\"}\n"
                 };
                 let status = if ready { 200 } else { 503 };
-                self.answer(
-                    id,
-                    request,
-                    private(Answer::new(status, "application/json", body)),
-                );
+                self.answer(id, request, Answer::new(status, "application/json", body));
             }
             Internal::Metrics => {
                 let text = admin::prometheus(&self.facts(), &self.metrics);
@@ -51,11 +47,9 @@ impl Node {
                     "text/plain; version=0.0.4; charset=utf-8",
                     text.as_bytes(),
                 );
-                self.answer(id, request, private(answer));
+                self.answer(id, request, answer);
             }
-            Internal::Root => {
-                self.answer(id, request, private(Answer::new(200, "text/plain", ROOT)))
-            }
+            Internal::Root => self.answer(id, request, Answer::new(200, "text/plain", ROOT)),
             Internal::Unknown => self.fault(id, request, &NOT_FOUND),
         }
     }
@@ -118,7 +112,7 @@ impl Node {
         let body = format!("{{\"subscribers\":{subscribers},\"offset\":{offset}}}\n");
         self.write_answer(
             id,
-            private(Answer::new(status, "application/json", body.as_bytes())),
+            Answer::new(status, "application/json", body.as_bytes()),
             false,
         );
         self.response_over(id);
@@ -132,14 +126,6 @@ impl Node {
             queue_bytes: self.ledger.used(),
             profiles: self.profiles.len(),
         }
-    }
-}
-
-/// Nothing of the internal port is for pages of other origins.
-fn private(answer: Answer<'_>) -> Answer<'_> {
-    Answer {
-        cors: false,
-        ..answer
     }
 }
 

@@ -430,6 +430,6 @@ const REFLECT_OFF: Fault = Fault::new(
 const GAP: Fault = Fault::new(
     400,
     "gap-too-large",
-    "Packets are missing, and more than 16 or 64 KiB came behind the gap.",
+    "A packet is too far ahead of the next one: 16 numbers, or 64 KiB behind the gap.",
     "Number packets 1, 2, 3; the session is closed, shake hands again.",
 );

@@ -35,6 +35,7 @@ impl Node {
         let profile = self.profiles.get(session.profile);
         // Composing answers a held request as a whole, and a stream's batch in front of its end.
         self.compose(conn);
+        self.mark_dirty(conn);
         if self.sessions.get(id).and_then(Session::conn) == Some(conn) {
             self.detach(id, Cause::Gone);
             self.end_downstream(conn, &profile, CloseCode::NORMAL.number());

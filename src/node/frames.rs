@@ -84,6 +84,9 @@ impl Node {
         };
         match self.sessions.get(session).map(|row| row.carriage()) {
             Some(Carriage::Bare) => {
+                if !self.sessions.get(session).is_some_and(Session::listens) {
+                    return;
+                }
                 self.metrics.messages_in += 1;
                 self.with_service(session, |service, cx, row| {
                     service.message(cx, row, bytes, binary)

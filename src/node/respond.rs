@@ -84,6 +84,10 @@ impl Node {
         else {
             return;
         };
+        let public = self
+            .conns
+            .get(id)
+            .is_some_and(|conn| conn.door == Door::Public);
         let date = self.date;
         let head = Head {
             status: answer.status,
@@ -92,7 +96,8 @@ impl Node {
             keep_alive,
             version,
             cache: answer.cache,
-            cors: answer.cors,
+            // Nothing of the internal port is for pages of other origins.
+            cors: answer.cors && public,
             date: &date,
             extra: answer.extra,
         };
@@ -112,11 +117,6 @@ impl Node {
         self.refused(fault.code);
         let body = fault.body_json();
         let answer = Answer::new(fault.status, fault::CONTENT_TYPE, body.as_bytes());
-        let cors = self
-            .conns
-            .get(id)
-            .is_some_and(|conn| conn.door == Door::Public);
-        let answer = Answer { cors, ..answer };
         self.answer(
             id,
             request,

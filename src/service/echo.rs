@@ -29,7 +29,7 @@ impl Service for Echo {
             cx.push(session, &msg);
         }
         if close.is_some() {
-            cx.end(Cause::Closed);
+            cx.end(session, Cause::Closed);
         }
     }
 

@@ -101,7 +101,8 @@ impl Cx<'_> {
     }
 
     /// Ends the session at hand after this call.
-    pub fn end(&mut self, cause: Cause) {
+    pub fn end(&mut self, session: &mut Session, cause: Cause) {
+        session.hear_no_more();
         self.cmds.push(Cmd::End(self.id, cause));
     }
 

@@ -59,6 +59,7 @@ pub struct Session {
     encoding: Encoding,
     state: State,
     owes_ack: bool,
+    heard_out: bool,
 }
 
 /// Which service a session belongs to.
@@ -153,6 +154,7 @@ impl Session {
             encoding: opening.encoding,
             state: State::Open,
             owes_ack: false,
+            heard_out: false,
         }
     }
 
@@ -196,6 +198,17 @@ impl Session {
     #[must_use]
     pub fn encoding(&self) -> Encoding {
         self.encoding
+    }
+
+    /// Whether what the client sends still reaches its service.
+    #[must_use]
+    pub fn listens(&self) -> bool {
+        self.is_open() && !self.heard_out
+    }
+
+    /// The service has asked for the session's end: it hears nothing more until that comes.
+    pub fn hear_no_more(&mut self) {
+        self.heard_out = true;
     }
 
     /// Bytes that wait for the client.
@@ -402,7 +415,7 @@ impl Session {
     fn deliver<'a>(&self, data: Option<Cow<'a, [u8]>>) -> Received<'a> {
         match data {
             None => Received::Eof,
-            Some(bytes) if self.is_open() => Received::Bytes(bytes),
+            Some(bytes) if self.listens() => Received::Bytes(bytes),
             Some(_) => Received::Nothing,
         }
     }

@@ -49,6 +49,9 @@ impl Service for Revolved {
             }
             self.line(cx, session, &line);
             line.clear();
+            if !session.listens() {
+                return;
+            }
         }
         line.extend_from_slice(rest);
         if line.len() > cx.config.max_message + LINE_OVERHEAD {
@@ -58,7 +61,7 @@ impl Service for Revolved {
                 0,
                 ("a line is longer than a message may be", "too-big"),
             );
-            return cx.end(Cause::TooBig);
+            return cx.end(session, Cause::TooBig);
         }
         session.put_line(line, cx.ledger);
     }
@@ -136,7 +139,7 @@ impl Revolved {
             Err(refusal) => self.err(cx, session, call.id, refusal),
         }
         if call.verb == "DISCONNECT" {
-            cx.end(Cause::Clean);
+            cx.end(session, Cause::Clean);
         }
     }
 

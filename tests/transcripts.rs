@@ -1,0 +1,196 @@
+//! Wire behaviour, pinned: what clients send and what they get, byte for byte, one file per behaviour.
+//!
+//! Each file of `tests/transcripts/` is played whole, with every block of a client cut in two at every byte,
+//! and dribbled byte by byte; each time exactly the bytes of the file must come, and none besides.
+//!
+//! ```text
+//! # A comment.
+//! config: legacy_html=1 max_sessions=2          names of fields of `Config`
+//! c1 > POST /_/echo/csp/send?s={key} | A: b     a request, with Host and Content-Length; its body follows:
+//!      [[1,0,"x"]]
+//! c1 < 200 text/html csp sandbox                a response: words and `| Name: value` in the order of the wire
+//!      ("OK")                                   Date and Content-Length are checked without being told
+//! c1 > bytes GET / HTT                          bytes as they are; \r \n \t \s \\ \xHH; {x*3} is xxx
+//! c1 < chunk ([])\n                             a chunk; `end` is the last; `bytes` has no framing
+//! c2 > upgrade /_/echo/ws                       a WebSocket handshake; `upgraded` is its 101
+//! c2 > text {"a":1}                             frames: text, binary, ping, pong, close CODE REASON
+//! c1 < eof                                      the side shuts its sending; `reset` breaks the connection
+//! +30s                                          time goes by: ms, s, m
+//! c1 stops reading                              until `c1 reads on`
+//! stop                                          the operator stops the node
+//! ```
+//!
+//! `{name}` is what came there first, and from then on the same; `{...}` is anything. A connection is opened
+//! where it is first named; those called `app…` come by the internal port. Lines that begin with a blank go on
+//! with the one before. What came must be told before the next thing is done.
+
+#[path = "transcripts/pattern.rs"]
+mod pattern;
+#[path = "transcripts/player.rs"]
+mod player;
+#[path = "transcripts/script.rs"]
+mod script;
+
+use player::{Cut, play};
+use script::Script;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+macro_rules! transcripts {
+    ($($name:ident)*) => {
+        $(#[test] fn $name() { replay(stringify!($name)); })*
+        const LISTED: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+transcripts! {
+    a_bad_batch_ends_the_session
+    a_bare_websocket_echoes_messages
+    a_bare_websocket_is_closed_by_its_service
+    a_batch_of_too_many_packets_is_refused
+    a_batch_that_is_none_is_refused_whatever_it_is
+    a_body_is_waited_for_and_100_continue_said
+    a_client_may_shut_its_side_and_wait_for_the_answer
+    a_close_packet_rides_on_every_downstream
+    a_closed_session_lingers_and_is_gone
+    a_comet_that_breaks_is_asked_again_with_the_same_a
+    a_connection_serves_so_many_requests
+    a_connection_that_says_nothing_is_closed
+    a_frame_right_behind_the_upgrade_is_read
+    a_full_server_sheds_handshakes
+    a_gap_of_more_than_64_kib_ends_the_session
+    a_gap_of_more_than_sixteen_packets_ends_the_session
+    a_handshake_is_repeated_with_an_empty_body
+    a_held_comet_of_a_session_that_ends_keeps_its_framing
+    a_long_poll_to_http_1_0_closes_or_is_kept
+    a_long_target_is_served_up_to_32_kib
+    a_message_over_the_limit_is_refused
+    a_packet_carries_at_most_32_kib
+    a_peer_that_takes_nothing_is_given_up
+    a_refusal_can_be_read_by_a_page_of_any_origin
+    a_request_that_does_not_come_is_timed_out
+    a_server_whose_queues_are_full_takes_nothing_new
+    a_session_leaves_a_peer_that_takes_nothing
+    a_session_moves_between_transports_and_loses_nothing
+    a_session_outlives_its_websocket_for_a_minute
+    a_session_rides_on_a_websocket
+    a_session_that_is_silent_for_a_minute_is_over
+    a_session_whose_queue_is_full_is_ended
+    a_stream_is_a_chunk_per_batch
+    a_stream_to_http_1_0_ends_with_its_connection
+    a_target_may_be_absolute_and_hold_anything
+    a_websocket_for_no_session_is_closed_4404
+    a_websocket_is_pinged_and_closed_as_rfc_6455_says
+    a_websocket_that_breaks_csp_ends_the_session
+    a_websocket_with_a_bad_variable_is_told_so
+    an_ack_beyond_what_was_sent_is_one_of_all_that_was
+    an_answer_while_stopping_says_close
+    an_event_source_that_long_polls_is_not_told_twice
+    an_event_source_that_streams_resumes_where_it_was
+    an_id_beyond_32_bits_is_not_the_first
+    an_id_far_ahead_is_a_gap
+    an_owed_acknowledgement_does_not_hurry_a_long_poll
+    an_unknown_session_is_told_in_quotes
+    an_upgrade_that_is_none_is_refused
+    bytes_that_are_no_request_are_refused_and_the_connection_closed
+    close_ends_the_session_with_a_close_packet
+    connections_beyond_the_limit_are_not_taken
+    duplicates_are_dropped_and_answered_ok
+    encoding_2_is_spoken_where_it_was_agreed
+    encoding_2_is_unknown_where_it_was_not_agreed
+    events_are_streamed_to_who_asks_for_channels
+    events_need_channels_that_are_some
+    head_has_the_head_and_options_the_methods
+    js_io_falls_back_to_jsonp
+    js_io_long_polls_by_xhr_merges_and_closes
+    nothing_of_a_bad_batch_is_taken
+    of_two_comets_the_older_ends_empty
+    packets_before_their_turn_wait_for_the_gap_to_be_filled
+    pages_of_other_origins_are_refused_where_origins_are_listed
+    pipelined_requests_wait_until_their_answers_are_taken
+    plain_text_is_encoding_0_and_anything_else_is_base64
+    poll_mode_answers_at_once_and_never_streams
+    publishing_tells_whether_somebody_was_there
+    reflect_is_sandboxed
+    reflect_is_served_only_with_legacy_html
+    requests_behind_a_held_comet_wait_their_turn
+    requests_behind_a_stream_wait_for_its_end
+    revolved_answers_every_call_exactly_once
+    revolved_lines_are_a_byte_stream
+    revolved_over_csp_reaches_every_transport
+    revolved_says_goodbye_over_csp
+    revolved_tells_users_and_channels_apart
+    settings_changed_under_an_open_iframe_end_it
+    stop_keeps_a_responses_framing
+    streamtest_guards_a_callback
+    streamtest_tells_whether_something_buffers
+    subscriptions_and_channels_have_their_bounds
+    the_acceptance_suite_of_the_protocols_authors_passes
+    the_client_of_2009_puts_everything_in_a_form
+    the_internal_port_grants_no_preflight
+    the_internal_port_refuses_what_it_cannot_serve
+    the_server_stops_and_says_so
+    the_service_closes_and_the_client_answers
+    transport_htmlfile_calls_its_parent
+    transport_iframe_calls_its_parent
+    transport_jsonp_calls_the_clients_callback
+    transport_longpoll_is_held_for_its_time
+    transport_multipart_replaces_part_by_part
+    transport_polling_answers_at_once
+    transport_sse_streams_events
+    transport_sselongpoll_is_an_event_per_response
+    transport_xhrstream_is_lines_behind_blanks
+    under_a_script_type_a_prefix_is_a_callback
+    variables_are_read_when_a_batch_is_written
+    variables_that_do_not_parse_are_ignored
+    what_a_client_may_set_is_capped
+    what_this_version_does_not_offer_is_said
+}
+
+#[test]
+fn every_transcript_is_played() {
+    let listed: BTreeSet<String> = LISTED.iter().map(|name| (*name).to_owned()).collect();
+    let found = fs::read_dir(folder()).into_iter().flatten();
+    let stored: BTreeSet<String> = found
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".txt").map(str::to_owned))
+        .collect();
+    assert_eq!(listed, stored);
+}
+
+fn replay(name: &str) {
+    let path = folder().join(format!("{name}.txt"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}.txt: {error}"));
+    let run = || {
+        let script = Script::parse(&text)?;
+        let longest = play(&script, Cut::Whole)?;
+        play(&script, Cut::Dribbled)?;
+        for at in cuts(longest) {
+            play(&script, Cut::At(at))?;
+        }
+        Ok(())
+    };
+    let result: Result<(), String> = run();
+    if let Err(error) = result {
+        panic!("{name}.txt {error}");
+    }
+}
+
+/// Every place to cut the longest block at, and with it all others; of a very long one, every place in its head
+/// and near its end, and some between.
+fn cuts(longest: usize) -> Vec<usize> {
+    let every = longest <= EVERY_MAX;
+    (1..longest)
+        .filter(|at| every || *at < HEAD_MAX || longest - at < 16 || at % 4093 == 0)
+        .collect()
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts")
+}
+
+/// Blocks up to this long are cut at every byte.
+const EVERY_MAX: usize = 4096;
+/// What a request's head takes, and the beginning of a body.
+const HEAD_MAX: usize = 400;
