@@ -7,11 +7,10 @@ use super::Node;
 use super::conn::{Inbox, Stage};
 use crate::cmd::Cause;
 use crate::ids::{ConnId, SessionId};
-use crate::session::Session;
+use crate::session::{Carriage, Session};
 use crate::transport::{Profile, http};
 use crate::ws::codes::CloseCode;
 use crate::ws::frames;
-use std::rc::Rc;
 
 impl Node {
     /// Another downstream takes the session over: the old one ends, without packets, since the new one
@@ -22,8 +21,9 @@ impl Node {
         };
         let profile = self.profiles.get(session.profile);
         let Some(conn) = session.conn() else { return };
+        let carriage = session.carriage();
         self.metrics.switches += 1;
-        self.end_downstream(conn, &profile, CloseCode::SUPERSEDED.number());
+        self.end_downstream(conn, (&profile, carriage), CloseCode::SUPERSEDED.number());
     }
 
     /// A held request has been held for its time: what is pending goes out now, if only an empty batch.
@@ -32,31 +32,27 @@ impl Node {
             return;
         };
         let Some(conn) = session.conn() else { return };
+        let carriage = session.carriage();
         let profile = self.profiles.get(session.profile);
         // Composing answers a held request as a whole, and a stream's batch in front of its end.
         self.compose(conn);
         self.mark_dirty(conn);
         if self.sessions.get(id).and_then(Session::conn) == Some(conn) {
             self.detach(id, Cause::Gone);
-            self.end_downstream(conn, &profile, CloseCode::NORMAL.number());
+            self.end_downstream(conn, (&profile, carriage), CloseCode::NORMAL.number());
         }
     }
 
-    /// The session is gone; its client hears it in the way its transport has.
-    pub(super) fn end_downstream_of_removed(
+    /// Ends what `id` carries and lets the connection go on as far as it can.
+    pub(super) fn end_downstream(
         &mut self,
-        conn: ConnId,
-        profile: &Rc<Profile>,
+        id: ConnId,
+        (profile, carriage): (&Profile, Carriage),
         code: u16,
     ) {
-        self.end_downstream(conn, profile, code);
-    }
-
-    /// Ends what `id` carries and lets the connection go on as far as it can.
-    fn end_downstream(&mut self, id: ConnId, profile: &Rc<Profile>, code: u16) {
         match self.conns.get(id).map(|conn| conn.stage) {
             Some(Stage::Held) => self.answer_hold(id, profile),
-            Some(Stage::Streaming) => self.end_stream(id, profile),
+            Some(Stage::Streaming) => self.end_stream(id, profile, carriage),
             Some(Stage::Socket) => self.close_socket(id, code),
             _ => {}
         }
@@ -74,12 +70,12 @@ impl Node {
         self.response_over(id);
     }
 
-    fn end_stream(&mut self, id: ConnId, profile: &Profile) {
+    fn end_stream(&mut self, id: ConnId, profile: &Profile, carriage: Carriage) {
         let mut scratch = self.take_scratch();
         let chunked = self.conns.get(id).is_some_and(|conn| conn.chunked);
-        let events = self.is_bare(id);
         if let Some(out) = self.out(id) {
-            if !events {
+            // Every response of CSP holds a batch at least: an empty body kills the js.io client (1.5).
+            if carriage == Carriage::Csp {
                 http::stream(out, &mut scratch, chunked, profile, std::iter::empty());
             }
             http::end(out, chunked);
@@ -90,13 +86,6 @@ impl Node {
             conn.keep_alive &= chunked;
         }
         self.response_over(id);
-    }
-
-    /// Whether the connection carries a session without packets, or one that is gone.
-    fn is_bare(&self, id: ConnId) -> bool {
-        let session = self.conns.get(id).and_then(|conn| conn.session);
-        let session = session.and_then(|session| self.sessions.get(session));
-        session.is_none_or(|session| session.carriage() == crate::session::Carriage::Bare)
     }
 
     /// Says goodbye on a WebSocket.
@@ -186,8 +175,10 @@ impl Node {
 
     /// What is pending, the goodbye among it, goes out in front of the end.
     fn dismiss_downstream(&mut self, id: ConnId, session: SessionId) {
-        let profile = self.sessions.get(session).map(|row| row.profile);
-        let profile = profile.map(|profile| self.profiles.get(profile));
+        let Some(row) = self.sessions.get(session) else {
+            return;
+        };
+        let (profile, carriage) = (self.profiles.get(row.profile), row.carriage());
         for _ in 0..FAREWELL_BATCHES {
             if !self.compose(id) {
                 break;
@@ -195,8 +186,7 @@ impl Node {
         }
         if self.sessions.get(session).and_then(Session::conn) == Some(id) {
             self.detach(session, Cause::Shutdown);
-            let code = CloseCode::GOING_AWAY.number();
-            self.end_downstream(id, &profile.unwrap_or_default(), code);
+            self.end_downstream(id, (&profile, carriage), CloseCode::GOING_AWAY.number());
         }
     }
 }

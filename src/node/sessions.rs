@@ -144,7 +144,7 @@ impl Node {
         };
         self.hub.leave_all(&mut session.seat);
         let conn = session.conn();
-        let down = session.down();
+        let (down, carriage) = (session.down(), session.carriage());
         let undelivered = session.undelivered().count();
         let settings = session.profile;
         let profile = self.profiles.get(settings);
@@ -157,7 +157,7 @@ impl Node {
         let (word, code) = cause.word_and_code();
         log::debug!("signoff session={id} reason={word} undelivered={undelivered}");
         if let Some(conn) = conn {
-            self.end_downstream_of_removed(conn, &profile, code);
+            self.end_downstream(conn, (&profile, carriage), code);
         }
     }
 

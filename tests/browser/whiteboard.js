@@ -1,0 +1,138 @@
+// The front page in Chromium: two people draw and chat while their connections are cut and change their transport.
+'use strict';
+
+const { spawnSync } = require('node:child_process');
+const { test, until, assert } = require('../interop/lib/harness.js');
+const { serve } = require('../interop/lib/server.js');
+const { page: open, screenshot } = require('../interop/lib/chromium.js');
+
+const DESKTOP = { viewport: { width: 1280, height: 800 } };
+const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+
+async function start(after) {
+  const server = await serve();
+  after(server.stop);
+  return server;
+}
+
+/** The front page, connected under a name; calls are answered in order, so the page's subscriptions stand too. */
+async function visit(after, server, name, options = DESKTOP, query = '') {
+  const page = await open(after, options);
+  // Not until 'load': with JSONP a script is always loading.
+  await page.goto(`${server.url}/?name=${name}${query}`, { waitUntil: 'domcontentloaded' });
+  await until(`${name} is connected`, () => page.evaluate(() => demo.state === 'connected' && demo.revolved.csp.transport));
+  await page.evaluate(() => demo.revolved.subscribe('whiteboard/tests'));
+  return page;
+}
+
+const at = (page, id) => page.locator(`[data-testid=${id}]`);
+const strokes = (page) => page.evaluate(() => demo.strokes);
+const stats = (page) => page.evaluate(() => ({ ...demo.stats }));
+const said = (page, text) => until(`“${text}” is said`, async () => (await at(page, 'chat-log').innerText()).includes(text));
+const press = (page, id) => page.evaluate((id) => document.querySelector(`[data-testid=${id}]`).click(), id);
+const transport = (page, name) => until(`the transport is ${name}`, () => page.evaluate((name) => demo.revolved.csp.transport === name, name));
+
+/** One stroke across the board at a height from 0 to 1; in its middle `inBetween` happens. */
+async function draw(page, height, inBetween = async () => {}) {
+  const box = await at(page, 'canvas').boundingBox(), y = box.y + box.height * height;
+  await page.mouse.move(box.x + box.width * 0.1, y);
+  await page.mouse.down();
+  for (let step = 1; step <= 40; step++) {
+    await page.mouse.move(box.x + box.width * (0.1 + step * 0.02), y + Math.sin(step / 3) * box.height * 0.08);
+    if (step === 20) await inBetween();
+  }
+  await page.mouse.up();
+}
+
+/** Pixels of the board that are painted. */
+const painted = (page) => page.evaluate(() => {
+  const canvas = document.querySelector('[data-testid=canvas]');
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return data.filter((value, i) => i % 4 === 3 && value).length;
+});
+
+async function agree(...pages) {
+  await until('every page has every stroke', async () => {
+    const counts = await Promise.all(pages.map(strokes));
+    return counts[0] > 0 && counts.every((count) => count === counts[0]);
+  });
+}
+
+async function nothingLost(...pages) {
+  for (const page of pages) {
+    const { lost, repeated, received } = await stats(page);
+    assert.deepEqual({ lost, repeated }, { lost: 0, repeated: 0 });
+    assert.ok(received > 0);
+    assert.equal(await at(page, 'lost').innerText(), '0');
+    assert.equal(await at(page, 'repeated').innerText(), '0');
+    assert.deepEqual(page.errors, []);
+  }
+}
+
+test('the front page: two people see each other draw and read what each says', async (after) => {
+  const server = await start(after), ann = await visit(after, server, 'Ann'), bob = await visit(after, server, 'Bob');
+  await draw(ann, 0.3);
+  await draw(bob, 0.6);
+  await agree(ann, bob);
+  assert.ok(await painted(ann) > 1000 && await painted(bob) > 1000);
+  await at(ann, 'chat-input').fill('hello é from Ann');
+  await at(ann, 'chat-send').click();
+  await at(bob, 'chat-input').fill('<b>hi</b> from Bob');
+  await at(bob, 'chat-input').press('Enter');
+  for (const page of [ann, bob]) {
+    await said(page, 'hello é from Ann');
+    await said(page, '<b>hi</b> from Bob');
+  }
+  await nothingLost(ann, bob);
+  await screenshot(ann, 'whiteboard-desktop');
+});
+
+test('the front page: a change to long-polling in the middle of a stroke loses and repeats nothing', async (after) => {
+  const server = await start(after), ann = await visit(after, server, 'Ann'), bob = await visit(after, server, 'Bob');
+  await transport(ann, 'websocket');
+  await draw(ann, 0.3, async () => { await press(ann, 'longpoll'); await transport(ann, 'longpoll'); });
+  await draw(bob, 0.5);
+  await draw(ann, 0.7, () => press(ann, 'longpoll'));
+  await agree(ann, bob);
+  await transport(ann, 'websocket');
+  await nothingLost(ann, bob);
+  assert.ok((await stats(ann)).switches >= 2);
+  await until('the page shows its transport', async () => (await at(ann, 'transport').innerText()) === 'WebSocket');
+});
+
+test('the front page: a connection cut in the middle of a stroke loses and repeats nothing', async (after) => {
+  const server = await start(after), ann = await visit(after, server, 'Ann'), bob = await visit(after, server, 'Bob');
+  for (const [page, height] of [[ann, 0.2], [bob, 0.4], [ann, 0.6], [bob, 0.8]]) {
+    await draw(page, height, () => Promise.all([press(ann, 'cut'), press(bob, 'cut')]));
+  }
+  await agree(ann, bob);
+  await nothingLost(ann, bob);
+});
+
+for (const name of ['websocket', 'sse', 'stream', 'longpoll', 'jsonp']) {
+  test(`the front page: over ${name} alone everything arrives`, async (after) => {
+    const server = await start(after), ann = await visit(after, server, 'Ann', DESKTOP, '&transports=' + name), bob = await visit(after, server, 'Bob');
+    await transport(ann, name);
+    await draw(ann, 0.3);
+    await draw(bob, 0.6);
+    await agree(ann, bob);
+    await nothingLost(ann, bob);
+  });
+}
+
+test('the front page: a message published by curl is shown to everyone', async (after) => {
+  const server = await start(after), pages = [await visit(after, server, 'Ann'), await visit(after, server, 'Bob', PHONE)];
+  const { stdout } = spawnSync('curl', ['-sS', '-d', 'hello from curl', `http://${server.internal}/api/publish/chat`], { encoding: 'utf8' });
+  assert.equal(JSON.parse(stdout).subscribers, 2);
+  for (const page of pages) await said(page, 'hello from curl');
+  await draw(pages[0], 0.4);
+  await agree(...pages);
+  await nothingLost(...pages);
+  await screenshot(pages[1], 'whiteboard-phone');
+});
+
+test('the front page: on a phone nothing is wider than the screen', async (after) => {
+  const page = await visit(after, await start(after), 'Ann', PHONE);
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  for (const id of ['canvas', 'chat-input', 'chat-send', 'cut', 'longpoll', 'name']) assert.ok(await at(page, id).isVisible(), id);
+});

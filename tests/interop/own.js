@@ -1,0 +1,123 @@
+// Our own CSP.js and Revolved.js in node, over every transport that node can be given, changing it in mid-stream.
+'use strict';
+
+// In a browser an error of a WebSocket is only an event.
+globalThis.WebSocket ||= class extends require('ws') {
+  constructor(url) { super(url).on('error', () => {}); }
+};
+globalThis.EventSource ||= require('eventsource').EventSource;
+
+const { test, until, lines, assert } = require('./lib/harness.js');
+const { serve, proxy, top } = require('./lib/server.js');
+const { CometSession } = require(top + '/static/CSP.js');
+const Revolved = require(top + '/static/Revolved.js');
+
+const TRANSPORTS = ['websocket', 'sse', 'stream', 'longpoll'];
+
+async function connect(after, url, options) {
+  const session = new CometSession(), seen = { session, got: '', reason: null, opened: false };
+  session.onopen = () => { seen.opened = true; };
+  session.onread = (text) => { seen.got += text; };
+  session.onclose = (reason) => { seen.reason = reason; };
+  session.connect(url + '/_/echo/csp', options);
+  after(() => session.close());
+  await until('onopen', () => seen.opened);
+  return seen;
+}
+
+async function start(after, ...flags) {
+  const server = await serve(...flags);
+  after(server.stop);
+  return server;
+}
+
+for (const transport of TRANSPORTS) {
+  test(`CSP.js in node over ${transport}: 200 lines come back in order, and closing is clean`, async (after) => {
+    const server = await start(after), seen = await connect(after, server.url, { transports: [transport] }), all = lines(1, 200);
+    await until('the transport', () => seen.session.transport === transport);
+    all.forEach((line) => seen.session.write(line + 'é€😀'));
+    await until('the echo', () => seen.got.length >= all.join('é€😀').length + 4);
+    assert.equal(seen.got, all.map((line) => line + 'é€😀').join(''));
+    seen.session.close();
+    assert.equal(await until('onclose', () => seen.reason), 'clean');
+    assert.equal(seen.session.stats.repeated, 0);
+    await until('the signoff', () => server.metric('orbited_signoffs_total{reason="clean"}'));
+  });
+}
+
+test('CSP.js in node: moving through every transport under load, with cuts between, loses nothing', async (after) => {
+  const between = await proxy((await start(after)).port);
+  after(between.close);
+  const seen = await connect(after, between.url, { transports: ['websocket'] }), all = lines(1, 800), moves = ['sse', 'stream', 'longpoll', 'websocket'];
+  await until('the first transport', () => seen.session.transport);
+  for (let at = 0; at < all.length; at += 100) {
+    all.slice(at, at + 100).forEach((line) => seen.session.write(line));
+    if (at % 200 === 0) {
+      const to = moves[at / 200];
+      seen.session.switchTo([to]);
+      await until(`the move to ${to}`, () => seen.session.transport === to);
+    } else between.cut();
+    await until('some of the echo', () => seen.got.length > all.slice(0, at).join('').length);
+  }
+  await until('the echo', () => seen.got.length >= all.join('').length);
+  assert.equal(seen.got, all.join(''));
+  assert.equal(seen.session.stats.lost, 0);
+  assert.ok(seen.session.stats.switches >= 4);
+});
+
+test('CSP.js in node: 200,000 characters come back whole', async (after) => {
+  const seen = await connect(after, (await start(after)).url, {}), long = 'é012345678'.repeat(20000);
+  seen.session.write(long);
+  await until('the echo', () => seen.got.length >= long.length);
+  assert.ok(seen.got === long);
+});
+
+test('CSP.js in node: every byte comes back as it was', async (after) => {
+  const server = await start(after), session = new CometSession(), got = [], bytes = Array.from({ length: 5000 }, (_, i) => i * 7 & 255);
+  session.onread = (data) => got.push(...data);
+  session.connect(server.url + '/_/echo/csp', { binary: true });
+  after(() => session.close());
+  session.write(Uint8Array.from(bytes));
+  await until('the echo', () => got.length >= bytes.length);
+  assert.deepEqual(got, bytes);
+});
+
+async function member(after, url, user, channel) {
+  const r = new Revolved({ url, transports: [TRANSPORTS[user.length % TRANSPORTS.length]] }), got = [];
+  after(() => r.disconnect());
+  r.onreceive = (sender, payload) => got.push(['SEND', sender, payload]);
+  assert.equal(await r.connect(user), user);
+  await r.subscribe(channel, (payload, sender, { offset }) => got.push([offset, sender, payload]));
+  return { r, got };
+}
+
+test('Revolved.js in node: what one publishes all get, the publisher too, in one order', async (after) => {
+  const { url } = await start(after), [ann, bob, cyd] = await Promise.all(['ann', 'bobby', 'cydney'].map((user) => member(after, url, user, 'room')));
+  await Promise.all(Array.from({ length: 50 }, (_, n) => [ann, bob][n % 2].r.publish('room', { n, text: 'é' })));
+  for (const { got } of [ann, bob, cyd]) await until('50 messages', () => got.length >= 50);
+  assert.deepEqual(ann.got, bob.got);
+  assert.deepEqual(bob.got, cyd.got);
+  assert.deepEqual(ann.got.map(([offset]) => offset), Array.from({ length: 50 }, (_, n) => n + 1));
+  assert.deepEqual(new Set(ann.got.map(([, sender]) => sender)), new Set(['ann', 'bobby']));
+});
+
+test('Revolved.js in node: a peer gets what is sent to it, and who is absent is an error', async (after) => {
+  const { url } = await start(after), ann = await member(after, url, 'ann', 'a'), bob = await member(after, url, 'bob', 'b');
+  assert.deepEqual(await ann.r.send('bob', { hi: 1 }), { sessions: 1 });
+  await until('the message', () => bob.got.length);
+  assert.deepEqual(bob.got, [['SEND', 'ann', { hi: 1 }]]);
+  await assert.rejects(ann.r.send('nobody', 1), { name: 'RevolvedError' });
+});
+
+test('Revolved.js in node: when another server takes the place of the first, the client is back in its channel', async (after) => {
+  const [old, fresh] = [await start(after), await start(after)], between = await proxy(old.port), ann = await member(after, between.url, 'ann', 'room');
+  after(between.close);
+  await ann.r.publish('room', 'before');
+  await until('the message', () => ann.got.length === 1);
+  between.target = fresh.port;
+  between.cut();
+  const bob = await member(after, fresh.url, 'bob', 'room');
+  await until('ann hears bob', async () => (await bob.r.publish('room', 'after')) && ann.got.some(([, , payload]) => payload === 'after'));
+  assert.equal(ann.r.user, 'ann');
+  assert.deepEqual(ann.got.filter(([, , payload]) => payload === 'before').length, 1);
+});
