@@ -99,7 +99,8 @@ impl Hub {
         {
             return Ok(self.position(channel));
         }
-        let channels = usize::from(seat.count) - usize::from(seat.user.is_some());
+        let users = usize::from(seat.user != NIL);
+        let channels = self.links.count(seat.first) - users;
         if channels >= subscriptions_max {
             return Err(Refused::TooManySubscriptions);
         }
@@ -125,7 +126,7 @@ impl Hub {
         while seat.first != NIL {
             self.leave(seat, seat.first);
         }
-        seat.user = None;
+        seat.user = NIL;
     }
 
     /// Makes `session` one of `name`'s sessions, in place of whoever it was. A name is free while nobody has
@@ -148,27 +149,27 @@ impl Hub {
         {
             return Err(Refused::NameTaken);
         }
-        if held.is_some() && held == seat.user {
+        if held.is_some_and(|user| user.index() == seat.user) {
             return Ok(());
         }
         let user = self.find_or_make(Scope::User, name)?;
         if let Some(row) = self.channels.get_mut(user) {
             row.proof = proof;
         }
-        if let Some(old) = seat.user.and_then(|user| self.links.find(seat.first, user)) {
+        let old = self.channels.id_at(seat.user);
+        if let Some(old) = old.and_then(|old| self.links.find(seat.first, old)) {
             self.leave(seat, old);
         }
         self.join(session, seat, user);
-        seat.user = Some(user);
+        seat.user = user.index();
         Ok(())
     }
 
     /// The name of a session's user.
     #[must_use]
     pub fn user_name(&self, seat: &Seat) -> Option<Rc<str>> {
-        seat.user
-            .and_then(|user| self.channels.get(user))
-            .map(|user| user.name.clone())
+        let user = self.channels.id_at(seat.user)?;
+        self.channels.get(user).map(|user| user.name.clone())
     }
 
     /// Takes a publication into the channel called `name`, and begins its fan-out: [`Hub::next_subscriber`]
@@ -300,7 +301,6 @@ impl Hub {
         row.first = link;
         row.subscribers += 1;
         seat.first = link;
-        seat.count += 1;
     }
 
     /// Takes `link` out of both its lists, and the channel away with its last subscriber.
@@ -308,7 +308,6 @@ impl Hub {
         let Some(gone) = self.links.remove(link, &mut seat.first) else {
             return;
         };
-        seat.count -= 1;
         if self.next == link {
             self.next = gone.next;
         }

@@ -90,6 +90,13 @@ impl Links {
         None
     }
 
+    /// How many links a session's list has.
+    #[must_use]
+    pub fn count(&self, subscriptions: u32) -> usize {
+        let next = |link: &Link| self.rows.get(link.next_in_session as usize);
+        std::iter::successors(self.rows.get(subscriptions as usize), |link| next(link)).count()
+    }
+
     /// Whose link it is, and who comes next in the channel.
     #[must_use]
     pub fn session_and_next(&self, link: u32) -> Option<(SessionId, u32)> {

@@ -2,25 +2,21 @@
 //!
 //! It stands here since neither of the two knows the other.
 
-use crate::ids::ChannelId;
-
-/// A session's end of its subscriptions.
+/// A session's end of its subscriptions, in eight bytes.
 #[derive(Debug)]
 pub struct Seat {
-    /// First link of the hub's list of this session's subscriptions.
+    /// First link of the hub's list of this session's subscriptions; `u32::MAX` for none.
     pub first: u32,
-    /// How many there are.
-    pub count: u16,
-    /// The session's user: the row whose subscribers are the user's sessions.
-    pub user: Option<ChannelId>,
+    /// Slot of the session's user, the row whose subscribers are the user's sessions; `u32::MAX` for none.
+    /// The slot is the user's as long as this session is subscribed to it.
+    pub user: u32,
 }
 
 impl Default for Seat {
     fn default() -> Self {
         Self {
             first: u32::MAX,
-            count: 0,
-            user: None,
+            user: u32::MAX,
         }
     }
 }

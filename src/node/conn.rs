@@ -74,8 +74,8 @@ pub enum Inbox {
     Parked(Box<Vec<u8>>),
     /// The beginning of a WebSocket message.
     Frames(Box<WsPartial>),
-    /// Not come at all: the second half of a `streamtest` answer.
-    Later(Box<Vec<u8>>),
+    /// Bytes behind a `streamtest`, and the second half of its answer.
+    Testing(Box<(Vec<u8>, Vec<u8>)>),
 }
 
 /// Where a connection is in its life. One response at a time: requests behind it wait in the inbox.
@@ -166,7 +166,8 @@ impl Inbox {
         match self {
             Inbox::Empty => 0,
             Inbox::Request(partial) => partial.heap_bytes(),
-            Inbox::Parked(bytes) | Inbox::Later(bytes) => bytes.capacity(),
+            Inbox::Parked(bytes) => bytes.capacity(),
+            Inbox::Testing(both) => both.0.capacity() + both.1.capacity(),
             Inbox::Frames(partial) => partial.heap_bytes(),
         }
     }

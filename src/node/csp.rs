@@ -430,6 +430,6 @@ const REFLECT_OFF: Fault = Fault::new(
 const GAP: Fault = Fault::new(
     400,
     "gap-too-large",
-    "A packet is more than 16 ahead of the next, or over 64 KiB wait for it.",
+    "A packet is missing, and more than 16 or 64 KiB of them would wait for it.",
     "Number packets 1, 2, 3; the session is closed, shake hands again.",
 );

@@ -140,7 +140,10 @@ impl Node {
     fn park(&mut self, id: ConnId, bytes: &[u8]) {
         let mut parked = match self.take_inbox(id) {
             Inbox::Parked(parked) => parked,
-            Inbox::Later(later) => return self.set_inbox(id, Inbox::Later(later)),
+            Inbox::Testing(mut both) => {
+                both.0.extend_from_slice(bytes);
+                return self.set_inbox(id, Inbox::Testing(both));
+            }
             _ => Box::default(),
         };
         parked.extend_from_slice(bytes);

@@ -39,15 +39,19 @@ impl Node {
             conn.stage = Stage::Testing;
         }
         let second = http::test_batch(&profile, 2);
-        self.set_inbox(id, Inbox::Later(Box::new(second)));
+        self.set_inbox(id, Inbox::Testing(Box::new((Vec::new(), second))));
         self.conn_timers.set(id.index(), due);
     }
 
     /// The second has passed.
     pub(super) fn end_streamtest(&mut self, id: ConnId) {
-        let Inbox::Later(batch) = self.take_inbox(id) else {
+        let Inbox::Testing(both) = self.take_inbox(id) else {
             return;
         };
+        let (parked, batch) = *both;
+        if !parked.is_empty() {
+            self.set_inbox(id, Inbox::Parked(Box::new(parked)));
+        }
         let chunked = self.conns.get(id).is_some_and(|conn| conn.chunked);
         let mut scratch = self.take_scratch();
         scratch.tail().extend_from_slice(&batch);

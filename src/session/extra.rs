@@ -53,14 +53,14 @@ impl Extra {
         self.charge.set(held + self.line.capacity());
     }
 
-    /// Keeps `packet` until its turn; false when more than [`GAP_BYTES_MAX`] would be kept.
+    /// Keeps `packet` until its turn; false when that is more than may be kept.
     pub fn hold(&mut self, packet: Held) -> bool {
         if self.held.iter().any(|held| held.id == packet.id) {
             return true;
         }
         let len = |held: &Held| held.data.as_ref().map_or(0, Vec::len);
         let bytes: usize = self.held.iter().map(len).sum();
-        if bytes + len(&packet) > GAP_BYTES_MAX {
+        if self.held.len() >= GAP_PACKETS_MAX || bytes + len(&packet) > GAP_BYTES_MAX {
             return false;
         }
         self.held.push(packet);
@@ -83,8 +83,9 @@ impl Extra {
     }
 }
 
-/// How far ahead of the next a packet may be, and so how many are kept: js.io never makes a gap, so a larger
-/// one is a fault (1.7). The session checks it, by the packet's number.
+/// Packets kept before their turn: js.io never makes a gap, so a larger one is a fault (1.7).
 pub const GAP_PACKETS_MAX: usize = 16;
 /// Bytes kept before their turn.
 pub const GAP_BYTES_MAX: usize = 64 * 1024;
+/// How far ahead of the next a packet's number may be: as many missing as may wait, several times over.
+pub const GAP_IDS_MAX: u64 = 64;

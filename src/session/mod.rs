@@ -378,7 +378,7 @@ impl Session {
             return Received::Nothing;
         }
         if up.id > next {
-            let near = up.id - next <= extra::GAP_PACKETS_MAX as u64;
+            let near = up.id - next <= extra::GAP_IDS_MAX;
             let (true, Ok(id)) = (near, u32::try_from(up.id)) else {
                 return Received::TooFarAhead;
             };

@@ -1,0 +1,202 @@
+//! The simulation: a node, a virtual clock, scripted clients of every kind behind pipes that take 0 to n
+//! bytes, and a shadow model of what each of them must see.
+//!
+//! A run is a seed. One that fails is replayed, with a trace of its last lines, by `ORB_SEED=n` (and
+//! `ORB_STEPS=n`, 3,000 unless said); `ORB_LONG=1` runs many more seeds.
+
+#[path = "sim/api.rs"]
+mod api;
+#[path = "sim/bare.rs"]
+mod bare;
+#[path = "sim/batches.rs"]
+mod batches;
+#[path = "sim/chance.rs"]
+mod chance;
+#[path = "sim/csp.rs"]
+mod csp;
+#[path = "sim/csp_down.rs"]
+mod csp_down;
+#[path = "sim/csp_up.rs"]
+mod csp_up;
+#[path = "sim/driver.rs"]
+mod driver;
+#[path = "sim/fanout.rs"]
+mod fanout;
+#[path = "sim/frames.rs"]
+mod frames;
+#[path = "sim/http.rs"]
+mod http;
+#[path = "sim/model.rs"]
+mod model;
+#[path = "sim/peer.rs"]
+mod peer;
+#[path = "sim/request.rs"]
+mod request;
+#[path = "sim/response.rs"]
+mod response;
+#[path = "sim/scene.rs"]
+mod scene;
+#[path = "sim/settings.rs"]
+mod settings;
+#[path = "sim/world.rs"]
+mod world;
+
+use chance::Totals;
+use std::cell::RefCell;
+use std::env;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, Once};
+use std::thread;
+use std::time::Instant;
+use world::World;
+
+#[test]
+fn no_session_loses_repeats_or_reorders_anything_whatever_happens() {
+    let steps = number("ORB_STEPS").unwrap_or(STEPS) as u32;
+    if let Some(seed) = number("ORB_SEED") {
+        let outcome = run(seed, steps, true);
+        say(&format!(
+            "seed {seed}: {}",
+            outcome.map_or_else(|failed| failed, |totals| totals.lines())
+        ));
+        assert!(run(seed, steps, false).is_ok(), "seed {seed} fails");
+        return;
+    }
+    let seeds = if env::var("ORB_LONG").is_ok() {
+        LONG_SEEDS
+    } else {
+        SEEDS
+    };
+    let begun = Instant::now();
+    let (totals, failures) = run_all(seeds, steps);
+    say(&format!(
+        "{seeds} seeds of {steps} steps in {:.1} s\n{}",
+        begun.elapsed().as_secs_f32(),
+        totals.lines()
+    ));
+    assert!(
+        failures.is_empty(),
+        "{} seeds fail:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    for name in MUST_HAPPEN {
+        assert!(totals.of(name) > 0, "no run has any: {name}");
+    }
+}
+
+#[test]
+fn a_publication_over_many_turns_reaches_everybody_once_and_no_newcomer() {
+    (0..3).for_each(fanout::run);
+}
+
+#[test]
+fn equal_seeds_run_alike() {
+    let lines = |_| run(7, 400, false).map(|totals| totals.lines());
+    let [one, two] = [0, 1].map(lines);
+    assert_eq!(one, two);
+}
+
+/// Runs seeds until all are done, or some have failed.
+fn run_all(seeds: u64, steps: u32) -> (Totals, Vec<String>) {
+    let next = AtomicU64::new(number("ORB_FROM").unwrap_or_default());
+    let end = next.load(Ordering::Relaxed) + seeds;
+    let result = Mutex::new((Totals::default(), Vec::new()));
+    let work = || loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if seed >= end || result.lock().unwrap().1.len() >= FAILURES_SHOWN {
+            return;
+        }
+        let outcome = run(seed, steps, false);
+        let mut result = result.lock().unwrap();
+        match outcome {
+            Ok(totals) => result.0.merge(&totals),
+            Err(failed) => result.1.push(failed),
+        }
+    };
+    thread::scope(|scope| {
+        (0..thread::available_parallelism().map_or(2, usize::from)).for_each(|_| {
+            scope.spawn(work);
+        });
+    });
+    result.into_inner().unwrap()
+}
+
+/// One run; of one that fails, what was wrong and how to see it again.
+fn run(seed: u64, steps: u32, traced: bool) -> Result<Totals, String> {
+    quiet_panics();
+    let mut world = World::new(seed, traced);
+    let outcome = catch_unwind(AssertUnwindSafe(|| world.run(steps)));
+    if outcome.is_ok() {
+        let mut totals = Totals::default();
+        totals.merge(world.totals());
+        return Ok(totals);
+    }
+    let trace = world.scene.net.trace.take().unwrap_or_default();
+    let from = trace
+        .len()
+        .saturating_sub(number("ORB_LINES").unwrap_or(LINES) as usize);
+    let what = PANIC.with_borrow_mut(std::mem::take);
+    // Whatever is broken in there is not dropped: its destructors may panic.
+    std::mem::forget(world);
+    Err(format!(
+        "{}\nORB_SEED={seed} ORB_STEPS={steps} cargo test --test sim: {what}",
+        trace[from..].join("\n")
+    ))
+}
+
+/// Keeps the message of a panic for the report instead of printing it.
+fn quiet_panics() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let loud = take_hook();
+        set_hook(Box::new(move |panic| {
+            if panic
+                .location()
+                .is_some_and(|at| at.file().ends_with("tests/sim.rs"))
+            {
+                return loud(panic);
+            }
+            PANIC.set(panic.to_string());
+        }));
+    });
+}
+
+thread_local! {
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// To the terminal, past the capture of passing tests.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().expect(name))
+}
+
+const SEEDS: u64 = 256;
+const LONG_SEEDS: u64 = 20_000;
+const STEPS: u64 = 3_000;
+/// Lines of the trace that a replayed failure shows.
+const LINES: u64 = 60;
+const FAILURES_SHOWN: usize = 5;
+/// A simulation in which these do not happen proves little.
+const MUST_HAPPEN: [&str; 14] = [
+    "calls answered",
+    "closes: asked of the server",
+    "closes: by the client",
+    "downstreams: takeovers",
+    "events",
+    "faults: batches out of order",
+    "faults: batches sent twice",
+    "faults: half closes",
+    "faults: resets",
+    "faults: writes blocked",
+    "messages",
+    "packets again",
+    "peer messages",
+    "sessions found gone",
+];

@@ -1,0 +1,339 @@
+//! Clients whose session is their connection: a bare WebSocket, and a reader of events.
+//!
+//! In: chance, what the connection brings. Out: a request, and calls where there can be some. They may lose
+//! only by the end of their connection: until then every message is there, in order, once.
+
+use super::csp_down::{HEARTBEAT_MS, SLACK_MS, upgrade};
+use super::frames::{self, CLOSE, Frames, TEXT};
+use super::http::{Happened, Http, What};
+use super::model::{CHANNELS, Fate};
+use super::peer::Peer;
+use super::request::bare;
+use super::response::Head;
+use super::scene::Scene;
+use super::settings::encode;
+use orbited::cmd::Cause;
+use orbited::node::Door;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A Revolved client on a bare WebSocket.
+pub struct Socket {
+    pub name: u32,
+    pub http: Http,
+    peer: Peer,
+    frames: Frames,
+    open: bool,
+    closing: bool,
+}
+
+impl Socket {
+    pub fn open(scene: &mut Scene, name: u32) -> Option<Self> {
+        let mut http = Http::open(scene, Door::Public)?;
+        http.ask(
+            scene.now(),
+            &upgrade("/_/revolved/ws"),
+            false,
+            What::Down(0),
+        );
+        let (peer, frames) = (Peer::new(name, None), Frames::default());
+        Some(Self {
+            name,
+            http,
+            peer,
+            frames,
+            open: false,
+            closing: false,
+        })
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.http.is_gone()
+    }
+
+    pub fn pump(&mut self, scene: &mut Scene) {
+        for happened in self.http.pump(scene) {
+            match happened {
+                Happened::Head(_, head) => self.begins(scene, &head),
+                Happened::Body(_, bytes) => {
+                    self.frames.push(&bytes);
+                    while let Some(frame) = self.frames.next() {
+                        match frame.opcode {
+                            TEXT => self.peer.receive(scene, &frame.payload),
+                            CLOSE => self.closed(scene, frame.code()),
+                            9 | 10 => {}
+                            opcode => panic!("opcode {opcode}: everything here is text"),
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        if self.open && !self.closing {
+            hears(scene, &self.http);
+        }
+    }
+
+    fn begins(&mut self, scene: &mut Scene, head: &Head) {
+        match head.status {
+            101 => scene.count("sessions: bare websockets"),
+            408 | 503 => self.closing = true,
+            status => panic!("a bare WebSocket is answered {status}"),
+        }
+        self.open = head.status == 101;
+    }
+
+    fn closed(&mut self, scene: &mut Scene, code: u16) {
+        let name = self.name;
+        scene.note(|| format!("{name} is told {code}"));
+        let full = scene.may_be_full() || scene.signoffs(Cause::Overflow) > 0;
+        let expected = match code {
+            1000 | 1002 => self.closing,
+            1001 => self.peer.heard_bye() || scene.may_be_full(),
+            1008 | 1009 => full,
+            _ => false,
+        };
+        assert!(expected, "{name} is told {code} without a reason");
+        (self.open, self.closing) = (false, true);
+        self.http.say(&frames::close(&mut scene.chance, 1000));
+    }
+
+    pub fn advance(&mut self, scene: &mut Scene) {
+        if !self.open || self.closing {
+            return;
+        }
+        self.peer.call(scene);
+        self.come_to_rest(scene);
+        if scene.chance.one_in(40) {
+            let mut ping = Vec::new();
+            frames::ping(&mut ping, &mut scene.chance);
+            self.http.say(&ping);
+        }
+    }
+
+    /// Says what there is to say; false when nothing is left.
+    pub fn come_to_rest(&mut self, scene: &mut Scene) -> bool {
+        if !self.open || self.closing {
+            return false;
+        }
+        let most = (scene.net.node.config().max_message - 100).min(40_000);
+        while !self.peer.out.is_empty() {
+            let len = self.peer.out.len().min(most);
+            let mut cut = if scene.chance.one_in(3) {
+                scene.chance.between(1, len)
+            } else {
+                len
+            };
+            while !is_boundary(&self.peer.out, cut) {
+                cut -= 1;
+            }
+            let text: Vec<u8> = self.peer.out.drain(..cut.max(1)).collect();
+            // A cut inside a character cannot go as text.
+            let message = match std::str::from_utf8(&text) {
+                Ok(_) => frames::message(&mut scene.chance, &text),
+                Err(_) => frames::binary(&mut scene.chance, &text),
+            };
+            self.http.say(&message);
+        }
+        self.peer.is_waiting()
+    }
+
+    /// Says goodbye: by a call, by a close frame, or by breaking the protocol.
+    pub fn close(&mut self, scene: &mut Scene) {
+        if !self.open || self.closing {
+            return;
+        }
+        self.closing = true;
+        match scene.chance.below(3) {
+            0 => {
+                self.peer.disconnect(scene);
+                let text = std::mem::take(&mut self.peer.out);
+                let message = frames::message(&mut scene.chance, &text);
+                self.http.say(&message);
+            }
+            1 => self.http.say(&frames::close(&mut scene.chance, 1000)),
+            _ => {
+                scene.doomed += 1;
+                self.http.say(&[0xff, 0xff]);
+            }
+        }
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.open && !self.closing
+    }
+
+    pub fn check(&self, scene: &Scene) {
+        if self.is_live() && scene.net.is_up(self.http.link) {
+            self.peer.check(scene);
+        }
+    }
+}
+
+fn is_boundary(bytes: &[u8], at: usize) -> bool {
+    at == 0 || bytes.get(at).is_none_or(|byte| byte & 0xc0 != 0x80)
+}
+
+/// A bare downstream is never silent for longer than the heartbeat.
+fn hears(scene: &Scene, http: &Http) {
+    let still = scene.net.unread(http.link) == 0
+        && !scene.net.is_blocked(http.link)
+        && scene.net.is_up(http.link);
+    let silent = scene.now() - scene.net.written_at(http.link);
+    assert!(
+        !still || silent <= HEARTBEAT_MS + SLACK_MS,
+        "a bare client hears nothing for {silent} ms"
+    );
+}
+
+/// An event source.
+pub struct Reader {
+    pub name: u32,
+    pub http: Http,
+    channels: Vec<usize>,
+    text: Vec<u8>,
+    open: bool,
+    over: bool,
+    /// Publications from this number on must come.
+    since: usize,
+    seen: BTreeSet<usize>,
+    /// What came, by channel and in order.
+    log: BTreeMap<usize, Vec<usize>>,
+}
+
+impl Reader {
+    pub fn open(scene: &mut Scene, name: u32) -> Option<Self> {
+        let mut http = Http::open(scene, Door::Public)?;
+        let many = scene.chance.between(1, 3);
+        let mut channels: Vec<usize> = (0..many)
+            .map(|_| scene.chance.below(CHANNELS.len()))
+            .collect();
+        let pairs: Vec<_> = channels
+            .iter()
+            .map(|channel| ("channel", CHANNELS[*channel].to_owned()))
+            .collect();
+        let target = format!("/_/events?{}", encode(&pairs));
+        let request = bare(
+            &mut scene.chance,
+            "GET",
+            &target,
+            "Accept: text/event-stream\r\n",
+        );
+        http.ask(scene.now(), &request, false, What::Down(0));
+        channels.sort_unstable();
+        channels.dedup();
+        Some(Self {
+            name,
+            http,
+            channels,
+            text: Vec::new(),
+            open: false,
+            over: false,
+            since: 0,
+            seen: BTreeSet::new(),
+            log: BTreeMap::new(),
+        })
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.over || self.http.is_gone()
+    }
+
+    pub fn pump(&mut self, scene: &mut Scene) {
+        for happened in self.http.pump(scene) {
+            match happened {
+                Happened::Head(_, head) => self.begins(scene, &head),
+                Happened::Body(_, bytes) => self.brings(scene, &bytes),
+                Happened::End(_, 200, _) => {
+                    let may =
+                        scene.signoffs(Cause::Overflow) > 0 || scene.signoffs(Cause::Shutdown) > 0;
+                    assert!(
+                        may || scene.net.was_blocked(self.http.link),
+                        "an event stream ends by itself"
+                    );
+                    self.over = true;
+                }
+                Happened::End(_, _, _) | Happened::Lost(_) => self.over = true,
+                _ => {}
+            }
+        }
+        if self.open && !self.over {
+            hears(scene, &self.http);
+        }
+        if self.over {
+            scene.net.leave(self.http.link);
+        }
+    }
+
+    fn begins(&mut self, scene: &mut Scene, head: &Head) {
+        let bounded = scene.net.node.config().max_subscriptions < 100;
+        match head.status {
+            200 => {}
+            408 | 503 => return,
+            400 if bounded => return,
+            status => panic!("an event source is answered {status}"),
+        }
+        assert_eq!(head.field("content-type"), Some("text/event-stream"));
+        scene.count("sessions: event sources");
+        self.open = true;
+        self.since = scene.model.next();
+    }
+
+    fn brings(&mut self, scene: &mut Scene, bytes: &[u8]) {
+        self.text.extend_from_slice(bytes);
+        while let Some(at) = self.text.windows(2).position(|two| two == b"\n\n") {
+            let event = String::from_utf8(self.text.drain(..at + 2).take(at).collect()).unwrap();
+            if event == ":" {
+                scene.count("heartbeats of event streams");
+                continue;
+            }
+            let line = |line: &str| {
+                line.strip_prefix("data: ")
+                    .unwrap_or_else(|| panic!("{event:?}"))
+                    .to_owned()
+            };
+            let data: Vec<String> = event.split('\n').map(line).collect();
+            let number = scene.model.reaches_reader(&self.channels, &data.join("\n"));
+            scene.count("events");
+            assert!(
+                self.seen.insert(number),
+                "{} sees publication {number} twice",
+                self.name
+            );
+            let channel = scene.model.publication(number).channel;
+            self.log.entry(channel).or_default().push(number);
+        }
+    }
+
+    /// What came is what was published meanwhile, all of it, in order.
+    pub fn check(&self, scene: &Scene) {
+        for (channel, numbers) in &self.log {
+            let offset = |(at, number): (usize, &usize)| match scene.model.publication(*number).fate
+            {
+                Fate::At(offset) => Some(offset as i64 - at as i64),
+                _ => None,
+            };
+            let mut firsts = numbers.iter().enumerate().filter_map(offset);
+            let first = firsts.next();
+            assert!(
+                firsts.all(|other| Some(other) == first),
+                "{} in channel {channel}: a gap or a disorder",
+                self.name
+            );
+        }
+        let live = self.open && !self.over && scene.net.is_up(self.http.link);
+        for number in (self.since..scene.model.next()).filter(|_| live) {
+            let publication = scene.model.publication(number);
+            let due = self.channels.contains(&publication.channel)
+                && matches!(publication.fate, Fate::At(_));
+            assert!(
+                !due || self.seen.contains(&number),
+                "{} misses publication {number}",
+                self.name
+            );
+        }
+    }
+
+    pub fn is_live(&self) -> bool {
+        self.open && !self.over
+    }
+}

@@ -1,0 +1,594 @@
+//! The node with pipes instead of sockets and a clock that is set: it does what `net` does in a turn.
+//!
+//! In: bytes and ends from clients, moments. Out: what the node wrote, as far as the pipes take it. It also
+//! watches what `net` and the node owe each other: no readable byte is forgotten, no turn spins, a peer that
+//! takes nothing is let go, an empty write is never offered.
+
+use super::chance::{Chance, Totals};
+use orbited::cmd::Cause;
+use orbited::config::Config;
+use orbited::ids::ConnId;
+use orbited::mem::{Sink, Wrote};
+use orbited::node::{Door, Flushed, Node};
+use orbited::time::{Clock, Tick};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::IoSlice;
+
+/// A client's end of a pipe.
+pub type LinkId = usize;
+
+/// The node, its pipes and its clock.
+pub struct Driver {
+    pub node: Node,
+    pub totals: Totals,
+    /// Lines of what happened, kept when a seed is replayed.
+    pub trace: Option<Vec<String>>,
+    /// The step of the run.
+    pub step: u32,
+    /// Pipes take everything and wake at once: a run that comes to its end.
+    pub calm: bool,
+    now: u64,
+    chance: Chance,
+    links: Vec<Link>,
+    /// Links that are not over on both sides.
+    active: Vec<LinkId>,
+    by_conn: BTreeMap<u64, LinkId>,
+    readable: VecDeque<(ConnId, bool)>,
+}
+
+/// One connection's pipe.
+struct Link {
+    conn: ConnId,
+    /// Sent and not read by the node.
+    up: Vec<u8>,
+    /// Written by the node and not read by the client.
+    down: Vec<u8>,
+    /// Most bytes of `down`.
+    room: usize,
+    /// The client sends nothing more.
+    finished: bool,
+    /// The client is gone without goodbye.
+    reset: bool,
+    /// The node shut its side.
+    shut: bool,
+    /// The node closed.
+    closed: bool,
+    /// Bytes came for it afterwards.
+    late: bool,
+    /// The client closed and reads no more.
+    left: bool,
+    /// The node knows that nothing more comes.
+    told: bool,
+    edge_read: bool,
+    /// Since when the pipe takes nothing, in milliseconds.
+    blocked: Option<u64>,
+    ever_blocked: bool,
+    written_at: u64,
+}
+
+impl Driver {
+    pub fn new(config: Config, seed: u64, traced: bool) -> Self {
+        let mut chance = Chance::new(seed, 2);
+        let node = Node::new(config, chance.seed()).unwrap();
+        let mut driver = Self {
+            node,
+            totals: Totals::default(),
+            trace: traced.then(Vec::new),
+            step: 0,
+            calm: false,
+            now: 1_000_000,
+            chance,
+            links: Vec::new(),
+            active: Vec::new(),
+            by_conn: BTreeMap::new(),
+            readable: VecDeque::new(),
+        };
+        driver.turn();
+        driver
+    }
+
+    /// Milliseconds since the beginning.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Keeps a line for whoever replays the seed.
+    pub fn note(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(format!("{:>5} {:>9} {}", self.step, self.now, line()));
+        }
+    }
+
+    /// A new connection, unless the node takes no more.
+    pub fn connect(&mut self, door: Door) -> Option<LinkId> {
+        let Some(conn) = self.node.accept(door) else {
+            self.totals.count("connections refused");
+            return None;
+        };
+        let room = match self.chance.below(6) {
+            _ if self.calm => ROOM,
+            0 => self.chance.between(1, 300),
+            1 => self.chance.between(300, 6_000),
+            _ => ROOM,
+        };
+        let link = self.links.len();
+        self.links.push(Link {
+            conn,
+            up: Vec::new(),
+            down: Vec::new(),
+            room,
+            finished: false,
+            reset: false,
+            shut: false,
+            closed: false,
+            left: false,
+            late: false,
+            told: false,
+            edge_read: false,
+            blocked: None,
+            ever_blocked: false,
+            written_at: self.now,
+        });
+        self.active.push(link);
+        self.by_conn.insert(conn.pack(), link);
+        self.totals.count("connections");
+        Some(link)
+    }
+
+    /// Bytes arrive at the node's side.
+    pub fn send(&mut self, id: LinkId, bytes: &[u8]) {
+        let link = &mut self.links[id];
+        if bytes.is_empty() || link.finished || link.reset {
+            return;
+        }
+        if link.closed {
+            link.late = true;
+            return;
+        }
+        link.up.extend_from_slice(bytes);
+        link.edge_read = true;
+    }
+
+    /// The client shuts its sending side.
+    pub fn finish(&mut self, id: LinkId) {
+        let link = &mut self.links[id];
+        link.edge_read |= !link.finished && !link.closed;
+        link.finished = true;
+    }
+
+    /// The connection breaks; what is on its way may be lost, both ways.
+    pub fn reset(&mut self, id: LinkId) {
+        let lost = self.chance.one_in(2);
+        let link = &mut self.links[id];
+        link.edge_read |= !link.closed;
+        (link.reset, link.left, link.told) = (true, true, false);
+        if lost {
+            link.up.clear();
+        }
+        link.down.clear();
+    }
+
+    /// The client closes and reads no more.
+    pub fn leave(&mut self, id: LinkId) {
+        self.finish(id);
+        self.links[id].left = true;
+        self.links[id].down.clear();
+    }
+
+    /// Takes at most `max` of what the node wrote.
+    pub fn take(&mut self, id: LinkId, max: usize) -> Vec<u8> {
+        let down = &mut self.links[id].down;
+        if down.len() <= max {
+            return std::mem::take(down);
+        }
+        down.drain(..max).collect()
+    }
+
+    /// Bytes to take.
+    pub fn unread(&self, id: LinkId) -> usize {
+        self.links[id].down.len()
+    }
+
+    /// Whether the client sees the end: everything is taken, and nothing more comes.
+    pub fn is_over(&self, id: LinkId) -> bool {
+        let link = &self.links[id];
+        link.left || (link.down.is_empty() && (link.shut || link.closed))
+    }
+
+    /// Whether the node still serves the connection: it has neither shut nor closed nor lost it.
+    pub fn is_up(&self, id: LinkId) -> bool {
+        let link = &self.links[id];
+        !(link.shut || link.closed || link.left || link.reset || link.finished)
+    }
+
+    /// Whether the node is done with the connection.
+    pub fn is_closed(&self, id: LinkId) -> bool {
+        self.links[id].closed
+    }
+
+    /// Whether the client itself ended the connection, in either way.
+    pub fn is_ended_by_client(&self, id: LinkId) -> bool {
+        let link = &self.links[id];
+        link.left || link.reset || link.finished
+    }
+
+    /// Whether the node has read everything that was sent.
+    pub fn is_delivered(&self, id: LinkId) -> bool {
+        self.links[id].up.is_empty() && !self.links[id].late
+    }
+
+    /// Whether the node was ever made to wait for room.
+    pub fn was_blocked(&self, id: LinkId) -> bool {
+        self.links[id].ever_blocked
+    }
+
+    /// Whether the node waits for room.
+    pub fn is_blocked(&self, id: LinkId) -> bool {
+        self.links[id].blocked.is_some()
+    }
+
+    /// When the node last wrote.
+    pub fn written_at(&self, id: LinkId) -> u64 {
+        self.links[id].written_at
+    }
+
+    /// How much the pipe holds before the node has to wait.
+    pub fn set_room(&mut self, id: LinkId, room: usize) {
+        self.links[id].room = room;
+    }
+
+    /// Room for everything.
+    pub fn open_wide(&mut self) {
+        self.calm = true;
+        self.links.iter_mut().for_each(|link| link.room = ROOM);
+    }
+
+    /// Sets the clock on and turns, as a machine does that was asleep; what is due waits for the end of the
+    /// wheel's granule.
+    pub fn leap(&mut self, ms: u64) {
+        if ms > NAP_MS {
+            // A loop that stands still between serving a request and writing its answer is not simulated.
+            self.settle();
+        }
+        for id in &self.active {
+            let link = &mut self.links[*id];
+            link.ever_blocked |= link.blocked.is_some();
+            // Whoever slept has not waited.
+            link.blocked = link.blocked.map(|since| since + ms);
+        }
+        self.now += ms;
+        self.turn();
+        self.now += GRANULE_MS;
+        self.turn();
+    }
+
+    /// Lets time pass as the loop does: it wakes whenever the node asks to.
+    pub fn sleep(&mut self, ms: u64) {
+        let end = self.now + ms;
+        let mut turns = 0;
+        while let Some(due) = self.due().filter(|due| *due <= end) {
+            turns = if due > self.now { 0 } else { turns + 1 };
+            assert!(turns < SPIN, "the loop spins at {}", self.now);
+            self.now = self.now.max(due);
+            self.turn();
+        }
+        self.now = end;
+        self.turn();
+    }
+
+    /// Turns until nothing is left to do but wait.
+    pub fn settle(&mut self) {
+        for _ in 0..SPIN {
+            if !self.has_work() {
+                let due = self.node.next_due();
+                assert!(
+                    due.is_none_or(|due| due > Tick(self.now)),
+                    "a deadline is due and stays due"
+                );
+                return;
+            }
+            self.turn();
+        }
+        let edges: Vec<_> = self
+            .active
+            .iter()
+            .map(|id| &self.links[*id])
+            .filter(|link| link.has_edge())
+            .collect();
+        let conns: Vec<_> = edges
+            .iter()
+            .map(|link| (link.conn, link.edge_read, link.down.len(), link.room))
+            .collect();
+        panic!(
+            "the loop spins: {} dirty, to read {:?}, edges {conns:?}",
+            self.node.dirty_len(),
+            self.readable
+        );
+    }
+
+    fn due(&self) -> Option<u64> {
+        if self.has_work() {
+            return Some(self.now);
+        }
+        self.node.next_due().map(|due| due.0)
+    }
+
+    fn has_work(&self) -> bool {
+        self.node.has_commands()
+            || self.node.dirty_len() > 0
+            || !self.readable.is_empty()
+            || self.active.iter().any(|id| self.links[*id].has_edge())
+    }
+
+    /// Adds what the node counted to what the run counts.
+    pub fn count_outcomes(&mut self) {
+        let metrics = self.node.metrics();
+        for cause in Cause::ALL {
+            let (word, _) = cause.word_and_code();
+            self.totals
+                .add_to("sessions ended", word, metrics.signoffs[cause as usize]);
+        }
+        for (code, many) in &metrics.refused {
+            self.totals.add_to("refused", code, *many);
+        }
+        self.totals.add("packets written again", metrics.resent);
+        self.totals.add("payloads undelivered", metrics.undelivered);
+        self.totals.add("downstreams taken over", metrics.switches);
+    }
+
+    /// One turn of the loop, in `net`'s order.
+    pub fn turn(&mut self) {
+        self.totals.count("turns");
+        let unix_s = 1_700_000_000 + self.now / 1000;
+        self.node.turn(Clock {
+            tick: Tick(self.now),
+            unix_s,
+        });
+        self.see_edges();
+        self.read();
+        self.node.run_commands();
+        self.node.tick();
+        self.node.run_commands();
+        self.flush();
+        while let Some(id) = self.node.next_resumed() {
+            self.node.resume(id);
+            self.readable.push_back((id, true));
+        }
+        self.sweep();
+    }
+
+    /// What must hold between two turns.
+    pub fn check(&mut self) {
+        if let Err(broken) = self.node.check_invariants() {
+            panic!("invariant: {broken}");
+        }
+        for link in self.active.iter().map(|id| &self.links[*id]) {
+            let ended = (link.finished || link.reset) && !link.told;
+            let more = !link.up.is_empty() || ended;
+            let known = link.edge_read || self.readable.iter().any(|(id, _)| *id == link.conn);
+            assert!(
+                link.closed || !more || known || !self.node.wants_read(link.conn),
+                "conn {} has bytes or an end to be read, wants them, and nobody will read",
+                link.conn
+            );
+            assert!(
+                link.blocked.is_none_or(|since| link.closed
+                    || link.has_room()
+                    || self.now - since <= DEAF_MS),
+                "conn {} takes nothing since {} ms and is held for ever",
+                link.conn,
+                self.now - link.blocked.unwrap_or_default()
+            );
+        }
+    }
+
+    /// Edges, in any order.
+    fn see_edges(&mut self) {
+        let mut order: Vec<LinkId> = self.active.clone();
+        for at in (1..order.len()).rev() {
+            order.swap(at, self.chance.below(at + 1));
+        }
+        for id in order {
+            let wake = self.calm || self.chance.one_in(2);
+            let link = &mut self.links[id];
+            if link.closed {
+                continue;
+            }
+            let (conn, broken) = (link.conn, link.reset);
+            let writable = (link.blocked.is_some() && link.has_room() && wake)
+                || (link.blocked.is_none() && self.chance.one_in(50));
+            if std::mem::take(&mut link.edge_read) {
+                let ended = broken || link.finished;
+                if broken && !self.node.wants_read(conn) {
+                    link.told = true;
+                    self.node.ended(conn, true);
+                } else {
+                    self.readable.push_back((conn, ended));
+                }
+            }
+            if writable {
+                self.node.writable(conn);
+            }
+        }
+    }
+
+    fn read(&mut self) {
+        for _ in 0..self.readable.len() {
+            let Some((conn, ended)) = self.readable.pop_front() else {
+                return;
+            };
+            self.read_one(conn, ended);
+        }
+    }
+
+    fn read_one(&mut self, conn: ConnId, ended: bool) {
+        let Some(id) = self.by_conn.get(&conn.pack()).copied() else {
+            return;
+        };
+        for _ in 0..READS_PER_TURN {
+            if !self.node.wants_read(conn) {
+                return;
+            }
+            let link = &mut self.links[id];
+            if link.up.is_empty() {
+                link.told |= link.reset || link.finished;
+                match (link.reset, link.finished) {
+                    (true, _) => self.node.ended(conn, true),
+                    (false, true) => self.node.ended(conn, false),
+                    (false, false) => {}
+                }
+                return;
+            }
+            let count = link.up.len().min(READ_BYTES);
+            let mut bytes: Vec<u8> = link.up.drain(..count).collect();
+            self.note(|| format!("conn {conn} reads {}", show(&bytes)));
+            self.node.receive(conn, &mut bytes);
+            if count < READ_BYTES && !ended {
+                return;
+            }
+        }
+        self.readable.push_back((conn, ended));
+    }
+
+    fn flush(&mut self) {
+        for _ in 0..self.node.dirty_len() {
+            let Some(conn) = self.node.next_dirty() else {
+                return;
+            };
+            let Some(id) = self.by_conn.get(&conn.pack()).copied() else {
+                assert_eq!(self.node.flush(conn, &mut Nowhere), Flushed::Idle);
+                continue;
+            };
+            let before = self.links[id].down.len();
+            let mut pipe = Pipe {
+                link: &mut self.links[id],
+                chance: &mut self.chance,
+                totals: &mut self.totals,
+                calm: self.calm,
+                now: self.now,
+            };
+            let flushed = self.node.flush(conn, &mut pipe);
+            if self.trace.is_some() {
+                let wrote = show(self.links[id].down.get(before..).unwrap_or_default());
+                self.note(|| format!("conn {conn} writes {wrote}, {flushed:?}"));
+            }
+            let link = &mut self.links[id];
+            if flushed == Flushed::Shut {
+                assert!(!link.shut, "conn {conn} is shut twice");
+                link.shut = true;
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        while let Some(conn) = self.node.next_dead() {
+            let Some(id) = self.by_conn.remove(&conn.pack()) else {
+                continue;
+            };
+            self.note(|| format!("conn {conn} is closed"));
+            let link = &mut self.links[id];
+            // Closing with unread input resets the connection, which may overtake the answer.
+            if !link.up.is_empty() && self.chance.one_in(2) {
+                link.down.clear();
+                link.ever_blocked = true;
+            }
+            link.closed = true;
+            link.blocked = None;
+        }
+        let links = &self.links;
+        self.active.retain(|id| !links[*id].closed);
+    }
+}
+
+impl Link {
+    fn has_room(&self) -> bool {
+        self.left || self.down.len() < self.room
+    }
+
+    fn has_edge(&self) -> bool {
+        !self.closed && (self.edge_read || (self.blocked.is_some() && self.has_room()))
+    }
+}
+
+/// Where the node writes.
+struct Pipe<'a> {
+    link: &'a mut Link,
+    chance: &'a mut Chance,
+    totals: &'a mut Totals,
+    calm: bool,
+    now: u64,
+}
+
+impl Sink for Pipe<'_> {
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> Wrote {
+        let offered: usize = parts.iter().map(|part| part.len()).sum();
+        assert!(offered > 0, "conn {} is offered nothing", self.link.conn);
+        assert!(
+            !self.link.shut,
+            "conn {} is written to after its end",
+            self.link.conn
+        );
+        if self.link.reset || (self.link.left && self.chance.one_in(2)) {
+            return Wrote::Broken;
+        }
+        self.link.written_at = self.now;
+        if self.link.left {
+            self.link.blocked = None;
+            return Wrote::Some(offered);
+        }
+        let room = self.link.room.saturating_sub(self.link.down.len());
+        if room == 0 || (!self.calm && self.chance.one_in(40)) {
+            self.totals.count("faults: writes blocked");
+            self.link.blocked.get_or_insert(self.now);
+            self.link.ever_blocked |= room == 0;
+            return Wrote::Blocked;
+        }
+        let mut take = offered.min(room);
+        if !self.calm && self.chance.one_in(4) {
+            take = self.chance.between(1, take);
+        }
+        self.link.blocked = None;
+        let mut left = take;
+        for part in parts {
+            let now = left.min(part.len());
+            self.link.down.extend_from_slice(&part[..now]);
+            left -= now;
+        }
+        self.totals.add("bytes to clients", take as u64);
+        Wrote::Some(take)
+    }
+}
+
+/// Of a connection whose row is gone.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn write(&mut self, _: &[IoSlice<'_>]) -> Wrote {
+        panic!("a connection that is gone is written to");
+    }
+}
+
+/// Bytes as a line of a trace, without their middle.
+fn show(bytes: &[u8]) -> String {
+    match bytes.len() {
+        0..=160 => bytes.escape_ascii().to_string(),
+        len => format!(
+            "{} .. {} ({len} bytes)",
+            bytes[..80].escape_ascii(),
+            bytes[len - 60..].escape_ascii()
+        ),
+    }
+}
+
+/// One read of the loop.
+const READ_BYTES: usize = 16 * 1024;
+const READS_PER_TURN: usize = 4;
+/// Milliseconds below which no connection is given up.
+const NAP_MS: u64 = 1_000;
+const GRANULE_MS: u64 = 8;
+const ROOM: usize = 1 << 30;
+/// Turns at one moment after which the loop is taken to spin.
+const SPIN: usize = 400;
+/// Milliseconds after which a peer that takes nothing must be gone: the longest hold, the time to write and
+/// the time between two requests, with some to spare.
+const DEAF_MS: u64 = 120_000;

@@ -1,0 +1,236 @@
+//! A client's connection: requests queued and fed as chance has it, their answers in order.
+//!
+//! In: requests and what each is for. Out: what happened to each. It asserts what holds for every request: it
+//! is answered, in order and once, or the connection ended for a reason that the client knows.
+
+use super::driver::LinkId;
+use super::response::{Head, Piece, Responses};
+use super::scene::Scene;
+use orbited::node::Door;
+use std::collections::VecDeque;
+
+/// What a request is for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    Handshake,
+    /// A downstream, by its number: a comet request, an upgrade, an event stream.
+    Down(u32),
+    /// An upstream batch, by its number.
+    Send(u32),
+    Close,
+    /// A publication through the API, by its number.
+    Publish(usize),
+    /// Anything whose answer must be one of these; the second is a body it must have.
+    Plain(&'static [u16], Option<&'static str>),
+    /// No request: an answer, if one comes, is a refusal, and the connection ends.
+    Junk,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Happened {
+    Head(What, Head),
+    /// A piece of a downstream's body, or of what follows a 101.
+    Body(What, Vec<u8>),
+    /// The answer is whole; the body is here unless it came in pieces.
+    End(What, u16, Vec<u8>),
+    /// No answer will come.
+    Lost(What),
+    /// The connection is over; the last that happens.
+    Gone,
+}
+
+/// One connection.
+pub struct Http {
+    pub link: LinkId,
+    /// Feeds its bytes a few at a time.
+    pub trickles: bool,
+    /// Reads nothing for now.
+    pub deaf: bool,
+    queued: Vec<u8>,
+    fed: usize,
+    asked: VecDeque<Asked>,
+    responses: Responses,
+    status: u16,
+    body: Vec<u8>,
+    /// An answer said that the connection ends behind it.
+    closing: bool,
+    gone: bool,
+}
+
+struct Asked {
+    what: What,
+    head_only: bool,
+    /// Of all bytes ever queued, the last of this request's.
+    end: usize,
+    at: u64,
+}
+
+impl Http {
+    /// A connection through `door`, unless the node takes no more.
+    pub fn open(scene: &mut Scene, door: Door) -> Option<Self> {
+        let link = scene.net.connect(door)?;
+        Some(Self {
+            link,
+            trickles: !scene.net.calm && scene.chance.one_in(6),
+            deaf: false,
+            queued: Vec::new(),
+            fed: 0,
+            asked: VecDeque::new(),
+            responses: Responses::default(),
+            status: 0,
+            body: Vec::new(),
+            closing: false,
+            gone: false,
+        })
+    }
+
+    /// Queues a request.
+    pub fn ask(&mut self, now: u64, bytes: &[u8], head_only: bool, what: What) {
+        self.queued.extend_from_slice(bytes);
+        let end = self.fed + self.queued.len();
+        self.asked.push_back(Asked {
+            what,
+            head_only,
+            end,
+            at: now,
+        });
+    }
+
+    /// Queues bytes that are not a request of their own: frames of a WebSocket.
+    pub fn say(&mut self, bytes: &[u8]) {
+        self.queued.extend_from_slice(bytes);
+    }
+
+    /// Whether nothing is asked and a request may be sent.
+    pub fn is_free(&self) -> bool {
+        self.asked.is_empty() && !self.closing && !self.gone
+    }
+
+    /// Whether a request may be queued behind those that are asked.
+    pub fn is_open(&self) -> bool {
+        !self.closing && !self.gone
+    }
+
+    /// Whether the connection is over.
+    pub fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Whether the node has the whole of the request at hand, and it is `what`.
+    pub fn is_served(&self, scene: &Scene, what: &What) -> bool {
+        let first = self.asked.front().filter(|asked| asked.what == *what);
+        first.is_some_and(|asked| self.fed >= asked.end) && scene.net.is_delivered(self.link)
+    }
+
+    /// Shuts the sending side: what is asked may still be answered.
+    pub fn half_close(&mut self, scene: &mut Scene) {
+        self.closing = true;
+        scene.net.finish(self.link);
+    }
+
+    /// Feeds at most `max` bytes.
+    pub fn feed(&mut self, scene: &mut Scene, max: usize) {
+        let count = self.queued.len().min(max);
+        let bytes: Vec<u8> = self.queued.drain(..count).collect();
+        self.fed += count;
+        scene.net.send(self.link, &bytes);
+    }
+
+    /// Feeds and reads as its mood is, and tells what happened.
+    pub fn pump(&mut self, scene: &mut Scene) -> Vec<Happened> {
+        let mut happened = Vec::new();
+        if self.gone {
+            return happened;
+        }
+        if !self.queued.is_empty() {
+            let max = if self.trickles {
+                scene.chance.below(60)
+            } else {
+                usize::MAX
+            };
+            self.feed(scene, max);
+        }
+        if !self.deaf && scene.net.unread(self.link) > 0 {
+            let max = if scene.net.calm || !scene.chance.one_in(5) {
+                usize::MAX
+            } else {
+                scene.chance.below(2_000)
+            };
+            let bytes = scene.net.take(self.link, max);
+            self.responses.push(&bytes);
+            self.read(&mut happened);
+        }
+        if scene.net.is_over(self.link) {
+            self.end(scene, &mut happened);
+        }
+        happened
+    }
+
+    fn read(&mut self, happened: &mut Vec<Happened>) {
+        loop {
+            let head_only = self.asked.front().is_some_and(|asked| asked.head_only);
+            let Some(piece) = self.responses.next(head_only) else {
+                return;
+            };
+            let Some(what) = self.asked.front().map(|asked| asked.what.clone()) else {
+                panic!("the node answers what nobody asked: {piece:?}");
+            };
+            match piece {
+                Piece::Head(head) if head.status == 100 => {}
+                Piece::Head(head) => {
+                    self.status = head.status;
+                    self.closing |= head.closes();
+                    happened.push(Happened::Head(what, head));
+                }
+                Piece::Body(bytes) if matches!(what, What::Down(_)) && self.status == 200 => {
+                    happened.push(Happened::Body(what, bytes));
+                }
+                Piece::Body(bytes) => self.body.extend_from_slice(&bytes),
+                Piece::Raw(bytes) => happened.push(Happened::Body(what, bytes)),
+                Piece::End => {
+                    self.asked.pop_front();
+                    let body = std::mem::take(&mut self.body);
+                    happened.push(Happened::End(what, self.status, body));
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, scene: &mut Scene, happened: &mut Vec<Happened>) {
+        self.gone = true;
+        let mut own = scene.net.is_ended_by_client(self.link) || scene.net.was_blocked(self.link);
+        if self.responses.ends_with_connection()
+            && let Some(asked) = self.asked.pop_front()
+        {
+            // Whole or cut short: only the node knows, and who was slow cannot tell.
+            let body = std::mem::take(&mut self.body);
+            happened.push(match own {
+                true => Happened::Lost(asked.what),
+                false => Happened::End(asked.what, self.status, body),
+            });
+        }
+        let inside = self.responses.is_inside() && self.status != 101;
+        assert!(
+            own || !inside || self.closing,
+            "a response is cut short: {:?}",
+            self.asked.front().map(|a| &a.what)
+        );
+        own |= self.closing || self.status == 101;
+        for asked in self.asked.drain(..) {
+            let whole = self.fed >= asked.end && scene.net.is_delivered(self.link);
+            let junk = asked.what == What::Junk;
+            assert!(
+                own || junk || !whole,
+                "{:?} is whole and unanswered since {}, and conn's end at {}",
+                asked.what,
+                asked.at,
+                scene.net.now()
+            );
+            // Nothing behind junk is answered.
+            own |= junk;
+            happened.push(Happened::Lost(asked.what));
+        }
+        happened.push(Happened::Gone);
+    }
+}

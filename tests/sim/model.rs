@@ -1,0 +1,372 @@
+//! The shadow model: what was published and sent, and who may and must have seen it.
+//!
+//! In: what clients ask for, what they are answered, what reaches them. It asserts: a publication has one
+//! place in its channel's one epoch, the same for everyone; what was refused reaches nobody; what reaches
+//! somebody is what was published, with its publisher's name; nobody is told of more readers than there are.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::collections::BTreeMap;
+
+/// The channels of a run.
+pub const CHANNELS: [&str; 6] = [
+    "a",
+    "chat/room1",
+    "r\u{e4}ume/\u{20ac}",
+    "x y",
+    "q\"\\b",
+    "news/2009/10",
+];
+/// The users of a run.
+pub const USERS: [&str; 4] = ["ann", "bob", "\u{e9}ve", "o'x\"y"];
+
+/// Everything published and sent.
+#[derive(Default)]
+pub struct Model {
+    publications: Vec<Publication>,
+    peers: Vec<PeerMessage>,
+    /// Which publication has which place.
+    places: BTreeMap<(usize, String, u64), usize>,
+}
+
+/// Where a publication is known to be.
+pub type Place = (String, u64);
+
+/// One publication.
+#[derive(Debug)]
+pub struct Publication {
+    /// Its publisher.
+    pub by: u32,
+    pub channel: usize,
+    /// As JSON readers get it, without line ends.
+    json: String,
+    /// As readers of events get it.
+    event: String,
+    /// Who may have published it.
+    senders: Vec<Option<String>>,
+    pub fate: Fate,
+    pub place: Option<Place>,
+    seen: usize,
+    /// How many readers its publisher was told of.
+    told: Option<usize>,
+    ended_before: u64,
+}
+
+impl Publication {
+    /// Bytes of the payload as JSON.
+    pub fn len(&self) -> usize {
+        self.json.len()
+    }
+}
+
+/// What its publisher knows of a publication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Unknown,
+    /// Taken, at this offset.
+    At(u64),
+    Refused,
+}
+
+#[derive(Debug)]
+struct PeerMessage {
+    by: u32,
+    to: String,
+    json: String,
+    senders: Vec<Option<String>>,
+    refused: bool,
+    seen: usize,
+    told: Option<usize>,
+    ended_before: u64,
+}
+
+impl Model {
+    /// A publication begins; `json` and `event` are its payload as readers get it, with [`mark`] of its
+    /// number in it. `ended` is how many sessions have ended so far.
+    pub fn publish(
+        &mut self,
+        by: u32,
+        channel: usize,
+        json: &str,
+        event: &str,
+        senders: Vec<Option<String>>,
+        ended: u64,
+    ) -> usize {
+        self.publications.push(Publication {
+            by,
+            channel,
+            json: flat(json),
+            event: event.replace("\r\n", "\n").replace('\r', "\n"),
+            senders,
+            fate: Fate::Unknown,
+            place: None,
+            seen: 0,
+            told: None,
+            ended_before: ended,
+        });
+        self.publications.len() - 1
+    }
+
+    /// The number of the next publication.
+    pub fn next(&self) -> usize {
+        self.publications.len()
+    }
+
+    pub fn publication(&self, number: usize) -> &Publication {
+        &self.publications[number]
+    }
+
+    /// Its publisher is told that a publication is at `offset` (and had so many readers).
+    pub fn taken(&mut self, number: usize, offset: u64, readers: Option<usize>) {
+        let publication = &mut self.publications[number];
+        assert_eq!(
+            publication.fate,
+            Fate::Unknown,
+            "publication {number} is answered twice"
+        );
+        assert!(offset > 0);
+        publication.fate = Fate::At(offset);
+        publication.told = readers;
+        if let Some((_, place)) = &publication.place {
+            assert_eq!(
+                *place, offset,
+                "publication {number} was seen elsewhere than its publisher is told"
+            );
+        }
+    }
+
+    /// Its publisher is told no.
+    pub fn refused(&mut self, number: usize) {
+        let publication = &mut self.publications[number];
+        assert_eq!(
+            publication.fate,
+            Fate::Unknown,
+            "publication {number} is answered twice"
+        );
+        assert_eq!(
+            publication.seen, 0,
+            "publication {number} is refused and was seen"
+        );
+        publication.fate = Fate::Refused;
+    }
+
+    /// A publication reaches a Revolved client at a place. Gives back its number.
+    pub fn reaches(
+        &mut self,
+        channel: usize,
+        sender: Option<&str>,
+        payload: &str,
+        place: Place,
+    ) -> usize {
+        let number = number_in(payload);
+        let publication = &mut self.publications[number];
+        assert_eq!(
+            publication.channel, channel,
+            "publication {number} is in the wrong channel"
+        );
+        assert_eq!(
+            publication.json,
+            flat(payload),
+            "publication {number} is not what was published"
+        );
+        let known = publication
+            .senders
+            .iter()
+            .any(|may| may.as_deref() == sender);
+        assert!(
+            known,
+            "publication {number} is {sender:?}'s instead of {:?}'s",
+            publication.senders
+        );
+        assert_ne!(
+            publication.fate,
+            Fate::Refused,
+            "publication {number} was refused and is seen"
+        );
+        if let Fate::At(offset) = publication.fate {
+            assert_eq!(
+                offset, place.1,
+                "publication {number} is not where its publisher was told"
+            );
+        }
+        publication.seen += 1;
+        let first = publication.place.get_or_insert_with(|| place.clone());
+        assert_eq!(*first, place, "publication {number} has two places");
+        let (epoch, offset) = place;
+        let there = *self
+            .places
+            .entry((channel, epoch.clone(), offset))
+            .or_insert(number);
+        assert_eq!(there, number, "two publications at {epoch} {offset}");
+        number
+    }
+
+    /// A publication reaches a reader of events. Gives back its number.
+    pub fn reaches_reader(&mut self, channels: &[usize], data: &str) -> usize {
+        let number = number_in(data);
+        let publication = &mut self.publications[number];
+        assert!(
+            channels.contains(&publication.channel),
+            "publication {number} is in the wrong channel"
+        );
+        assert_eq!(
+            publication.event, data,
+            "publication {number} is not what was published"
+        );
+        assert_ne!(
+            publication.fate,
+            Fate::Refused,
+            "publication {number} was refused and is seen"
+        );
+        publication.seen += 1;
+        number
+    }
+
+    /// A peer message begins.
+    pub fn send(
+        &mut self,
+        by: u32,
+        to: &str,
+        json: &str,
+        senders: Vec<Option<String>>,
+        ended: u64,
+    ) -> usize {
+        self.peers.push(PeerMessage {
+            by,
+            to: to.to_owned(),
+            json: flat(json),
+            senders,
+            refused: false,
+            seen: 0,
+            told: None,
+            ended_before: ended,
+        });
+        self.peers.len() - 1
+    }
+
+    /// Who sent a peer message.
+    pub fn sender(&self, number: usize) -> u32 {
+        self.peers[number].by
+    }
+
+    /// Bytes of a peer message's payload.
+    pub fn peer_message_len(&self, number: usize) -> usize {
+        self.peers[number].json.len()
+    }
+
+    /// The number of the next peer message.
+    pub fn next_peer(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Its sender is told how many sessions it went to, or that it went to none.
+    pub fn sent(&mut self, number: usize, sessions: Option<usize>) {
+        let message = &mut self.peers[number];
+        assert!(
+            message.told.is_none() && !message.refused,
+            "peer message {number} is answered twice"
+        );
+        message.told = sessions;
+        message.refused = sessions.is_none();
+        assert!(
+            sessions != Some(0),
+            "peer message {number} went to nobody and is OK"
+        );
+        assert!(
+            !message.refused || message.seen == 0,
+            "peer message {number} is refused and was seen"
+        );
+    }
+
+    /// A peer message reaches a session of `user`. Gives back its number.
+    pub fn reaches_peer(
+        &mut self,
+        user: Option<&str>,
+        sender: Option<&str>,
+        payload: &str,
+    ) -> usize {
+        let number = number_in(payload);
+        let message = &mut self.peers[number];
+        assert_eq!(
+            Some(message.to.as_str()),
+            user,
+            "peer message {number} is another's"
+        );
+        assert_eq!(
+            message.json,
+            flat(payload),
+            "peer message {number} is not what was sent"
+        );
+        let known = message.senders.iter().any(|may| may.as_deref() == sender);
+        assert!(
+            known,
+            "peer message {number} is {sender:?}'s instead of {:?}'s",
+            message.senders
+        );
+        assert!(
+            !message.refused,
+            "peer message {number} was refused and is seen"
+        );
+        message.seen += 1;
+        number
+    }
+
+    /// At the end, with everybody's queue empty; `ended` is how many sessions have ended in all: what is
+    /// missing must be with one of those that ended since.
+    pub fn check_counts(&self, ended: u64) {
+        let check = |what: &str, number: usize, told: Option<usize>, seen: usize, before: u64| {
+            let Some(told) = told else { return };
+            assert!(
+                seen <= told,
+                "{what} {number} went to {told} and was seen by {seen}"
+            );
+            let missing = (told - seen) as u64;
+            assert!(
+                missing <= ended - before,
+                "{what} {number} went to {told}, was seen by {seen}, and {} ended",
+                ended - before
+            );
+        };
+        for (number, message) in self.peers.iter().enumerate() {
+            check(
+                "peer message",
+                number,
+                message.told,
+                message.seen,
+                message.ended_before,
+            );
+        }
+        for (number, publication) in self.publications.iter().enumerate() {
+            check(
+                "publication",
+                number,
+                publication.told,
+                publication.seen,
+                publication.ended_before,
+            );
+        }
+    }
+}
+
+/// How a number stands in a payload.
+pub fn mark(number: usize) -> String {
+    format!("#{number}#")
+}
+
+fn number_in(payload: &str) -> usize {
+    let decoded = payload.strip_prefix("{\"base64\":\"").and_then(|rest| {
+        let bytes = STANDARD.decode(rest.split('"').next()?).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    });
+    let text = decoded.as_deref().unwrap_or(payload);
+    let number = text
+        .split('#')
+        .nth(1)
+        .and_then(|number| number.parse().ok());
+    number.unwrap_or_else(|| panic!("nobody published {payload:?}"))
+}
+
+/// Line ends between the tokens of JSON become blanks on their way to a protocol of lines.
+fn flat(json: &str) -> String {
+    json.replace(['\r', '\n'], " ")
+}

@@ -1,0 +1,502 @@
+//! A Revolved client above whatever carries its lines: calls, answers, what is published and sent.
+//!
+//! In: decisions to call, the bytes of the stream from the server. Out: the bytes of the stream to it. It
+//! asserts the protocol: every call is answered once and in its turn; of a channel every message comes from
+//! the answer to SUBSCRIBE on, in order, without gap, until the answer to UNSUBSCRIBE; messages of one
+//! publisher come in the order they were published.
+
+use super::model::{CHANNELS, Fate, USERS, mark};
+use super::scene::Scene;
+use serde_json::value::RawValue;
+use std::collections::{BTreeMap, VecDeque};
+
+/// One client's end of the conversation.
+pub struct Peer {
+    name: u32,
+    /// To the server, not yet on its way.
+    pub out: Vec<u8>,
+    line: Vec<u8>,
+    next_call: u64,
+    /// Calls without answer, in the order they were made.
+    asked: VecDeque<(u64, Call)>,
+    subs: BTreeMap<usize, Sub>,
+    user: Option<String>,
+    /// By publisher and channel (none for peer messages), the last that came.
+    heard: BTreeMap<(u32, Option<usize>), usize>,
+    bye: bool,
+}
+
+/// A subscription.
+#[derive(Debug)]
+struct Sub {
+    epoch: String,
+    next: u64,
+    /// Publications from this number on must come.
+    since: usize,
+}
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq)]
+enum Call {
+    Auth(String),
+    Subscribe(usize),
+    Unsubscribe(Vec<usize>),
+    Publish(usize),
+    Send(usize),
+    Disconnect,
+    /// Nonsense, to be refused with this code.
+    Bad(&'static str),
+}
+
+impl Peer {
+    pub fn new(name: u32, user: Option<String>) -> Self {
+        Self {
+            name,
+            out: Vec::new(),
+            line: Vec::new(),
+            next_call: 1,
+            asked: VecDeque::new(),
+            subs: BTreeMap::new(),
+            user,
+            heard: BTreeMap::new(),
+            bye: false,
+        }
+    }
+
+    /// Whether an answer is missing.
+    pub fn is_waiting(&self) -> bool {
+        !self.asked.is_empty()
+    }
+
+    /// Whether the server said goodbye to everyone.
+    pub fn heard_bye(&self) -> bool {
+        self.bye
+    }
+
+    /// Makes some call.
+    pub fn call(&mut self, scene: &mut Scene) {
+        if self.asked.len() > 20 {
+            return;
+        }
+        let fresh = self.subs.is_empty() && !self.asks_to_subscribe();
+        let weights = if fresh {
+            [0, 9, 0, 1, 0, 0]
+        } else {
+            [2, 6, 3, 30, 8, 2]
+        };
+        match scene.chance.weighted(&weights) {
+            0 => self.auth(scene),
+            1 => self.subscribe(scene),
+            2 => self.unsubscribe(scene),
+            3 => self.publish(scene),
+            4 => self.send(scene),
+            _ => self.nonsense(scene),
+        }
+    }
+
+    /// Asks the server to end the session.
+    pub fn disconnect(&mut self, scene: &mut Scene) {
+        self.ask(scene, Call::Disconnect, "\"DISCONNECT\",[]");
+    }
+
+    fn asks_to_subscribe(&self) -> bool {
+        self.asked
+            .iter()
+            .any(|(_, call)| matches!(call, Call::Subscribe(_)))
+    }
+
+    fn auth(&mut self, scene: &mut Scene) {
+        let user = scene.chance.pick(&USERS);
+        let secret = if scene.chance.one_in(6) {
+            "\"other\""
+        } else {
+            "\"pw\""
+        };
+        let args = format!("\"AUTH\",[{},{secret}]", json(user));
+        self.ask(scene, Call::Auth(user.to_owned()), &args);
+    }
+
+    fn subscribe(&mut self, scene: &mut Scene) {
+        let channel = scene.chance.below(CHANNELS.len());
+        let options = scene.chance.pick(&["", ",{}", ",null"]);
+        let args = format!("\"SUBSCRIBE\",[{}{options}]", json(CHANNELS[channel]));
+        self.ask(scene, Call::Subscribe(channel), &args);
+    }
+
+    fn unsubscribe(&mut self, scene: &mut Scene) {
+        let many = scene.chance.between(1, 2);
+        let channels: Vec<usize> = (0..many)
+            .map(|_| scene.chance.below(CHANNELS.len()))
+            .collect();
+        let names: Vec<String> = channels
+            .iter()
+            .map(|channel| json(CHANNELS[*channel]))
+            .collect();
+        self.ask(
+            scene,
+            Call::Unsubscribe(channels),
+            &format!("\"UNSUBSCRIBE\",[{}]", names.join(", ")),
+        );
+    }
+
+    fn publish(&mut self, scene: &mut Scene) {
+        let channel = match self.subs.keys().next() {
+            Some(own) if scene.chance.one_in(3) => *own,
+            _ => scene.chance.below(CHANNELS.len()),
+        };
+        let payload = payload(scene, scene.model.next());
+        let ended = scene.ended_sessions();
+        let number = scene.model.publish(
+            self.name,
+            channel,
+            &payload,
+            &payload,
+            self.senders(),
+            ended,
+        );
+        scene.count("publications");
+        let args = format!("\"PUBLISH\",[{},{payload}]", json(CHANNELS[channel]));
+        self.ask(scene, Call::Publish(number), &args);
+    }
+
+    fn send(&mut self, scene: &mut Scene) {
+        let to = scene.chance.pick(&USERS);
+        let payload = payload(scene, scene.model.next_peer());
+        let ended = scene.ended_sessions();
+        let number = scene
+            .model
+            .send(self.name, to, &payload, self.senders(), ended);
+        scene.count("peer messages");
+        self.ask(
+            scene,
+            Call::Send(number),
+            &format!("\"SEND\",[{},{payload}]", json(to)),
+        );
+    }
+
+    fn nonsense(&mut self, scene: &mut Scene) {
+        let (code, args) = scene.chance.pick(&[
+            ("unknown-verb", "\"BREW\",[]"),
+            ("not-offered", "\"HISTORY\",[\"a\"]"),
+            ("not-offered", "\"SUBSCRIBE\",[\"a\",{\"presence\":true}]"),
+            ("bad-name", "\"SUBSCRIBE\",[\"a//b\"]"),
+            ("bad-name", "\"SUBSCRIBE\",[\"a/*\"]"),
+            ("bad-args", "\"SUBSCRIBE\",[]"),
+            ("bad-args", "\"PUBLISH\",[\"a\"]"),
+            ("bad-name", "\"UNSUBSCRIBE\",[\"a\",\"\"]"),
+            ("bad-args", "\"SEND\",[7,7]"),
+            ("bad-frame", "\"SEND\",7"),
+            ("bad-frame", "7,[]"),
+            ("bad-frame", ""),
+        ]);
+        if args.is_empty() {
+            // Not a call at all: answered under number 0.
+            self.asked.push_back((0, Call::Bad(code)));
+            self.out.extend_from_slice(b"{nonsense\n");
+        } else {
+            self.ask(scene, Call::Bad(code), args);
+        }
+    }
+
+    fn ask(&mut self, scene: &mut Scene, call: Call, args: &str) {
+        let id = self.next_call;
+        self.next_call += if scene.chance.one_in(30) { 1 << 33 } else { 1 };
+        let (name, end) = (
+            self.name,
+            scene.chance.pick(&["\n", "\n", "\r\n", "\n\n", " \n"]),
+        );
+        scene.note(|| format!("{name} calls {id} {call:?}"));
+        self.asked.push_back((id, call));
+        self.out
+            .extend_from_slice(format!("[{id},{args}]{end}").as_bytes());
+    }
+
+    /// Whose name a call made now is run under: the user's, or that of a sign-on on its way.
+    fn senders(&self) -> Vec<Option<String>> {
+        let mut senders = vec![self.user.clone()];
+        for (_, call) in &self.asked {
+            if let Call::Auth(user) = call {
+                senders.push(Some(user.clone()));
+            }
+        }
+        senders
+    }
+
+    /// Bytes of the stream came.
+    pub fn receive(&mut self, scene: &mut Scene, bytes: &[u8]) {
+        for byte in bytes {
+            if *byte != b'\n' {
+                self.line.push(*byte);
+                continue;
+            }
+            let line = std::mem::take(&mut self.line);
+            let text = std::str::from_utf8(&line).expect("a line is UTF-8");
+            self.event(scene, text);
+        }
+    }
+
+    /// The stream ended between two lines, or not at all by the server's will.
+    pub fn ended(&self) {
+        assert!(
+            self.line.is_empty(),
+            "the stream ends inside a line: {:?}",
+            String::from_utf8_lossy(&self.line)
+        );
+    }
+
+    fn event(&mut self, scene: &mut Scene, line: &str) {
+        let (verb, args): (String, Vec<&RawValue>) =
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("no event ({e}): {line:?}"));
+        let args: Vec<&str> = args.iter().map(|arg| arg.get()).collect();
+        match (verb.as_str(), args.as_slice()) {
+            ("OK", [id, result]) => self.ok(scene, number(id), result),
+            ("ERR", [id, _, code]) => self.err(scene, number(id), &text(code)),
+            ("PUBLISH", [channel, sender, payload, facts]) => {
+                self.published(scene, &text(channel), sender, payload, facts);
+            }
+            ("SEND", [sender, payload]) => self.sent(scene, sender, payload),
+            ("BYE", [_, _, _]) => self.bye = true,
+            _ => panic!("no event: {line:?}"),
+        }
+    }
+
+    /// Takes the call `id` off the list. One answered by a command comes after every call before it; one
+    /// answered at once may overtake only such.
+    fn answered(&mut self, id: u64, at_once: bool) -> Call {
+        let at = self.asked.iter().position(|(asked, _)| *asked == id);
+        let at = at.unwrap_or_else(|| {
+            panic!(
+                "{} is answered {id}, which it never asked or was answered before",
+                self.name
+            )
+        });
+        let before = self.asked.iter().take(at);
+        let overtaken = before
+            .filter(|(_, call)| !at_once || !matches!(call, Call::Publish(_) | Call::Send(_)));
+        assert_eq!(
+            overtaken.count(),
+            0,
+            "{} is answered {id} before what it asked first: {:?}",
+            self.name,
+            self.asked
+        );
+        self.asked.remove(at).unwrap().1
+    }
+
+    fn ok(&mut self, scene: &mut Scene, id: u64, result: &str) {
+        scene.count("calls answered");
+        let at_once = !(result.starts_with("{\"offset\"") || result.starts_with("{\"sessions\""));
+        let call = self.answered(id, at_once);
+        let name = self.name;
+        scene.note(|| format!("{name} is answered {id} {call:?} {result}"));
+        match call {
+            Call::Auth(user) => {
+                assert_eq!(text(result), user);
+                self.user = Some(user);
+            }
+            Call::Subscribe(channel) => self.subscribed(scene, channel, result),
+            Call::Unsubscribe(channels) => channels.iter().for_each(|channel| {
+                self.subs.remove(channel);
+            }),
+            Call::Publish(number) => scene.model.taken(number, field(result, "offset"), None),
+            Call::Send(number) => scene
+                .model
+                .sent(number, Some(field(result, "sessions") as usize)),
+            Call::Disconnect => assert_eq!(result, "null"),
+            Call::Bad(code) => panic!("nonsense is OK instead of {code}"),
+        }
+    }
+
+    fn err(&mut self, scene: &mut Scene, id: u64, code: &str) {
+        scene.count("calls refused");
+        let call = self.answered(id, code != "not-connected");
+        let name = self.name;
+        scene.note(|| format!("{name} is refused {id} {call:?} {code}"));
+        let config = scene.net.node.config();
+        let bounded = config.max_subscriptions < 100;
+        match (&call, code) {
+            (Call::Bad(expected), code) => assert_eq!(*expected, code),
+            (Call::Auth(_), "name-taken") | (Call::Send(_), "not-connected") => {}
+            (Call::Subscribe(_), "too-many") | (Call::Subscribe(_) | Call::Auth(_), "full") => {
+                assert!(bounded)
+            }
+            (Call::Publish(_) | Call::Send(_), "full") => assert!(scene.may_be_full()),
+            (Call::Publish(number), "too-big") => {
+                assert!(scene.model.publication(*number).len() > config.max_message)
+            }
+            (Call::Send(number), "too-big") => {
+                assert!(scene.model.peer_message_len(*number) > config.max_message)
+            }
+            _ => panic!("{call:?} is refused: {code}"),
+        }
+        match call {
+            Call::Publish(number) => scene.model.refused(number),
+            Call::Send(number) => scene.model.sent(number, None),
+            _ => {}
+        }
+    }
+
+    fn subscribed(&mut self, scene: &mut Scene, channel: usize, result: &str) {
+        let (epoch, next) = (
+            text(&raw_field(result, "epoch")),
+            field(result, "offset") + 1,
+        );
+        if let Some(known) = self.subs.get(&channel) {
+            assert_eq!(
+                (&known.epoch, known.next),
+                (&epoch, next),
+                "{} is subscribed twice, elsewhere",
+                self.name
+            );
+            return;
+        }
+        let since = scene.model.next();
+        self.subs.insert(channel, Sub { epoch, next, since });
+    }
+
+    fn published(
+        &mut self,
+        scene: &mut Scene,
+        channel: &str,
+        sender: &str,
+        payload: &str,
+        facts: &str,
+    ) {
+        scene.count("messages");
+        let channel = CHANNELS
+            .iter()
+            .position(|known| *known == channel)
+            .expect("a channel");
+        let offset = field(facts, "offset");
+        let name = self.name;
+        scene.note(|| format!("{name} gets {} of {channel}", offset));
+        let Some(sub) = self.subs.get_mut(&channel) else {
+            panic!(
+                "{name} gets offset {offset} of channel {channel}, to which it is not subscribed"
+            );
+        };
+        assert_eq!(
+            offset, sub.next,
+            "{name} in channel {channel}: a gap or a repeat"
+        );
+        sub.next += 1;
+        let place = (sub.epoch.clone(), offset);
+        let number = scene
+            .model
+            .reaches(channel, null_or(sender).as_deref(), payload, place);
+        let by = scene.model.publication(number).by;
+        self.in_order(by, Some(channel), number);
+    }
+
+    fn sent(&mut self, scene: &mut Scene, sender: &str, payload: &str) {
+        scene.count("messages");
+        let sender = null_or(sender);
+        let number = scene
+            .model
+            .reaches_peer(self.user.as_deref(), sender.as_deref(), payload);
+        let by = scene.model.sender(number);
+        self.in_order(by, None, number);
+    }
+
+    /// What one client published in one channel, or sent to one user, comes in its order, each once.
+    fn in_order(&mut self, by: u32, channel: Option<usize>, number: usize) {
+        let before = self.heard.insert((by, channel), number);
+        assert!(
+            before.is_none_or(|before| before < number),
+            "{} hears {number} of {by} after {before:?}",
+            self.name
+        );
+    }
+
+    /// At the end, with every queue empty: nothing is missing.
+    pub fn check(&self, scene: &Scene) {
+        assert!(
+            self.asked.is_empty(),
+            "{} waits for answers for ever: {:?}",
+            self.name,
+            self.asked
+        );
+        self.ended();
+        for (channel, sub) in &self.subs {
+            for number in sub.since..scene.model.next() {
+                let publication = scene.model.publication(number);
+                let Fate::At(offset) = publication.fate else {
+                    continue;
+                };
+                if publication.channel != *channel {
+                    continue;
+                }
+                let place = publication.place.as_ref();
+                let seen =
+                    place.is_some_and(|(epoch, offset)| *epoch == sub.epoch && *offset < sub.next);
+                assert!(
+                    seen,
+                    "{} misses publication {number} at {offset} of channel {channel}: {sub:?} {place:?}",
+                    self.name
+                );
+            }
+        }
+    }
+}
+
+/// A payload with `number` in it: JSON of many looks, on one line.
+pub fn payload(scene: &mut Scene, number: usize) -> String {
+    let chance = &mut scene.chance;
+    let odd = chance.pick(&[
+        "",
+        "plain",
+        "\u{e9}\u{20ac}\u{1f600}",
+        "</script><!--",
+        "\u{2028}\u{2029}",
+        "\"\\\t\u{7f}",
+        "'([",
+    ]);
+    let long = match chance.below(60) {
+        0 if !scene.small => chance.between(10_000, 60_000),
+        1..=3 => chance.between(1_500, 3_000),
+        _ => chance.below(120),
+    };
+    let letter = chance.pick(&["x", "\u{fc}", "\\"]);
+    let body = format!(
+        "{odd}{}{}",
+        mark(number),
+        letter.repeat(long / letter.len())
+    );
+    match chance.below(4) {
+        0 => format!("{{ \"m\": {} , \"n\":[1, 2.50,null]}}", json(&body)),
+        1 => format!("[{}]", json(&body)),
+        _ => json(&body),
+    }
+}
+
+/// Text as JSON.
+pub fn json(text: &str) -> String {
+    serde_json::to_string(text).unwrap()
+}
+
+fn text(json: &str) -> String {
+    serde_json::from_str(json).unwrap_or_else(|e| panic!("no string ({e}): {json}"))
+}
+
+fn null_or(json: &str) -> Option<String> {
+    serde_json::from_str(json).unwrap_or_else(|e| panic!("no string or null ({e}): {json}"))
+}
+
+fn number(json: &str) -> u64 {
+    json.parse()
+        .unwrap_or_else(|e| panic!("no number ({e}): {json}"))
+}
+
+fn raw_field(object: &str, name: &str) -> String {
+    let object: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(object).unwrap_or_else(|e| panic!("no object ({e}): {object}"));
+    object
+        .get(name)
+        .unwrap_or_else(|| panic!("no {name}: {object:?}"))
+        .get()
+        .to_owned()
+}
+
+fn field(object: &str, name: &str) -> u64 {
+    number(&raw_field(object, name))
+}

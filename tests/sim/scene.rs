@@ -1,0 +1,102 @@
+//! What every client of a run shares: the node behind its pipes, chance, the shadow model, the trace.
+//!
+//! In: a seed. Out: the setting of its run: some runs have small bounds, so that refusals and overflows
+//! happen, most have wide ones, so that nothing but faults of the pipes disturbs.
+
+use super::chance::{Chance, Totals};
+use super::driver::Driver;
+use super::model::Model;
+use orbited::cmd::Cause;
+use orbited::config::Config;
+
+/// What is shared.
+pub struct Scene {
+    pub net: Driver,
+    pub chance: Chance,
+    pub model: Model,
+    /// Sessions that ended by overflow and are accounted for by a client that saw it.
+    overflows_seen: u64,
+    /// Sessions that clients ended by breaking the protocol.
+    pub doomed: u64,
+    /// Payloads are small in this run.
+    pub small: bool,
+    /// The limit of sessions was lowered at some time.
+    pub shrunk: bool,
+}
+
+impl Scene {
+    pub fn new(seed: u64, traced: bool) -> Self {
+        let mut chance = Chance::new(seed, 1);
+        let mut config = Config {
+            max_connections: 64,
+            max_sessions: SESSIONS_MAX,
+            ..Config::default()
+        };
+        let mut small = false;
+        match chance.below(8) {
+            0 => (config.max_queue, small) = (12 * 1024, true),
+            1 => (config.max_queue_total, small) = (48 * 1024, true),
+            2 => (config.max_channels, config.max_subscriptions) = (9, 3),
+            3 => (config.max_connections, config.max_requests) = (24, 7),
+            4 => (config.session_timeout_ms, config.keepalive_timeout_ms) = (20_000, 3_000),
+            5 => (config.max_message, config.max_body, small) = (6_000, 40_000, true),
+            _ => {}
+        }
+        Self {
+            net: Driver::new(config, seed, traced),
+            chance,
+            model: Model::default(),
+            overflows_seen: 0,
+            doomed: 0,
+            small,
+            shrunk: false,
+        }
+    }
+
+    /// Begins step `step`.
+    pub fn begin(&mut self, step: u32) {
+        self.net.step = step;
+    }
+
+    /// Keeps a line for whoever replays the seed.
+    pub fn note(&mut self, line: impl FnOnce() -> String) {
+        self.net.note(line);
+    }
+
+    pub fn now(&self) -> u64 {
+        self.net.now()
+    }
+
+    pub fn count(&mut self, name: &'static str) {
+        self.net.totals.count(name);
+    }
+
+    pub fn totals(&self) -> &Totals {
+        &self.net.totals
+    }
+
+    /// How often sessions ended for `cause`.
+    pub fn signoffs(&self, cause: Cause) -> u64 {
+        self.net.node.metrics().signoffs[cause as usize]
+    }
+
+    /// Sessions that ended, for any cause.
+    pub fn ended_sessions(&self) -> u64 {
+        self.net.node.metrics().signoffs.iter().sum()
+    }
+
+    /// Whether a session may have ended by overflow that no client has claimed yet; claims it.
+    pub fn claim_overflow(&mut self) -> bool {
+        let claimed = self.overflows_seen < self.signoffs(Cause::Overflow);
+        self.overflows_seen += u64::from(claimed);
+        claimed
+    }
+
+    /// Whether the run's bounds are such that the node refuses work when its queues are full.
+    pub fn may_be_full(&self) -> bool {
+        self.net.node.config().max_queue_total < 1024 * 1024
+    }
+}
+
+/// Sessions at once, unless a run lowers it.
+pub const SESSIONS_MAX: usize = 48;

@@ -1,0 +1,377 @@
+//! One run: a population of clients, one weighted action a step, and the end, at which everything must be
+//! delivered, then everything gone.
+//!
+//! In: a seed and a number of steps. Out: totals, or a panic that says what does not hold.
+
+use super::api::{Api, Stranger};
+use super::bare::{Reader, Socket};
+use super::chance::Totals;
+use super::csp::Csp;
+use super::http::Http;
+use super::scene::{SESSIONS_MAX, Scene};
+use super::settings::Transport;
+use orbited::cmd::Cause;
+
+/// Everything of a run.
+pub struct World {
+    pub scene: Scene,
+    csps: Vec<Csp>,
+    sockets: Vec<Socket>,
+    readers: Vec<Reader>,
+    apis: Vec<Api>,
+    strangers: Vec<Stranger>,
+    names: u32,
+}
+
+/// What a step does beside letting everybody read; each with its weight.
+const ACTIONS: [(u32, fn(&mut World)); 25] = [
+    (170, World::somebody_goes_on),
+    (30, World::the_application_publishes),
+    (30, World::a_socket_talks),
+    (12, World::a_newcomer),
+    (6, |world| {
+        world.with_csp(|csp, scene| {
+            csp.transport = Transport::any(&mut scene.chance);
+            csp.open_down(scene, false);
+        })
+    }),
+    (5, |world| world.with_csp(Csp::send_twice)),
+    (5, |world| world.with_csp(Csp::send_ahead)),
+    (4, |world| world.with_csp(Csp::acknowledge)),
+    (2, |world| world.with_csp(Csp::change_settings)),
+    (4, |world| world.with_csp(Csp::cut_connection)),
+    (3, |world| world.with_csp(Csp::ask_aside)),
+    (1, |world| world.with_csp(Csp::break_socket)),
+    (1, |world| world.with_csp(Csp::lie)),
+    (1, |world| world.with_csp(Csp::close)),
+    (1, |world| world.with_csp(Csp::ask_for_close)),
+    (1, |world| world.with_csp(Csp::disconnect)),
+    (1, |world| world.with_csp(Csp::send_nonsense)),
+    (1, |world| world.with_csp(Csp::vanish)),
+    (7, World::somebody_stops_or_starts_reading),
+    (2, World::a_bare_connection_breaks),
+    (24, World::a_moment_passes),
+    (2, World::a_while_passes),
+    (2, World::the_limit_of_sessions_moves),
+    (2, World::a_stranger_comes),
+    (1, World::a_socket_closes),
+];
+
+impl World {
+    pub fn new(seed: u64, traced: bool) -> Self {
+        Self {
+            scene: Scene::new(seed, traced),
+            csps: Vec::new(),
+            sockets: Vec::new(),
+            readers: Vec::new(),
+            apis: Vec::new(),
+            strangers: Vec::new(),
+            names: 0,
+        }
+    }
+
+    pub fn totals(&self) -> &Totals {
+        self.scene.totals()
+    }
+
+    /// A whole run.
+    pub fn run(&mut self, steps: u32) {
+        let weights = ACTIONS.map(|(weight, _)| weight);
+        for step in 0..steps {
+            self.scene.begin(step);
+            let (_, action) = ACTIONS[self.scene.chance.weighted(&weights)];
+            action(self);
+            if !self.scene.chance.one_in(8) {
+                self.scene.net.turn();
+            }
+            self.pump();
+            self.scene.net.check();
+            if step % 64 == 63 {
+                self.scene.net.settle();
+            }
+        }
+        self.scene.net.totals.add("steps", steps.into());
+        self.come_to_rest();
+        self.end();
+        self.scene.count("runs");
+        self.scene.net.count_outcomes();
+    }
+
+    fn pump(&mut self) {
+        let scene = &mut self.scene;
+        self.csps.iter_mut().for_each(|csp| csp.pump(scene));
+        self.sockets
+            .iter_mut()
+            .for_each(|socket| socket.pump(scene));
+        self.readers
+            .iter_mut()
+            .for_each(|reader| reader.pump(scene));
+        self.apis.iter_mut().for_each(|api| api.pump(scene));
+        self.strangers
+            .iter_mut()
+            .for_each(|stranger| stranger.pump(scene));
+        self.csps.retain(|csp| !csp.is_over());
+        self.sockets.retain(|socket| !socket.is_over());
+        self.readers.retain(|reader| !reader.is_over());
+        self.apis.retain(|api| !api.is_over());
+        self.strangers.retain(|stranger| !stranger.is_over());
+    }
+
+    fn with_csp(&mut self, act: fn(&mut Csp, &mut Scene)) {
+        if !self.csps.is_empty() {
+            let at = self.scene.chance.below(self.csps.len());
+            act(&mut self.csps[at], &mut self.scene);
+        }
+    }
+
+    fn somebody_goes_on(&mut self) {
+        for _ in 0..self.scene.chance.between(1, 3) {
+            self.with_csp(Csp::advance);
+        }
+    }
+
+    fn the_application_publishes(&mut self) {
+        if !self.apis.is_empty() {
+            let at = self.scene.chance.below(self.apis.len());
+            self.apis[at].advance(&mut self.scene);
+        }
+    }
+
+    fn a_socket_talks(&mut self) {
+        if !self.sockets.is_empty() {
+            let at = self.scene.chance.below(self.sockets.len());
+            self.sockets[at].advance(&mut self.scene);
+        }
+    }
+
+    fn a_socket_closes(&mut self) {
+        if !self.sockets.is_empty() {
+            let at = self.scene.chance.below(self.sockets.len());
+            self.sockets[at].close(&mut self.scene);
+        }
+    }
+
+    fn a_newcomer(&mut self) {
+        self.names += 1;
+        let (scene, name) = (&mut self.scene, self.names);
+        let room = [
+            self.csps.len() < 9,
+            self.sockets.len() < 3,
+            self.readers.len() < 3,
+            self.apis.len() < 3,
+        ];
+        match scene.chance.weighted(&[5, 2, 2, 2]) {
+            0 if room[0] => self.csps.push(Csp::new(scene, name)),
+            1 if room[1] => self.sockets.extend(Socket::open(scene, name)),
+            2 if room[2] => self.readers.extend(Reader::open(scene, name)),
+            3 if room[3] => self.apis.extend(Api::open(scene, name)),
+            _ => {}
+        }
+    }
+
+    fn a_stranger_comes(&mut self) {
+        if self.strangers.len() < 3 {
+            self.strangers.extend(Stranger::open(&mut self.scene));
+        }
+    }
+
+    fn connections(&mut self) -> Vec<&mut Http> {
+        let csps = self.csps.iter_mut().flat_map(|csp| csp.conns.iter_mut());
+        let sockets = self.sockets.iter_mut().map(|socket| &mut socket.http);
+        let readers = self.readers.iter_mut().map(|reader| &mut reader.http);
+        let apis = self.apis.iter_mut().map(|api| &mut api.http);
+        csps.chain(sockets).chain(readers).chain(apis).collect()
+    }
+
+    fn somebody_stops_or_starts_reading(&mut self) {
+        let dice = self.scene.chance.below(usize::MAX);
+        let room = self.scene.chance.pick(&[1, 100, 5_000, 1 << 30, 1 << 30]);
+        let mut conns = self.connections();
+        if conns.is_empty() {
+            return;
+        }
+        let at = dice % conns.len();
+        let conn = &mut conns[at];
+        conn.deaf = !conn.deaf;
+        let link = conn.link;
+        self.scene.net.set_room(link, room);
+        self.scene.count("faults: reading stopped or started");
+    }
+
+    fn a_bare_connection_breaks(&mut self) {
+        let scene = &mut self.scene;
+        let sockets = self.sockets.iter().map(|socket| socket.http.link);
+        let others = self
+            .readers
+            .iter()
+            .map(|reader| reader.http.link)
+            .chain(self.apis.iter().map(|api| api.http.link));
+        let links: Vec<_> = sockets.chain(others).collect();
+        if links.is_empty() {
+            return;
+        }
+        let link = scene.chance.pick(&links);
+        scene.count("faults: bare connections broken");
+        match scene.chance.below(3) {
+            0 => scene.net.finish(link),
+            1 => scene.net.leave(link),
+            _ => scene.net.reset(link),
+        }
+    }
+
+    fn a_moment_passes(&mut self) {
+        let ms = self.scene.chance.pick(&[1, 5, 20, 100, 400, 1_000]);
+        self.scene.net.leap(ms);
+    }
+
+    /// Asleep or suspended, for a hold, for an idle limit, for hours.
+    fn a_while_passes(&mut self) {
+        let ms = match self.scene.chance.below(40) {
+            0..=19 => self.scene.chance.pick(&[990, 1_000, 5_000, 10_000, 15_000]),
+            20..=34 => self.scene.chance.pick(&[25_000, 30_000, 30_010, 45_000]),
+            35..=38 => self.scene.chance.pick(&[59_990, 60_000, 61_000, 125_000]),
+            _ => 3_600_000 * self.scene.chance.between(1, 5) as u64,
+        };
+        self.scene.count("faults: clock jumps");
+        self.scene.note(|| format!("{ms} ms pass"));
+        match self.scene.chance.below(3) {
+            0 => self.scene.net.leap(ms),
+            1 if ms < 3_600_000 => self.scene.net.sleep(ms),
+            _ => {
+                // Everybody goes on reading meanwhile.
+                for _ in 0..20 {
+                    self.scene.net.sleep(ms / 20);
+                    self.pump();
+                }
+            }
+        }
+    }
+
+    fn the_limit_of_sessions_moves(&mut self) {
+        let limit = match self.scene.chance.below(3) {
+            0 => self.scene.chance.below(10),
+            _ => SESSIONS_MAX,
+        };
+        self.scene.shrunk |= limit < SESSIONS_MAX;
+        self.scene.count("faults: limits moved");
+        self.scene.net.node.set_max_sessions(limit);
+    }
+
+    /// No more faults: everybody reads, reconnects, and gets all that is due.
+    fn come_to_rest(&mut self) {
+        self.scene.note(|| "no more faults".to_owned());
+        self.scene.net.open_wide();
+        self.strangers
+            .iter()
+            .for_each(|stranger| self.scene.net.leave(stranger.http.link));
+        let mut rest = false;
+        for round in 0..ROUNDS {
+            self.scene.begin(u32::MAX - (ROUNDS - round));
+            self.connections()
+                .into_iter()
+                .for_each(|conn| (conn.deaf, conn.trickles) = (false, false));
+            let scene = &mut self.scene;
+            let csps = self
+                .csps
+                .iter_mut()
+                .filter_map(|csp| csp.come_to_rest(scene));
+            let waiting: Vec<String> = csps.collect();
+            let sockets = self
+                .sockets
+                .iter_mut()
+                .filter_map(|socket| socket.come_to_rest(scene).then_some(socket.name));
+            let talking: Vec<u32> = sockets.collect();
+            let asking = self.apis.iter().filter(|api| !api.http.is_free()).count();
+            rest = waiting.is_empty() && talking.is_empty() && asking == 0;
+            assert!(
+                rest || round + 1 < ROUNDS,
+                "never at rest: sessions {waiting:?}, sockets {talking:?}, {asking} of the application's requests"
+            );
+            self.scene.net.turn();
+            self.scene.net.settle();
+            self.pump();
+            self.scene.net.check();
+            if rest {
+                break;
+            }
+            self.scene.net.sleep(ROUND_MS);
+            self.pump();
+        }
+        assert!(rest);
+        self.pump();
+        self.check();
+    }
+
+    fn check(&mut self) {
+        let scene = &self.scene;
+        self.csps.iter().for_each(|csp| csp.check(scene));
+        self.sockets.iter().for_each(|socket| socket.check(scene));
+        self.readers.iter().for_each(|reader| reader.check(scene));
+        let live = self.csps.iter().filter(|csp| csp.is_live()).count()
+            + self
+                .sockets
+                .iter()
+                .filter(|socket| socket.is_live())
+                .count()
+            + self
+                .readers
+                .iter()
+                .filter(|reader| reader.is_live())
+                .count();
+        let lost = scene.net.node.session_count().saturating_sub(live) as u64;
+        scene.model.check_counts(scene.ended_sessions() + lost);
+        let protocol = scene.signoffs(Cause::Protocol);
+        assert!(
+            protocol <= scene.doomed,
+            "{protocol} sessions ended for breaking the protocol, {} did",
+            scene.doomed
+        );
+    }
+
+    /// Everybody leaves, and what the node holds returns to nothing.
+    fn end(&mut self) {
+        self.scene.note(|| "everybody leaves".to_owned());
+        if self.scene.chance.one_in(4) {
+            self.scene.net.node.stop();
+            self.scene.net.settle();
+        } else if self.scene.chance.one_in(2) {
+            self.csps
+                .iter_mut()
+                .for_each(|csp| csp.close(&mut self.scene));
+            for _ in 0..40 {
+                self.csps.iter_mut().for_each(|csp| {
+                    csp.come_to_rest(&mut self.scene);
+                });
+                self.scene.net.sleep(50);
+                self.pump();
+            }
+        }
+        let silent = self.scene.chance.one_in(2);
+        for csp in &mut self.csps {
+            // Some leave their connections to the node, which must get rid of them by itself.
+            if !silent || csp.has_socket() {
+                csp.vanish(&mut self.scene);
+            }
+        }
+        let bare = self.sockets.iter().map(|socket| socket.http.link);
+        let bare = bare.chain(self.readers.iter().map(|reader| reader.http.link));
+        bare.for_each(|link| self.scene.net.leave(link));
+        self.scene.net.sleep(200_000);
+        self.scene.net.leap(3 * 3_600_000);
+        self.scene.net.settle();
+        let node = &self.scene.net.node;
+        assert_eq!(node.session_count(), 0, "sessions are left");
+        assert_eq!(node.conn_count(), 0, "connections are left");
+        assert_eq!(node.queued_bytes(), 0, "bytes are left");
+        assert_eq!(node.next_due(), None, "deadlines are left");
+        assert_eq!(
+            node.metrics().signons,
+            self.scene.ended_sessions(),
+            "signons and signoffs"
+        );
+        self.scene.net.check();
+    }
+}
+
+const ROUNDS: u32 = 600;
+const ROUND_MS: u64 = 200;
