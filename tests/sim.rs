@@ -4,6 +4,12 @@
 //! A run is a seed. One that fails is replayed, with a trace of its last lines, by `ORB_SEED=n` (and
 //! `ORB_STEPS=n`, 3,000 unless said); `ORB_LONG=1` runs many more seeds.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 #[path = "sim/api.rs"]
 mod api;
 #[path = "sim/bare.rs"]

@@ -4,6 +4,12 @@
 //! needs beside its rows by driving ten thousand of them through the node's own verbs. A field more in `Conn` or
 //! `Session` shows here.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 use orbited::config::Config;
 use orbited::hub::Hub;
 use orbited::ids::{ConnId, ConnTag, SessionId, SessionTag};
@@ -43,18 +49,15 @@ fn a_slot_is_its_row_and_four_bytes_of_generation() {
         size_of::<Session>(),
         "a free slot must fit a niche"
     );
-    let conns = per_row(|limit| Slots::<ConnTag, Conn>::new(limit));
+    let conns = per_row(Slots::<ConnTag, Conn>::new);
     assert_eq!(conns, size_of::<Conn>() + GENERATION);
-    let sessions = per_row(|limit| Slots::<SessionTag, Session>::new(limit));
+    let sessions = per_row(Slots::<SessionTag, Session>::new);
     assert_eq!(sessions, size_of::<Session>() + GENERATION);
 }
 
 #[test]
 fn a_deadline_is_twelve_bytes() {
-    assert_eq!(
-        per_row(|limit| TimerWheel::<ConnTag>::new(limit)),
-        TIMER_LINK
-    );
+    assert_eq!(per_row(TimerWheel::<ConnTag>::new), TIMER_LINK);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use orbited::ids::ConnId;
 use orbited::mem::{Sink, Wrote};
 use orbited::node::{Door, Flushed, Node};
 use orbited::time::{Clock, Tick};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::IoSlice;
 
 /// A client's end of a pipe.
@@ -33,6 +33,8 @@ pub struct Driver {
     /// Links that are not over on both sides.
     active: Vec<LinkId>,
     by_conn: BTreeMap<u64, LinkId>,
+    /// Every name the node gave a connection.
+    names: BTreeSet<u64>,
     readable: VecDeque<(ConnId, bool)>,
 }
 
@@ -81,6 +83,7 @@ impl Driver {
             links: Vec::new(),
             active: Vec::new(),
             by_conn: BTreeMap::new(),
+            names: BTreeSet::new(),
             readable: VecDeque::new(),
         };
         driver.turn();
@@ -105,6 +108,10 @@ impl Driver {
             self.totals.count("connections refused");
             return None;
         };
+        assert!(
+            self.names.insert(conn.pack()),
+            "conn {conn} is named like one before"
+        );
         let room = match self.chance.below(6) {
             _ if self.calm => ROOM,
             0 => self.chance.between(1, 300),

@@ -23,8 +23,11 @@ pub struct World {
     names: u32,
 }
 
+/// Something that happens.
+type Action = fn(&mut World);
+
 /// What a step does beside letting everybody read; each with its weight.
-const ACTIONS: [(u32, fn(&mut World)); 25] = [
+const ACTIONS: [(u32, Action); 25] = [
     (170, World::somebody_goes_on),
     (30, World::the_application_publishes),
     (30, World::a_socket_talks),
