@@ -3,7 +3,7 @@
 //! In: readiness from the kernel. Out: calls of the node's verbs, and the bytes it gives to sockets. It knows
 //! nothing of HTTP, sessions or channels: a connection is a name and a socket.
 //!
-//! A turn: wait, accept (bounded), read (bounded), commands, timers, commands, flush, resume, sweep. Edges are
+//! A turn: wait, accept (bounded), read (bounded), commands, timers, commands, flush, sweep. Edges are
 //! remembered here until they are used up: a socket is registered once and never again.
 
 pub mod clock;
@@ -99,12 +99,22 @@ impl Loop {
     fn turn(&mut self) {
         self.accept();
         self.read();
-        self.node.run_commands();
+        self.serve();
         self.node.tick();
-        self.node.run_commands();
+        self.serve();
         self.flush();
         self.resume();
         self.sweep();
+    }
+
+    /// Runs commands, and goes on with requests that waited for them: so the publications that an
+    /// application pipelines are one write for each subscriber.
+    fn serve(&mut self) {
+        for _ in 0..SERVES_PER_TURN {
+            if self.node.run_commands() || !self.resume() {
+                return;
+            }
+        }
     }
 
     /// How long to sleep: not at all while edges or work are left, else until the next deadline.
@@ -298,11 +308,15 @@ impl Loop {
         }
     }
 
-    fn resume(&mut self) {
+    /// Goes on with connections whose request was answered; false when there was none.
+    fn resume(&mut self) -> bool {
+        let mut any = false;
         while let Some(id) = self.node.next_resumed() {
+            any = true;
             self.node.resume(id);
             self.list(id, true);
         }
+        any
     }
 
     fn sweep(&mut self) {
@@ -323,6 +337,8 @@ const READ_BYTES: usize = 16 * 1024;
 /// Reads of one socket per turn, so that an upload does not keep others waiting.
 const READS_PER_TURN: usize = 4;
 const ACCEPTS_PER_TURN: usize = 128;
+/// Requests of one connection that are answered by commands in one turn.
+const SERVES_PER_TURN: usize = 64;
 /// Milliseconds until a listener without descriptors is tried again.
 const RETRY_MS: u64 = 250;
 /// Milliseconds that goodbyes may take.

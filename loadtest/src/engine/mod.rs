@@ -1,0 +1,402 @@
+//! Very many clients on one thread: dials, reads, answers, acknowledges, counts.
+//!
+//! In: a mode, a target, how many. Out: counts. It knows no protocol, and nothing of the process it runs in but
+//! that turns are taken.
+
+mod conn;
+mod sources;
+
+use crate::mode::{Ack, Cx, Mode, Template};
+use crate::sys::now_ns;
+use crate::tally::Tally;
+use crate::trouble::Fault;
+use conn::{Conn, Got, Role};
+use mio::event::Event;
+use mio::{Events, Interest, Poll, Registry, Token};
+use slab::Slab;
+use sources::Sources;
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What an engine is made for.
+#[derive(Debug)]
+pub struct Setup {
+    /// A row of `mode::ROWS`.
+    pub mode: String,
+    /// The server is the floor.
+    pub floor: bool,
+    /// Where to connect to.
+    pub target: SocketAddr,
+    /// What to subscribe to.
+    pub channel: String,
+    /// Connections being set up at once.
+    pub window: usize,
+    /// The number of this load process.
+    pub worker: u8,
+    /// CSP streams and WebSockets acknowledge.
+    pub acks: bool,
+    /// For the mode `template`.
+    pub template: Template,
+}
+
+/// Where an engine stands.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Counts {
+    /// Connections that hold what they should.
+    pub ready: u32,
+    /// Connections being set up.
+    pub pending: u32,
+    /// Attempts that failed.
+    pub failed: u32,
+    /// Connections that were ready and ended, not by us.
+    pub lost: u32,
+    /// Setups left to start.
+    pub wanted: u32,
+    /// When the last became ready.
+    pub ready_ns: u64,
+    /// Acknowledgements sent which no request carried by itself.
+    pub acks: u64,
+}
+
+/// The engine.
+#[derive(Debug)]
+pub struct Engine {
+    setup: Setup,
+    host: String,
+    mode: Box<dyn Mode>,
+    conns: Slab<Conn>,
+    sources: Sources,
+    sides: [Option<usize>; SIDES],
+    /// Who acknowledges when: in the order of time, since a mode always waits as long.
+    acks: VecDeque<(u64, usize)>,
+    /// Connections to close and open again, and the next of them.
+    churn: u32,
+    churn_at: usize,
+    counts: Counts,
+    /// Counts of the run.
+    pub tally: Tally,
+    run: u16,
+    buffer: Box<[u8]>,
+    out: Vec<u8>,
+    side: Vec<u8>,
+}
+
+impl Engine {
+    /// An engine without connections.
+    #[must_use]
+    pub fn new(setup: Setup, mode: Box<dyn Mode>) -> Self {
+        Self {
+            host: setup.target.to_string(),
+            sources: Sources::new(setup.worker),
+            setup,
+            mode,
+            conns: Slab::new(),
+            sides: [None; SIDES],
+            acks: VecDeque::new(),
+            churn: 0,
+            churn_at: 0,
+            counts: Counts::default(),
+            tally: Tally::default(),
+            run: 0,
+            buffer: vec![0; READ_BYTES].into_boxed_slice(),
+            out: Vec::new(),
+            side: Vec::new(),
+        }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            wanted: self.counts.wanted + self.churn,
+            ..self.counts
+        }
+    }
+
+    /// Opens so many more.
+    pub fn raise(&mut self, more: u32) {
+        self.counts.wanted += more;
+    }
+
+    /// Counts from zero, and only marks of this run.
+    pub fn begin(&mut self, run: u16) {
+        self.run = run;
+        self.tally = Tally::default();
+        for (_, conn) in &mut self.conns {
+            conn.peer.window = crate::tally::Window::default();
+        }
+    }
+
+    /// Closes so many of the held connections, one after the other, and opens as many.
+    pub fn churn(&mut self, total: u32) {
+        self.churn = total;
+    }
+
+    /// How long a turn may sleep.
+    #[must_use]
+    pub fn wait(&self) -> Option<Duration> {
+        let (due, _) = self.acks.front()?;
+        Some(Duration::from_nanos(due.saturating_sub(now_ns())))
+    }
+
+    /// Takes what the kernel says, then does what is due.
+    ///
+    /// # Errors
+    /// A socket that cannot be made or registered.
+    pub fn turn(&mut self, poll: &Poll, events: &Events) -> io::Result<()> {
+        for event in events.iter().filter(|event| event.token().0 < TOKENS_MAX) {
+            self.on_event(event);
+        }
+        self.acknowledge_due(poll.registry())?;
+        self.reopen();
+        self.dial(poll.registry())
+    }
+
+    fn dial(&mut self, registry: &Registry) -> io::Result<()> {
+        let tries_max = DIALS_PER_TURN.min(self.setup.window);
+        for _ in 0..tries_max {
+            if self.counts.wanted == 0 || self.counts.pending as usize >= self.setup.window {
+                break;
+            }
+            self.open(registry, Role::Held)?;
+            self.counts.wanted -= 1;
+            self.counts.pending += 1;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, registry: &Registry, role: Role) -> io::Result<usize> {
+        let mut socket = self.sources.dial(self.setup.target)?;
+        let entry = self.conns.vacant_entry();
+        let index = entry.key();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        registry.register(&mut socket, Token(index), interest)?;
+        entry.insert(Conn::new(socket, role));
+        Ok(index)
+    }
+
+    /// Closes held connections as long as there is room to set others up.
+    fn reopen(&mut self) {
+        while self.churn > 0
+            && (self.counts.pending + self.counts.wanted) < self.setup.window as u32
+            && self.counts.ready > 0
+        {
+            self.churn_at = (self.churn_at + 1) % self.conns.capacity().max(1);
+            let conn = self.conns.get(self.churn_at);
+            if conn.is_some_and(|conn| conn.peer.ready && conn.role == Role::Held) {
+                self.conns.remove(self.churn_at);
+                self.churn -= 1;
+                self.counts.ready -= 1;
+                self.counts.wanted += 1;
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: &Event) {
+        let index = event.token().0;
+        let Some(conn) = self.conns.get_mut(index) else {
+            return;
+        };
+        if conn.connecting {
+            if !matches!(conn.socket.take_error(), Ok(None)) || event.is_error() {
+                return self.drop_conn(index);
+            }
+            if !event.is_writable() {
+                return;
+            }
+            conn.connecting = false;
+            if conn.role == Role::Held {
+                self.act(index, |mode, cx, conn| {
+                    mode.opened(cx, &mut conn.peer);
+                    Ok(())
+                });
+            }
+        }
+        if event.is_writable()
+            && let Some(conn) = self.conns.get_mut(index)
+            && conn.flush().is_err()
+        {
+            return self.drop_conn(index);
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.read(index, event.is_read_closed());
+        }
+    }
+
+    fn read(&mut self, index: usize, to_end: bool) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        while let Some(conn) = self.conns.get_mut(index) {
+            let (got, more) = match conn.read(&mut buffer) {
+                Got::Full(n) => (n, true),
+                // With the end announced the zero behind the bytes is still to be read.
+                Got::Last(n) => (n, to_end && n > 0),
+                Got::End => {
+                    self.drop_conn(index);
+                    break;
+                }
+            };
+            self.take(index, buffer.get(..got).unwrap_or_default());
+            if !more {
+                break;
+            }
+        }
+        self.buffer = buffer;
+    }
+
+    /// Gives bytes to the mode, behind those it did not take before.
+    fn take(&mut self, index: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.act(index, |mode, cx, conn| {
+            if conn.role != Role::Held {
+                return Ok(());
+            }
+            let mut held = conn.unread.take();
+            let input = match held.is_empty() {
+                true => bytes,
+                false => {
+                    held.extend_from_slice(bytes);
+                    &held[..]
+                }
+            };
+            let taken = mode.received(cx, &mut conn.peer, input)?;
+            let rest = input.get(taken..).unwrap_or_default();
+            if rest.len() > UNREAD_BYTES_MAX {
+                return Err(Fault::TooMuch);
+            }
+            conn.unread.push(rest);
+            Ok(())
+        });
+    }
+
+    /// Lets the mode act for a connection, sends what it says, and counts what became of it.
+    fn act(
+        &mut self,
+        index: usize,
+        verb: impl FnOnce(&dyn Mode, &mut Cx<'_>, &mut Conn) -> Result<(), Fault>,
+    ) {
+        let Some(conn) = self.conns.get_mut(index) else {
+            return;
+        };
+        let was_ready = conn.peer.ready;
+        let now = now_ns();
+        let mut cx = Cx {
+            host: &self.host,
+            channel: &self.setup.channel,
+            out: &mut self.out,
+            side: &mut self.side,
+            tally: &mut self.tally,
+            run: self.run,
+            now_ns: now,
+        };
+        let done = verb(&*self.mode, &mut cx, conn);
+        let sent = match (done, self.out.is_empty()) {
+            (Err(_), _) => false,
+            (Ok(()), true) => true,
+            (Ok(()), false) => conn.write(&self.out).is_ok(),
+        };
+        self.out.clear();
+        if conn.peer.ready && !was_ready {
+            self.counts.ready += 1;
+            self.counts.pending -= 1;
+            self.counts.ready_ns = now;
+        }
+        if !sent {
+            return self.drop_conn(index);
+        }
+        if self.setup.acks && !conn.peer.ack_queued {
+            let due = match self.mode.wants_ack(&conn.peer) {
+                Ack::None => return,
+                Ack::Now => now,
+                Ack::After(wait) => now + wait,
+            };
+            conn.peer.ack_queued = true;
+            self.acks.push_back((due, index));
+        }
+    }
+
+    fn acknowledge_due(&mut self, registry: &Registry) -> io::Result<()> {
+        let now = now_ns();
+        while let Some((due, index)) = self.acks.front().copied()
+            && due <= now
+        {
+            self.acks.pop_front();
+            self.act(index, |mode, cx, conn| {
+                conn.peer.ack_queued = false;
+                if mode.wants_ack(&conn.peer) != Ack::None {
+                    mode.acknowledge(cx, &mut conn.peer);
+                }
+                Ok(())
+            });
+            self.counts.acks += 1;
+            if !self.side.is_empty() {
+                self.send_aside(registry, index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends requests over the shared connection that belongs to `index`, always the same, so that they keep
+    /// their order.
+    fn send_aside(&mut self, registry: &Registry, index: usize) -> io::Result<()> {
+        let slot = index % SIDES;
+        let side = match self.sides.get(slot).copied().flatten() {
+            Some(side) => side,
+            None => {
+                let side = self.open(registry, Role::Side(slot as u8))?;
+                if let Some(place) = self.sides.get_mut(slot) {
+                    *place = Some(side);
+                }
+                side
+            }
+        };
+        let sent = self.conns.get_mut(side).map(|conn| conn.write(&self.side));
+        self.side.clear();
+        if !matches!(sent, Some(Ok(()))) {
+            self.drop_conn(side);
+        }
+        Ok(())
+    }
+
+    /// A connection ended that should not have.
+    fn drop_conn(&mut self, index: usize) {
+        let Some(conn) = self.conns.try_remove(index) else {
+            return;
+        };
+        match conn.role {
+            Role::Side(slot) => {
+                if let Some(place) = self.sides.get_mut(usize::from(slot)) {
+                    *place = None;
+                }
+            }
+            Role::Held if conn.peer.ready => {
+                self.counts.ready -= 1;
+                self.counts.lost += 1;
+            }
+            Role::Held => {
+                self.counts.pending -= 1;
+                self.counts.failed += 1;
+                // Tried again, but not for ever.
+                if self.counts.failed < FAILED_MAX {
+                    self.counts.wanted += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Tokens from here on are not the engine's.
+pub const TOKENS_MAX: usize = 1 << 30;
+/// Shared connections of a load process for the acknowledgements of streams.
+const SIDES: usize = 8;
+/// One buffer for all.
+const READ_BYTES: usize = 128 * 1024;
+/// Between two looks at what the kernel says.
+const DIALS_PER_TURN: usize = 64;
+/// Bytes of one piece that is not whole yet.
+const UNREAD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Attempts that may fail in one process before it gives up.
+const FAILED_MAX: u32 = 1000;

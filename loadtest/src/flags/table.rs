@@ -1,0 +1,187 @@
+//! Every flag: its name, what it takes, what `--help` says, and where its value goes.
+
+use super::Options;
+use super::value::{field, local, modes, name, number, path, push, set, some, text, time};
+use crate::payload::MARK_BYTES;
+use std::path::PathBuf;
+
+/// A flag.
+pub struct Flag {
+    /// Its long name.
+    pub name: &'static str,
+    /// What it takes; empty for a switch.
+    pub value: &'static str,
+    /// What `--help` says.
+    pub help: &'static str,
+    /// Puts the value in its place, or says what was wanted.
+    pub set: fn(&mut Options, &str) -> Result<(), String>,
+}
+
+const fn flag(
+    name: &'static str,
+    value: &'static str,
+    help: &'static str,
+    set: fn(&mut Options, &str) -> Result<(), String>,
+) -> Flag {
+    Flag {
+        name,
+        value,
+        help,
+        set,
+    }
+}
+
+/// Every flag.
+pub const FLAGS: [Flag; 32] = [
+    flag(
+        "server",
+        "COMMAND",
+        "start this and stop it after; it must print `ready http=… internal=…`",
+        |o, v| some(&mut o.command, text(v)),
+    ),
+    flag("target", "ADDR", "a server that runs already", |o, v| {
+        some(&mut o.target, local(v))
+    }),
+    flag("internal", "ADDR", "where it takes messages", |o, v| {
+        some(&mut o.internal, local(v))
+    }),
+    flag("pid", "PID", "its process; may repeat", |o, v| {
+        push(&mut o.pids, number(v, 1, u32::MAX))
+    }),
+    flag(
+        "publish-path",
+        "PATH",
+        "where messages are posted, instead of /api/publish/CHANNEL",
+        |o, v| some(&mut o.publish, path(v)),
+    ),
+    flag(
+        "floor",
+        "",
+        "run against the floor too, and print ratios",
+        |o, _| set(&mut o.floor, Ok(true)),
+    ),
+    flag(
+        "batch",
+        "",
+        "the floor writes once per subscriber per turn",
+        |o, _| set(&mut o.batch, Ok(true)),
+    ),
+    flag(
+        "listen",
+        "ADDR",
+        "where `floor` listens (a free port)",
+        |o, v| set(&mut o.listen, local(v)),
+    ),
+    flag(
+        "mode",
+        "MODE[,MODE]",
+        "kinds of client, one run each (ws)",
+        |o, v| set(&mut o.modes, modes(v)),
+    ),
+    flag("connections", "N", "how many, also -n (1000)", |o, v| {
+        set(&mut o.connections, number(v, 1, 1_000_000))
+    }),
+    flag(
+        "window",
+        "N",
+        "connections being set up at once (128)",
+        |o, v| set(&mut o.window, number(v, 1, 4096)),
+    ),
+    flag("rate", "N", "messages a second (10)", |o, v| {
+        set(&mut o.rate, number(v, 0.01, 1e6))
+    }),
+    flag("size", "BYTES", "of a message (200)", |o, v| {
+        set(&mut o.size, number(v, MARK_BYTES, 1 << 20))
+    }),
+    flag("time", "TIME", "for how long to publish (10s)", |o, v| {
+        set(&mut o.time, time(v))
+    }),
+    flag("total", "N", "connections to reopen (1000)", |o, v| {
+        set(&mut o.total, number(v, 1, 10_000_000))
+    }),
+    flag("settle", "TIME", "rest before a look (1s)", |o, v| {
+        set(&mut o.settle, time(v))
+    }),
+    flag(
+        "idle",
+        "TIME",
+        "over which idle CPU is taken (5s)",
+        |o, v| set(&mut o.idle, time(v)),
+    ),
+    flag("ramp", "TIME", "most for opening all (2m)", |o, v| {
+        set(&mut o.ramp, time(v))
+    }),
+    flag(
+        "drain",
+        "TIME",
+        "most for the last messages (5s)",
+        |o, v| set(&mut o.drain, time(v)),
+    ),
+    flag(
+        "channel",
+        "NAME",
+        "what to publish to (loadtest)",
+        |o, v| set(&mut o.channel, name(v)),
+    ),
+    flag(
+        "no-acks",
+        "",
+        "CSP streams and WebSockets do not acknowledge by themselves",
+        |o, _| set(&mut o.acks, Ok(false)),
+    ),
+    flag(
+        "pin",
+        "",
+        "the server on processor 0, the load on 1",
+        |o, _| set(&mut o.pin, Ok(true)),
+    ),
+    flag(
+        "path",
+        "PATH",
+        "template, http: what to ask for (/)",
+        |o, v| set(&mut o.template.path, path(v)),
+    ),
+    flag(
+        "header",
+        "FIELD",
+        "template: `Name: value`; may repeat",
+        |o, v| push(&mut o.template.headers, field(v)),
+    ),
+    flag(
+        "first",
+        "TEXT",
+        "template: a WebSocket message to send first; may repeat",
+        |o, v| push(&mut o.template.first, text(v)),
+    ),
+    flag(
+        "websocket",
+        "",
+        "template: upgrade without a first message too",
+        |o, _| set(&mut o.template.websocket, Ok(true)),
+    ),
+    flag("json", "FILE", "add a line of JSON for each run", |o, v| {
+        some(&mut o.json, text(v).map(PathBuf::from))
+    }),
+    flag(
+        "max-bytes-per-conn",
+        "BYTES",
+        "bar: user memory of a connection",
+        |o, v| some(&mut o.bars.bytes_per_conn, number(v, 0.0, 1e9)),
+    ),
+    flag("max-idle-cpu", "PERCENT", "bar: of a core", |o, v| {
+        some(&mut o.bars.idle_cpu, number(v, 0.0, 1e4))
+    }),
+    flag(
+        "max-ratio",
+        "R",
+        "bar: CPU to the floor's, of a delivery or a reopened connection",
+        |o, v| some(&mut o.bars.ratio, number(v, 0.0, 1e4)),
+    ),
+    flag(
+        "lost",
+        "N",
+        "bar: missing, repeated, reordered, refused, lost together",
+        |o, v| some(&mut o.bars.lost, number(v, 0.0, 1e12)),
+    ),
+    flag("help", "", "this", |_, _| Ok(())),
+];

@@ -1,0 +1,155 @@
+//! What every CSP transport shares: shaking hands, subscribing, counting packets, acknowledging.
+//!
+//! In: answers on the one connection a client has. Out: its next request. A session is a Revolved byte stream,
+//! as `wire.md` has it under `/_/revolved/csp`.
+
+use super::{Ack, Cx, Peer, post};
+use crate::held::Held;
+use crate::proto::csp::{packets, session_key};
+use crate::proto::http::{self, Event};
+use crate::trouble::Fault;
+
+const BASE: &str = "/_/revolved/csp";
+
+/// Steps of [`Peer::step`].
+const HANDSHAKE: u8 = 0;
+const SUBSCRIBE: u8 = 1;
+/// The session is there; the rest is the transport's.
+const OPEN: u8 = 2;
+
+/// The first request.
+pub fn handshake(cx: &mut Cx<'_>, peer: &mut Peer) {
+    peer.step = HANDSHAKE;
+    let target = format!("{BASE}/handshake");
+    post(cx.out, cx.host, &target, "{\"encodings\":[0,1,2]}");
+}
+
+/// Sets the session up to SUBSCRIBE's answer that all came. True from when the downstream is to be opened, or is.
+///
+/// # Errors
+/// An answer that is not 200 or says no session.
+pub fn set_up(cx: &mut Cx<'_>, peer: &mut Peer, rest: &mut &[u8]) -> Result<Setup, Fault> {
+    if peer.step == OPEN {
+        return Ok(Setup::Open);
+    }
+    let Some(answer) = http::whole(&mut peer.body, rest)? else {
+        return Ok(Setup::More);
+    };
+    match peer.step {
+        HANDSHAKE => {
+            let key = session_key(answer).ok_or(Fault::Response)?;
+            let target = format!("{BASE}/send?s={key}");
+            peer.key = Some(key);
+            peer.step = SUBSCRIBE;
+            post(cx.out, cx.host, &target, &subscribe(cx.channel));
+            Ok(Setup::More)
+        }
+        _ => {
+            peer.step = OPEN;
+            Ok(Setup::Opens)
+        }
+    }
+}
+
+/// How far setting up is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setup {
+    /// An answer is waited for.
+    More,
+    /// Just now: the transport opens its downstream.
+    Opens,
+    /// Since before: what came is the downstream's.
+    Open,
+}
+
+/// `path?s=KEY&a=N` and more behind it.
+pub fn target(peer: &Peer, endpoint: &str, more: &str) -> String {
+    let key = peer.key.as_deref().unwrap_or_default();
+    format!("{BASE}/{endpoint}?s={key}&a={}{more}", peer.got)
+}
+
+/// Asks for a downstream on the connection itself; everything that came is thereby acknowledged.
+pub fn comet(cx: &mut Cx<'_>, peer: &mut Peer, transport: &str) {
+    let target = target(peer, "comet", &format!("&transport={transport}"));
+    peer.acked = peer.got;
+    cx.get(&target, "");
+}
+
+/// A stream of batches that `cut` finds in its body; asked for again when it has been held for its time.
+///
+/// # Errors
+/// As [`batch`], and any status but 200.
+pub fn stream(
+    cx: &mut Cx<'_>,
+    peer: &mut Peer,
+    input: &[u8],
+    transport: &str,
+    mut data: impl FnMut(&mut Cx<'_>, &mut Peer, &[u8]) -> Result<(), Fault>,
+) -> Result<usize, Fault> {
+    let mut rest = input;
+    match set_up(cx, peer, &mut rest)? {
+        Setup::More => return Ok(input.len() - rest.len()),
+        Setup::Opens => comet(cx, peer, transport),
+        Setup::Open => {}
+    }
+    loop {
+        match http::next(&mut peer.body, &mut rest)? {
+            Event::More => return Ok(input.len() - rest.len()),
+            Event::Head(200) => {}
+            Event::Head(_) => return Err(Fault::Response),
+            Event::Data(bytes) => data(cx, peer, bytes)?,
+            Event::End => {
+                peer.text = Held::default();
+                comet(cx, peer, transport);
+            }
+        }
+    }
+}
+
+/// Takes a batch in. What came before is dropped, as CSP lets a server send again what was not acknowledged.
+///
+/// # Errors
+/// [`Fault::Batch`]: no batch, a hole before it, or the session's end.
+pub fn batch(cx: &mut Cx<'_>, peer: &mut Peer, batch: &[u8]) -> Result<(), Fault> {
+    for packet in packets(batch)? {
+        let packet = packet?;
+        if packet.id <= peer.got {
+            continue;
+        }
+        let data = packet.data.filter(|_| packet.id == peer.got + 1);
+        let data = data.ok_or(Fault::Batch)?;
+        peer.got = packet.id;
+        // Packet 1 is the answer to SUBSCRIBE.
+        peer.ready = true;
+        cx.arrived(peer, data);
+    }
+    Ok(())
+}
+
+/// The batch that subscribes.
+pub fn subscribe(channel: &str) -> String {
+    let line = super::ws::subscribe(channel);
+    format!("[[1,0,{}]]", serde_json::Value::String(line))
+}
+
+/// At once for so many packets, else after so long.
+pub fn ack_after(peer: &Peer, most: u32, wait_ms: u64) -> Ack {
+    match peer.got - peer.acked {
+        0 => Ack::None,
+        due if due >= most => Ack::Now,
+        _ => Ack::After(wait_ms * 1_000_000),
+    }
+}
+
+/// As CSP.js does it on a stream: an empty send, after 64 packets or a second.
+pub fn stream_ack(peer: &Peer) -> Ack {
+    ack_after(peer, 64, 1000)
+}
+
+/// The empty send. It goes over a shared connection: a second socket for each client would double what is
+/// measured, and a browser keeps one for all.
+pub fn send_ack(cx: &mut Cx<'_>, peer: &mut Peer) {
+    peer.acked = peer.got;
+    let target = target(peer, "send", "");
+    post(cx.side, cx.host, &target, "[]");
+}

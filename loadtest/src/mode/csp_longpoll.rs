@@ -1,0 +1,30 @@
+//! CSP on long-polls: a batch per response, and the next request acknowledges it.
+
+use super::{Cx, Mode, Peer, csp};
+use crate::mode::csp::Setup;
+use crate::proto::http;
+use crate::trouble::Fault;
+
+/// The mode.
+#[derive(Debug)]
+pub struct CspLongPoll;
+
+impl Mode for CspLongPoll {
+    fn opened(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
+        csp::handshake(cx, peer);
+    }
+
+    fn received(&self, cx: &mut Cx<'_>, peer: &mut Peer, input: &[u8]) -> Result<usize, Fault> {
+        let mut rest = input;
+        match csp::set_up(cx, peer, &mut rest)? {
+            Setup::More => return Ok(input.len() - rest.len()),
+            Setup::Opens => csp::comet(cx, peer, "longpoll"),
+            Setup::Open => {}
+        }
+        while let Some(batch) = http::whole(&mut peer.body, &mut rest)? {
+            csp::batch(cx, peer, batch)?;
+            csp::comet(cx, peer, "longpoll");
+        }
+        Ok(input.len() - rest.len())
+    }
+}

@@ -1,0 +1,252 @@
+//! How a client of each kind behaves, without a socket: a mode is a file here and a row in [`ROWS`].
+//!
+//! In: bytes of one connection, and what is remembered of it (a [`Peer`]). Out: bytes to send, marks that
+//! arrived, whether it is ready.
+
+mod csp;
+mod csp_longpoll;
+mod csp_sse;
+mod csp_stream;
+mod csp_ws;
+mod events;
+mod http;
+mod raw;
+mod template;
+mod ws;
+
+pub use template::Template;
+
+use crate::held::Held;
+use crate::payload;
+use crate::proto::http::Body;
+use crate::tally::{Tally, Window};
+use crate::trouble::Fault;
+use std::fmt::Debug;
+
+/// What is remembered of a connection. Small: there are very many.
+#[derive(Debug, Default)]
+pub struct Peer {
+    /// The session's key, where there is one.
+    pub key: Option<Box<str>>,
+    /// A body's text whose end has not come.
+    pub text: Held,
+    /// Which messages came.
+    pub window: Window,
+    /// Where it stands in an HTTP response.
+    pub body: Body,
+    /// The last CSP packet that came, and the last that was acknowledged.
+    pub got: u32,
+    /// See `got`.
+    pub acked: u32,
+    /// Where it stands in its setting up; the mode's own numbering.
+    pub step: u8,
+    /// It holds what is to be held.
+    pub ready: bool,
+    /// It stands in the queue of those that acknowledge later.
+    pub ack_queued: bool,
+}
+
+/// What a connection acts on besides itself.
+#[derive(Debug)]
+pub struct Cx<'a> {
+    /// The `Host` to name.
+    pub host: &'a str,
+    /// The channel to subscribe to.
+    pub channel: &'a str,
+    /// What to send on the connection itself.
+    pub out: &'a mut Vec<u8>,
+    /// Whole requests to send on one of the shared connections beside it, whose answers nobody reads.
+    pub side: &'a mut Vec<u8>,
+    /// Counts.
+    pub tally: &'a mut Tally,
+    /// The run whose marks count.
+    pub run: u16,
+    /// Now, by `sys::now_ns`.
+    pub now_ns: u64,
+}
+
+impl Cx<'_> {
+    /// Counts the marks in bytes that arrived.
+    pub fn arrived(&mut self, peer: &mut Peer, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some((mark, behind)) = payload::find(rest) {
+            rest = behind;
+            if mark.run == self.run {
+                let turn = peer.window.note(mark.seq);
+                let took = self.now_ns.saturating_sub(mark.at_ns);
+                self.tally.note(turn, mark.seq, took);
+            }
+        }
+    }
+
+    /// A GET with these fields, each ended by CR LF.
+    pub fn get(&mut self, target: &str, fields: &str) {
+        let host = self.host;
+        let head = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n");
+        self.out.extend_from_slice(head.as_bytes());
+    }
+}
+
+/// A POST of text to be appended where it is to be sent.
+fn post(out: &mut Vec<u8>, host: &str, target: &str, body: &str) {
+    let length = body.len();
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: text/plain\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    out.extend_from_slice(head.as_bytes());
+}
+
+/// A kind of client.
+pub trait Mode: Debug {
+    /// The connection is there.
+    fn opened(&self, cx: &mut Cx<'_>, peer: &mut Peer);
+
+    /// Bytes came; gives back how many of them were taken. The rest comes again with more behind it.
+    ///
+    /// # Errors
+    /// The server breaks the protocol, or refuses: the connection is closed and counted.
+    fn received(&self, cx: &mut Cx<'_>, peer: &mut Peer, input: &[u8]) -> Result<usize, Fault>;
+
+    /// Says what has arrived, where the protocol has acknowledgements, in answer to `wants_ack`.
+    fn acknowledge(&self, _: &mut Cx<'_>, _: &mut Peer) {}
+
+    /// Whether something is to be acknowledged that no request does by itself, and how soon.
+    fn wants_ack(&self, _: &Peer) -> Ack {
+        Ack::None
+    }
+}
+
+/// When to acknowledge; CSP.js does it so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ack {
+    /// Nothing to acknowledge.
+    None,
+    /// At once.
+    Now,
+    /// With what comes in these nanoseconds.
+    After(u64),
+}
+
+/// A mode by its name.
+#[derive(Debug)]
+pub struct Row {
+    /// As in `--mode`.
+    pub name: &'static str,
+    /// What `--help` says.
+    pub help: &'static str,
+    /// What is run against the floor to compare with.
+    pub floor: &'static str,
+    /// Whether published messages reach it.
+    pub subscribes: bool,
+    /// Makes it.
+    make: fn(&Wish<'_>) -> Box<dyn Mode>,
+}
+
+/// What a mode is made for.
+#[derive(Debug)]
+pub struct Wish<'a> {
+    /// Against the floor, which has neither channels nor sessions.
+    pub floor: bool,
+    /// For the mode `template`.
+    pub template: &'a Template,
+}
+
+impl Row {
+    /// The mode called `name`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ROWS.iter().find(|row| row.name == name)
+    }
+
+    /// Makes it.
+    #[must_use]
+    pub fn make(&self, wish: &Wish<'_>) -> Box<dyn Mode> {
+        (self.make)(wish)
+    }
+}
+
+/// Every mode.
+pub const ROWS: [Row; 9] = [
+    Row {
+        name: "raw",
+        help: "sockets that say nothing",
+        floor: "raw",
+        subscribes: false,
+        make: |_| Box::new(raw::Raw),
+    },
+    Row {
+        name: "http",
+        help: "HTTP keep-alive: one GET of --path, then idle",
+        floor: "http",
+        subscribes: false,
+        make: |wish| Box::new(http::Http::new(&wish.template.path)),
+    },
+    Row {
+        name: "ws",
+        help: "a bare WebSocket, Revolved's SUBSCRIBE",
+        floor: "ws",
+        subscribes: true,
+        make: |wish| Box::new(ws::Ws { bare: wish.floor }),
+    },
+    Row {
+        name: "csp-ws",
+        help: "a CSP session on a WebSocket, Revolved, acks as CSP.js",
+        floor: "ws",
+        subscribes: true,
+        make: |_| Box::new(csp_ws::CspWs),
+    },
+    Row {
+        name: "csp-sse",
+        help: "the same on server-sent events, acks on shared connections",
+        floor: "events",
+        subscribes: true,
+        make: |_| Box::new(csp_sse::CspSse),
+    },
+    Row {
+        name: "csp-stream",
+        help: "the same on XHR streaming",
+        floor: "events",
+        subscribes: true,
+        make: |_| Box::new(csp_stream::CspStream),
+    },
+    Row {
+        name: "csp-longpoll",
+        help: "the same on long-polls, each of which acknowledges",
+        floor: "events",
+        subscribes: true,
+        make: |_| Box::new(csp_longpoll::CspLongPoll),
+    },
+    Row {
+        name: "events",
+        help: "an EventSource on /_/events",
+        floor: "events",
+        subscribes: true,
+        make: |_| Box::new(events::Events),
+    },
+    Row {
+        name: "template",
+        help: "any other server: --path, --header, --first",
+        floor: "ws",
+        subscribes: true,
+        make: |wish| Box::new(wish.template.clone()),
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mode_has_another_that_the_floor_serves() {
+        for row in &ROWS {
+            let floor = Row::named(row.floor).map(|floor| floor.floor);
+            assert_eq!(floor, Some(row.floor), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_connection_is_little() {
+        assert!(size_of::<Peer>() <= 72, "{}", size_of::<Peer>());
+    }
+}

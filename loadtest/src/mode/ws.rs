@@ -1,0 +1,59 @@
+//! A bare WebSocket that speaks Revolved: `/_/revolved/ws`, SUBSCRIBE.
+
+use super::{Cx, Mode, Peer};
+use crate::proto::http::{self, Body, Event};
+use crate::proto::ws::{self, Frame};
+use crate::trouble::Fault;
+use memchr::memmem;
+
+/// The mode.
+#[derive(Debug)]
+pub struct Ws {
+    /// Nobody answers a SUBSCRIBE: the floor.
+    pub bare: bool,
+}
+
+impl Mode for Ws {
+    fn opened(&self, cx: &mut Cx<'_>, _: &mut Peer) {
+        ws::upgrade(cx.out, cx.host, "/_/revolved/ws");
+        cx.out.extend_from_slice(b"\r\n");
+    }
+
+    fn received(&self, cx: &mut Cx<'_>, peer: &mut Peer, input: &[u8]) -> Result<usize, Fault> {
+        let mut rest = input;
+        if peer.body != Body::Upgraded {
+            match http::next(&mut peer.body, &mut rest)? {
+                Event::More => return Ok(0),
+                Event::Head(101) if self.bare => peer.ready = true,
+                Event::Head(101) => ws::masked(cx.out, ws::TEXT, subscribe(cx.channel).as_bytes()),
+                _ => return Err(Fault::Response),
+            }
+        }
+        while let Some(frame) = ws::next(&mut rest)? {
+            if let Some(data) = message(cx, &frame)? {
+                peer.ready |= memmem::find(data, b"[\"OK\"").is_some();
+                cx.arrived(peer, data);
+            }
+        }
+        Ok(input.len() - rest.len())
+    }
+}
+
+/// Revolved's line that subscribes.
+pub fn subscribe(channel: &str) -> String {
+    format!("[1,\"SUBSCRIBE\",[\"{channel}\"]]\n")
+}
+
+/// What a frame says to the application; a ping is answered here.
+///
+/// # Errors
+/// [`Fault::Frame`] when the server closes.
+pub fn message<'a>(cx: &mut Cx<'_>, frame: &Frame<'a>) -> Result<Option<&'a [u8]>, Fault> {
+    match frame.opcode {
+        ws::PING => ws::masked(cx.out, ws::PONG, frame.payload),
+        ws::CLOSE => return Err(Fault::Frame),
+        ws::PONG => {}
+        _ => return Ok(Some(frame.payload)),
+    }
+    Ok(None)
+}

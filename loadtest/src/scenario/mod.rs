@@ -1,0 +1,137 @@
+//! What is done to a server: a scenario is a file here and a row in [`ROWS`].
+//!
+//! In: options, a mode, a server that runs. Out: figures. Each runs against the server and, asked for, against the
+//! floor by the very same code.
+
+mod churn;
+mod fanout;
+mod hold;
+pub mod smoke;
+
+use crate::crowd::Crowd;
+use crate::engine::Setup;
+use crate::flags::Options;
+use crate::mode;
+use crate::report::{Figure, Report};
+use crate::server::Server;
+use crate::sys;
+use crate::trouble::Trouble;
+
+/// What a scenario works on.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// What was asked for.
+    pub options: &'a Options,
+    /// The kind of client.
+    pub mode: &'static mode::Row,
+    /// The server.
+    pub server: &'a Server,
+    /// It is the floor.
+    pub floor: bool,
+}
+
+/// A scenario by its name.
+#[derive(Debug)]
+pub struct Row {
+    /// The subcommand.
+    pub name: &'static str,
+    /// What `--help` says.
+    pub help: &'static str,
+    /// Whether a mode must be one that messages reach.
+    pub subscribes: bool,
+    run: fn(&Case<'_>) -> Result<Vec<Figure>, Trouble>,
+}
+
+/// Every scenario.
+pub const ROWS: [Row; 3] = [
+    Row {
+        name: "hold",
+        help: "opens -n connections and lets them idle: memory, CPU, descriptors",
+        subscribes: false,
+        run: hold::run,
+    },
+    Row {
+        name: "fanout",
+        help: "publishes to -n subscribers in an open loop: latency, CPU per delivery, what is lost",
+        subscribes: true,
+        run: fanout::run,
+    },
+    Row {
+        name: "churn",
+        help: "closes and reopens --total of -n connections as fast as it goes: rate, CPU of each",
+        subscribes: false,
+        run: churn::run,
+    },
+];
+
+impl Row {
+    /// The scenario of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ROWS.iter().find(|row| row.name == name)
+    }
+
+    /// Runs against the floor first if asked for, then against the server.
+    ///
+    /// # Errors
+    /// A run that could not be made.
+    pub fn report(&self, options: &Options, mode: &'static mode::Row) -> Result<Report, Trouble> {
+        if self.subscribes && !mode.subscribes {
+            let text = format!("mode {} does not subscribe", mode.name);
+            return Err(Trouble::Usage(text));
+        }
+        let floor = match (options.floor, mode::Row::named(mode.floor)) {
+            (true, Some(mode)) => {
+                let server = Server::floor(options.batch, options.pin)?;
+                Some(self.case(options, mode, &server, true)?)
+            }
+            _ => None,
+        };
+        let server = options.server()?;
+        Ok(Report {
+            scenario: self.name,
+            mode: mode.name,
+            connections: options.connections,
+            server: self.case(options, mode, &server, false)?,
+            floor,
+        })
+    }
+
+    fn case(
+        &self,
+        options: &Options,
+        mode: &'static mode::Row,
+        server: &Server,
+        floor: bool,
+    ) -> Result<Vec<Figure>, Trouble> {
+        (self.run)(&Case {
+            options,
+            mode,
+            server,
+            floor,
+        })
+    }
+}
+
+impl Case<'_> {
+    /// The crowd, not yet dialed.
+    fn crowd(&self) -> Result<Crowd, Trouble> {
+        let setup = Setup {
+            mode: self.mode.name.to_owned(),
+            floor: self.floor,
+            target: self.server.target,
+            channel: self.options.channel.clone(),
+            window: self.options.window,
+            worker: 0,
+            acks: self.options.acks,
+            template: self.options.template.clone(),
+        };
+        let files = u32::try_from(sys::raise_open_files()).unwrap_or(u32::MAX);
+        // What is left is for pipes, the poll and shared connections.
+        let share = files.saturating_sub(200).clamp(100, PER_PROCESS);
+        Crowd::start(setup, self.options.connections, share, self.options.pin)
+    }
+}
+
+/// Connections of one load process where the open-file limit allows more: one thread reads no more in time.
+const PER_PROCESS: u32 = 18_000;
