@@ -1,8 +1,8 @@
 //! The simulation: a node, a virtual clock, scripted clients of every kind behind pipes that take 0 to n
 //! bytes, and a shadow model of what each of them must see.
 //!
-//! A run is a seed. One that fails is replayed, with the last lines of its trace (`ORB_LINES=n` of them), by
-//! `ORB_SEED=n` and, if it was another, `ORB_STEPS=n`. `ORB_LONG=1` runs many more seeds, `ORB_FROM=n` others.
+//! A run is a seed. One that fails is replayed, with a trace of its last lines, by `ORB_SEED=n` (and
+//! `ORB_STEPS=n`, 3,000 unless said); `ORB_LONG=1` runs many more seeds.
 
 #![allow(
     clippy::unwrap_used,

@@ -162,11 +162,6 @@ impl Socket {
         self.open && !self.closing
     }
 
-    /// Whether the server said goodbye to everyone.
-    pub fn heard_bye(&self) -> bool {
-        self.peer.heard_bye()
-    }
-
     pub fn check(&self, scene: &Scene) {
         if self.is_live() && scene.net.is_up(self.http.link) {
             self.peer.check(scene);

@@ -160,7 +160,7 @@ impl Csp {
             Phase::New | Phase::Over => return None,
             Phase::Shaking => "a handshake".to_owned(),
             Phase::Open if !self.is_live() => format!("its end, on {downs:?}"),
-            Phase::Open if !self.is_attached() => format!("one of {downs:?}"),
+            Phase::Open if !self.downs.iter().any(Down::is_attached) => format!("one of {downs:?}"),
             Phase::Open if !self.sends.is_empty() => {
                 format!("an answer to {}", self.sends[0].number)
             }
@@ -194,11 +194,6 @@ impl Csp {
                 scene.net.leave(conn.link);
             }
         }
-    }
-
-    /// Whether the node has a downstream of it.
-    pub fn is_attached(&self) -> bool {
-        self.downs.iter().any(Down::is_attached)
     }
 
     /// Whether it keeps a connection that the node keeps too.

@@ -13,7 +13,6 @@ use super::scene::Scene;
 use super::settings::Transport;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
-use std::ops::Range;
 
 /// A packet to the server.
 pub struct Up {
@@ -35,9 +34,6 @@ pub struct Batch {
     bad: bool,
 }
 
-/// A variable and its value.
-type Pair = (&'static str, String);
-
 impl Csp {
     /// Makes packets of what the peer has to say, cut anywhere.
     pub(super) fn cut(&mut self, scene: &mut Scene) {
@@ -49,11 +45,10 @@ impl Csp {
         };
         while !self.peer.out.is_empty() && self.ups.len() < 40 {
             let len = self.peer.out.len().min(most);
-            let cut = match scene.chance.below(4) {
-                // Some clients send crumbs.
-                _ if self.name % 6 == 0 => scene.chance.between(1, len.min(40)),
-                0 => scene.chance.between(1, len),
-                _ => len,
+            let cut = if scene.chance.one_in(4) {
+                scene.chance.between(1, len)
+            } else {
+                len
             };
             let bytes: Vec<u8> = self.peer.out.drain(..cut).collect();
             self.queue(scene, Some(&bytes));
@@ -106,7 +101,7 @@ impl Csp {
         let socket = self.downs.iter().position(Down::is_open_socket);
         match socket {
             Some(at) if !scene.chance.one_in(6) => self.push_over_socket(scene, at),
-            _ if self.sends.is_empty() => self.send_batch(scene, 0..usize::MAX, Vec::new()),
+            _ if self.sends.is_empty() => self.send_batch(scene, 0, Vec::new()),
             _ => {}
         }
     }
@@ -139,7 +134,7 @@ impl Csp {
     pub fn send_twice(&mut self, scene: &mut Scene) {
         if self.is_live() && !self.ups.is_empty() {
             scene.count("faults: batches sent twice");
-            self.send_batch(scene, 0..usize::MAX, Vec::new());
+            self.send_batch(scene, 0, Vec::new());
         }
         if let Some(down) = self.downs.iter_mut().find(|down| down.is_open_socket()) {
             down.sent_up = down.sent_up.saturating_sub(2);
@@ -148,12 +143,11 @@ impl Csp {
 
     /// Sends later packets before earlier ones, within what the node holds.
     pub fn send_ahead(&mut self, scene: &mut Scene) {
-        let near = self.ups.len().min(AHEAD_MAX);
-        let small = self.ups.iter().take(near).all(|up| up.text.len() < 4_000);
-        if self.is_live() && near > 1 && small {
+        let small = self.ups.iter().all(|up| up.text.len() < 4_000);
+        if self.is_live() && self.ups.len() > 1 && self.ups.len() <= 12 && small {
             scene.count("faults: batches out of order");
-            let skip = scene.chance.between(1, near - 1);
-            self.send_batch(scene, skip..near, Vec::new());
+            let skip = scene.chance.between(1, self.ups.len() - 1);
+            self.send_batch(scene, skip, Vec::new());
         }
     }
 
@@ -176,7 +170,7 @@ impl Csp {
         let (name, value) = scene.chance.pick(&changes);
         scene.count("settings changed by a batch");
         self.downs.iter_mut().for_each(|down| down.lenient = true);
-        self.send_batch(scene, 0..usize::MAX, vec![(name, value.to_owned())]);
+        self.send_batch(scene, 0, vec![(name, value.to_owned())]);
     }
 
     /// Whether a batch that changes settings is on its way.
@@ -184,12 +178,10 @@ impl Csp {
         self.sends.iter().any(|batch| batch.changes)
     }
 
-    /// Sends the packets of this range of the queue that are not acknowledged.
-    fn send_batch(&mut self, scene: &mut Scene, range: Range<usize>, changes: Vec<Pair>) {
+    fn send_batch(&mut self, scene: &mut Scene, skip: usize, changes: Vec<(&'static str, String)>) {
         let limit = scene.net.node.config().max_body / 3 - 2_000;
         let (mut ids, mut text) = (Vec::new(), String::from("["));
-        let queue = self.ups.iter().take(range.end).skip(range.start);
-        for up in queue.filter(|up| !up.done) {
+        for up in self.ups.iter().filter(|up| !up.done).skip(skip) {
             if text.len() + up.text.len() > limit {
                 break;
             }
@@ -240,7 +232,7 @@ impl Csp {
         scene: &mut Scene,
         ids: Vec<u64>,
         text: &str,
-        changes: Vec<Pair>,
+        changes: Vec<(&'static str, String)>,
         bad: bool,
     ) {
         let Some(index) = self.connection(scene) else {
@@ -389,6 +381,3 @@ impl Csp {
         conn.say(&bytes);
     }
 }
-
-/// Packets that may be sent before one in front of them: fewer than the node holds.
-const AHEAD_MAX: usize = 12;

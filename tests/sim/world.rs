@@ -21,8 +21,6 @@ pub struct World {
     apis: Vec<Api>,
     strangers: Vec<Stranger>,
     names: u32,
-    /// Sessions that there may be.
-    limit: usize,
 }
 
 /// Something that happens.
@@ -72,7 +70,6 @@ impl World {
             apis: Vec::new(),
             strangers: Vec::new(),
             names: 0,
-            limit: SESSIONS_MAX,
         }
     }
 
@@ -85,7 +82,6 @@ impl World {
         let weights = ACTIONS.map(|(weight, _)| weight);
         for step in 0..steps {
             self.scene.begin(step);
-            let before = self.scene.net.node.session_count();
             let (_, action) = ACTIONS[self.scene.chance.weighted(&weights)];
             action(self);
             if !self.scene.chance.one_in(8) {
@@ -93,11 +89,6 @@ impl World {
             }
             self.pump();
             self.scene.net.check();
-            let (now, limit) = (self.scene.net.node.session_count(), self.limit);
-            assert!(
-                now <= limit.max(before),
-                "{now} sessions, {before} before, of {limit}"
-            );
             if step % 64 == 63 {
                 self.scene.net.settle();
             }
@@ -264,7 +255,6 @@ impl World {
             0 => self.scene.chance.below(10),
             _ => SESSIONS_MAX,
         };
-        self.limit = limit;
         self.scene.shrunk |= limit < SESSIONS_MAX;
         self.scene.count("faults: limits moved");
         self.scene.net.node.set_max_sessions(limit);
@@ -341,47 +331,12 @@ impl World {
         );
     }
 
-    /// The node stops: whoever listens hears it in front of the end of the downstream.
-    fn stop(&mut self) {
-        let listening = |csp: &&Csp| csp.is_live() && csp.is_attached();
-        let listeners: Vec<u32> = self
-            .csps
-            .iter()
-            .filter(listening)
-            .map(|csp| csp.name)
-            .collect();
-        let open = |socket: &&Socket| socket.is_live() && self.scene.net.is_up(socket.http.link);
-        let sockets: Vec<u32> = self
-            .sockets
-            .iter()
-            .filter(open)
-            .map(|socket| socket.name)
-            .collect();
-        self.scene.net.node.stop();
-        for _ in 0..5 {
-            self.scene.net.settle();
-            self.csps
-                .iter_mut()
-                .for_each(|csp| csp.pump(&mut self.scene));
-            self.sockets
-                .iter_mut()
-                .for_each(|socket| socket.pump(&mut self.scene));
-        }
-        let csps = self.csps.iter().filter(|csp| listeners.contains(&csp.name));
-        csps.for_each(|csp| assert!(csp.peer.heard_bye(), "{} hears no goodbye", csp.name));
-        let sockets = self
-            .sockets
-            .iter()
-            .filter(|socket| sockets.contains(&socket.name));
-        sockets.for_each(|socket| assert!(socket.heard_bye(), "{} hears no goodbye", socket.name));
-        self.scene.count("stops");
-    }
-
     /// Everybody leaves, and what the node holds returns to nothing.
     fn end(&mut self) {
         self.scene.note(|| "everybody leaves".to_owned());
         if self.scene.chance.one_in(4) {
-            self.stop();
+            self.scene.net.node.stop();
+            self.scene.net.settle();
         } else if self.scene.chance.one_in(2) {
             self.csps
                 .iter_mut()
