@@ -79,6 +79,7 @@ transcripts! {
     a_session_whose_queue_is_full_is_ended
     a_stream_is_a_chunk_per_batch
     a_stream_to_http_1_0_ends_with_its_connection
+    a_streamtest_is_timed_from_when_it_was_taken
     a_target_may_be_absolute_and_hold_anything
     a_websocket_for_no_session_is_closed_4404
     a_websocket_is_pinged_and_closed_as_rfc_6455_says

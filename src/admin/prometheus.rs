@@ -75,7 +75,7 @@ fn gauges(facts: &Facts) -> [Plain; 5] {
     [
         ("orbited_connections", "Open connections.", facts.connections as u64),
         ("orbited_channels", "Channels and users with a session.", facts.channels as u64),
-        ("orbited_subscriptions", "Subscriptions of sessions.", facts.subscriptions as u64),
+        ("orbited_subscriptions", "Subscriptions of sessions, and one for each named user's own messages.", facts.subscriptions as u64),
         ("orbited_queue_bytes", "Bytes waiting for all clients.", facts.queue_bytes),
         ("orbited_profiles", "Different transport settings in use.", facts.profiles as u64),
     ]

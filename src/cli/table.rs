@@ -96,7 +96,7 @@ pub static FLAGS: &[Flag] = &[
         name: "session-timeout",
         group: Group::Sessions,
         kind: Kind::Time(number!(session_timeout_ms, TENTH_MS, DAY_MS)),
-        help: "How long a session lives without a downstream, from the end of the last one.",
+        help: "How long a session lives without a downstream; at least twice its du (30s).",
     },
     Flag {
         name: "linger",
@@ -132,7 +132,7 @@ pub static FLAGS: &[Flag] = &[
         name: "max-message",
         group: Group::Channels,
         kind: Kind::Size(number!(max_message, KIB, 64 * MIB)),
-        help: "Bytes of one message. At most --max-queue.",
+        help: "Bytes of one message; a bare WebSocket allows 4KiB more. At most --max-queue.",
     },
     Flag {
         name: "max-connections",

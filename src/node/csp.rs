@@ -128,19 +128,19 @@ impl Node {
         let over = self.acknowledge(session, params.ack);
         match endpoint {
             Endpoint::Comet if over => {
-                self.remove_session(session, Cause::Clean);
+                self.finish_session(session);
                 return self.unknown_session(id, request);
             }
             Endpoint::Comet => return self.comet(id, session),
             Endpoint::Send => self.send(id, request, session, params),
             Endpoint::Close => {
                 self.ok(id, session);
-                self.end_session(session, Cause::Closed);
+                self.end_session(session, Cause::Clean);
             }
             _ => self.reflect(id, request, session, params),
         }
         if over {
-            self.remove_session(session, Cause::Clean);
+            self.finish_session(session);
         } else {
             self.arm(session);
         }

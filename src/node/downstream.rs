@@ -165,7 +165,8 @@ impl Node {
         };
         match (conn.stage, conn.session, conn.out.is_none()) {
             (Stage::Open, _, true) => self.kill(id),
-            (Stage::Open | Stage::Testing, _, _) => self.response_over(id),
+            (Stage::Open, _, _) => self.response_over(id),
+            (Stage::Testing, _, _) => self.end_streamtest(id),
             (Stage::Held | Stage::Streaming | Stage::Socket, Some(session), _) => {
                 self.dismiss_downstream(id, session);
             }

@@ -6,6 +6,7 @@
 use super::Node;
 use super::conn::{Stage, WriteSide};
 use super::respond::WRITE_TIMEOUT_MS;
+use super::streamtest::STREAMTEST_MS;
 use crate::ids::{ConnId, SessionId};
 use crate::mem::{OutQueue, Sink, Wrote};
 use crate::metrics::Kind;
@@ -105,6 +106,10 @@ impl Node {
             }
             Stage::Held | Stage::Streaming | Stage::Socket => {
                 self.conn_timers.clear(id.index());
+                Flushed::Idle
+            }
+            Stage::Testing => {
+                self.conn_timers.set(id.index(), now + STREAMTEST_MS);
                 Flushed::Idle
             }
             _ => {

@@ -123,7 +123,7 @@ impl Node {
             return self.remove_session(session, Cause::Protocol);
         }
         if self.acknowledge(session, ack) {
-            self.remove_session(session, Cause::Clean);
+            self.finish_session(session);
             self.close_socket(id, CloseCode::NORMAL.number());
         }
     }

@@ -123,7 +123,7 @@ impl Node {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
-        if !session.close(now) {
+        if !session.close(now, cause) {
             return;
         }
         self.hub.leave_all(&mut session.seat);
@@ -135,6 +135,13 @@ impl Node {
             None => {}
         }
         self.arm(id);
+    }
+
+    /// The client has all that it was to get, or its time for that is over: the session ends as it was closed.
+    pub(super) fn finish_session(&mut self, id: SessionId) {
+        if let Some(cause) = self.sessions.get(id).map(Session::end_cause) {
+            self.remove_session(id, cause);
+        }
     }
 
     /// Takes the row away; what was not acknowledged is undelivered.

@@ -7,7 +7,6 @@ use super::conn::Stage;
 use super::csp::{ORIGIN, no_session_fault, variable_fault};
 use super::params::Params;
 use super::sessions::Applicant;
-use crate::cmd::Cause;
 use crate::http::fault::Fault;
 use crate::http::request::{Headers, Method, Request, Version};
 use crate::ids::ConnId;
@@ -56,7 +55,7 @@ impl Node {
             return self.close_socket(id, CloseCode::UNKNOWN_SESSION.number());
         };
         if self.acknowledge(session, params.ack) {
-            self.remove_session(session, Cause::Clean);
+            self.finish_session(session);
             return self.close_socket(id, CloseCode::UNKNOWN_SESSION.number());
         }
         self.attach(session, id, Kind::WebSocket, Stage::Socket);

@@ -4,7 +4,7 @@
 
 use super::Node;
 use super::conn::{Inbox, Stage, WriteSide};
-use super::respond::Answer;
+use super::respond::{Answer, WRITE_TIMEOUT_MS};
 use crate::cmd::Cause;
 use crate::http::fault::{self, Fault};
 use crate::ids::{ConnId, SessionId};
@@ -43,7 +43,7 @@ impl Node {
             Due::EndOfHold => self.end_hold(id),
             Due::Silence => self.heartbeat(id),
             Due::Idle => self.remove_session(id, Cause::Timeout),
-            Due::Lingered => self.remove_session(id, Cause::Clean),
+            Due::Lingered => self.finish_session(id),
         }
     }
 
@@ -90,9 +90,12 @@ impl Node {
             return;
         };
         let begun = matches!(conn.inbox, Inbox::Request(_));
+        let at = self.now() + WRITE_TIMEOUT_MS;
         match conn.stage {
             Stage::Open if conn.out.is_none() && begun => self.time_out(id),
-            Stage::Testing if conn.write != WriteSide::Blocked => self.end_streamtest(id),
+            // What was said is not written yet: the flush behind this decides. A clock that jumps finds such.
+            _ if conn.write == WriteSide::Dirty => self.conn_timers.set(id.index(), at),
+            Stage::Testing if conn.write == WriteSide::Idle => self.end_streamtest(id),
             // Idle for its time, or its peer takes nothing.
             _ => self.kill(id),
         }

@@ -16,6 +16,7 @@ pub use keys::{Secret, SessionKey};
 pub use packets::{BatchError, Encoding, Up};
 pub use profiles::{ProfileId, Profiles};
 
+use crate::cmd::Cause;
 use crate::ids::{ConnId, SessionId};
 use crate::mem::{Ledger, Msg, Seat};
 use crate::metrics::Kind;
@@ -89,9 +90,9 @@ enum State {
     Open,
     /// The close packet is queued behind all data: no pushing, no receiving. Next: `Over` by
     /// [`Session::ack`]; the node removes the row when lingering is over.
-    Closing,
+    Closing(Cause),
     /// The close packet is acknowledged: the row is to be removed.
-    Over,
+    Over(Cause),
     /// The backlog ran over: nothing more is taken, and the node was told to remove the row.
     Overflowed,
 }
@@ -268,7 +269,7 @@ impl Session {
             self.tried -= 1;
             match self.backlog.pop() {
                 Some(msg) => self.queued = self.queued.saturating_sub(cost(&msg) as u32),
-                None => self.state = State::Over,
+                None => self.state = State::Over(self.end_cause()),
             }
         }
     }
@@ -276,7 +277,16 @@ impl Session {
     /// Whether the close packet is acknowledged: the session is over.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.state == State::Over
+        matches!(self.state, State::Over(_))
+    }
+
+    /// Why the session ends, once it was closed.
+    #[must_use]
+    pub fn end_cause(&self) -> Cause {
+        match self.state {
+            State::Closing(cause) | State::Over(cause) => cause,
+            State::Open | State::Overflowed => Cause::Clean,
+        }
     }
 
     /// `conn` carries the downstream from now on. What the one before may not have delivered is due again.
@@ -326,8 +336,7 @@ impl Session {
             .zip(first..)
             .map(move |(msg, id)| (id, Some(msg)));
         let close_id = self.acked + self.packets() as u64;
-        let close =
-            (self.state == State::Closing && from < self.packets()).then_some((close_id, None));
+        let close = (self.is_closing() && from < self.packets()).then_some((close_id, None));
         data.chain(close).map_while(move |(id, msg)| {
             let go_on = room > 0;
             room = room.saturating_sub(msg.map_or(1, |msg| cost(msg)));
@@ -375,6 +384,10 @@ impl Session {
     pub fn receive<'a>(&mut self, up: Up<'a>, ledger: &Ledger) -> Received<'a> {
         let next = u64::from(self.taken) + 1;
         if up.id < next {
+            return Received::Nothing;
+        }
+        if up.id > next && !self.is_open() {
+            // What was kept was let go with the closing: a gap says nothing any more.
             return Received::Nothing;
         }
         if up.id > next {
@@ -446,11 +459,11 @@ impl Session {
 
     /// Queues the close packet behind all data; the session lingers until it is acknowledged. False when it
     /// was closed before.
-    pub fn close(&mut self, now: Tick) -> bool {
+    pub fn close(&mut self, now: Tick, cause: Cause) -> bool {
         if self.state != State::Open {
             return false;
         }
-        self.state = State::Closing;
+        self.state = State::Closing(cause);
         self.since = now.short();
         self.extra = None;
         true
@@ -463,8 +476,12 @@ impl Session {
 
     /// Packets that wait, the close packet among them.
     fn packets(&self) -> usize {
-        let close = self.state == State::Closing && self.carriage == Carriage::Csp;
+        let close = self.is_closing() && self.carriage == Carriage::Csp;
         self.backlog.len() + usize::from(close)
+    }
+
+    fn is_closing(&self) -> bool {
+        matches!(self.state, State::Closing(_))
     }
 }
 

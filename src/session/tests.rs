@@ -88,7 +88,7 @@ fn the_close_packet_comes_behind_all_data_and_its_acknowledgement_ends_the_sessi
     let ledger = Ledger::default();
     let (mut session, _profiles) = session(&ledger);
     push(&mut session, &ledger, 1);
-    assert!(session.close(Tick(0)) && !session.close(Tick(0)));
+    assert!(session.close(Tick(0), Cause::Closed) && !session.close(Tick(0), Cause::Clean));
     push(&mut session, &ledger, 1);
     session.attach(conn(1), Kind::LongPoll, Tick(0));
     let last: Vec<bool> = session
@@ -101,6 +101,22 @@ fn the_close_packet_comes_behind_all_data_and_its_acknowledgement_ends_the_sessi
     assert!(!session.is_over());
     session.ack(2);
     assert!(session.is_over() && !session.has_pending());
+    assert_eq!(session.end_cause(), Cause::Closed, "who closed first");
+}
+
+#[test]
+fn what_comes_after_closing_is_thrown_away_gap_or_not() {
+    let ledger = Ledger::default();
+    let (mut session, _profiles) = session(&ledger);
+    let up = |id| Up {
+        id,
+        data: Some(b"x"[..].into()),
+    };
+    assert_eq!(session.receive(up(2), &ledger), Received::Nothing);
+    assert!(session.close(Tick(0), Cause::Clean));
+    assert_eq!(session.receive(up(99), &ledger), Received::Nothing);
+    assert_eq!(session.receive(up(1), &ledger), Received::Nothing);
+    assert_eq!(session.next_held(), None);
 }
 
 #[test]
