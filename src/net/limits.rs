@@ -1,4 +1,4 @@
-//! What the system lets the process have: descriptors, and entropy for its secrets.
+//! What the system lets the process have: descriptors, memory, and entropy for its secrets.
 
 use std::io;
 
@@ -29,6 +29,16 @@ fn limits() -> Option<libc::rlimit> {
     #[allow(unsafe_code)]
     let read = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0;
     read.then_some(limit)
+}
+
+/// Gives free pages of the heap back to the system, which the allocator would keep for the next burst.
+pub fn give_back_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: the call takes no pointer, and only what was freed is touched.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// A seed nobody can guess, from the operating system.

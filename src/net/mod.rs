@@ -7,6 +7,7 @@
 //! remembered here until they are used up: a socket is registered once and never again.
 
 pub mod clock;
+mod ebb;
 pub mod files;
 pub mod limits;
 mod listener;
@@ -21,6 +22,7 @@ use crate::ids::ConnId;
 use crate::node::{Door, Flushed, Node};
 use crate::time::Tick;
 use clock::Stopwatch;
+use ebb::Ebb;
 use listener::Accepted;
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token};
@@ -46,6 +48,7 @@ pub struct Loop {
     retry: Option<Tick>,
     told_of_limit: bool,
     /// Since when the node stops.
+    ebb: Ebb,
     stopping: Option<Tick>,
     stop_at_once: bool,
 }
@@ -73,6 +76,7 @@ impl Loop {
             readable: VecDeque::new(),
             retry: None,
             told_of_limit: false,
+            ebb: Ebb::default(),
             stopping: None,
             stop_at_once: false,
         })
@@ -92,6 +96,7 @@ impl Loop {
             self.node.turn(self.watch.clock());
             events.iter().for_each(|event| self.note(event));
             self.turn();
+            self.ebb();
         }
         Ok(())
     }
@@ -105,6 +110,14 @@ impl Loop {
         self.flush();
         self.resume();
         self.sweep();
+    }
+
+    /// A burst that is over gives its memory back.
+    fn ebb(&mut self) {
+        let now = self.watch.clock().tick;
+        if self.ebb.is_out(self.node.queued_bytes(), now) {
+            limits::give_back_memory();
+        }
     }
 
     /// Runs commands, and goes on with requests that waited for them: so the publications that an
@@ -138,6 +151,7 @@ impl Loop {
             .into_iter()
             .chain(retry)
             .chain(stop)
+            .chain(self.ebb.due(self.node.queued_bytes()))
             .min()?;
         Some(Duration::from_millis(due.since(now)))
     }
