@@ -85,6 +85,24 @@ fn a_subscription_is_twenty_four_bytes() {
     assert_eq!(each, SUBSCRIPTION, "a subscription costs {each} bytes");
 }
 
+#[test]
+fn a_channel_is_its_name_and_sixty_four_bytes() {
+    let count = 1 << 16;
+    let name = |n: usize| format!("user/{n:011}");
+    let before = live();
+    let mut hub = Hub::new(count, &mut Rng::new([1; 32]));
+    for n in 0..count {
+        let session = SessionId::new(n as u32, NonZeroU32::MIN);
+        hub.subscribe(session, &mut Seat::default(), &name(n), 1)
+            .unwrap();
+    }
+    let each = grown(before) / count;
+    assert!(
+        each <= CHANNEL_MAX,
+        "a channel with its subscription costs {each} bytes"
+    );
+}
+
 /// The promise of the project: one connection, one session, one channel, everything drained and acknowledged.
 #[test]
 fn a_streaming_session_costs_at_most_256_bytes() {
@@ -348,6 +366,8 @@ const GENERATION: usize = 4;
 const TIMER_LINK: usize = 12;
 const SOCKET_SLOT: usize = 8;
 const SUBSCRIPTION: usize = 24;
+/// Its row, its place in the index; its name of 16 bytes; one subscription.
+const CHANNEL_MAX: usize = 64 + 16 + SUBSCRIPTION;
 /// What a connection takes in the tables, which are reserved before the first one comes.
 const CONN_SLOT: usize = SOCKET_SLOT + size_of::<Conn>() + GENERATION + TIMER_LINK;
 /// The same of a session.

@@ -3,43 +3,46 @@
 //! In: subscriptions of sessions, publications. Out: the sessions a publication goes to, a slice at a time,
 //! in the order of the list. It knows sessions by name only, and no protocol.
 
+mod index;
 pub mod names;
 mod subs;
 
 use crate::ids::{ChannelId, ChannelTag, SessionId};
 use crate::mem::{Seat, Slots};
-use crate::rng::{Keyed, Rng};
-use std::collections::HashMap;
-use std::hash::BuildHasher as _;
-use std::rc::Rc;
+use crate::rng::Rng;
+use index::Index;
 use subs::{Links, NIL};
 
 /// Every channel and user of this node.
 #[derive(Debug)]
 pub struct Hub {
     channels: Slots<ChannelTag, Channel>,
-    by_name: [HashMap<Rc<str>, ChannelId, Keyed>; 2],
+    by_name: Index,
     links: Links,
     /// Who comes next in the fan-out under way.
     next: u32,
-    keyed: Keyed,
     epoch: u64,
 }
 
 /// A channel's row. A user is a row too: what is sent to the user goes to its subscribers, the user's sessions.
 #[derive(Debug)]
 pub struct Channel {
-    name: Rc<str>,
-    scope: Scope,
+    name: Box<str>,
     first: u32,
     subscribers: u32,
-    offset: u64,
-    epoch: u64,
-    /// Hash of the credentials a user's name was taken with.
-    proof: u64,
+    kind: Kind,
 }
 
-/// Which table a name is in: `alice` the user is not `alice` the channel.
+/// What is remembered of either.
+#[derive(Debug)]
+enum Kind {
+    /// Where the channel stands.
+    Channel(Position),
+    /// The hash of the credentials a user's name was taken with.
+    User(u64),
+}
+
+/// Whose name it is: `alice` the user is not `alice` the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Scope {
     Channel,
@@ -58,12 +61,25 @@ pub enum Refused {
 }
 
 /// Where a subscriber stands: what comes later has a higher offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     /// Changes when a channel's past is forgotten.
     pub epoch: u64,
     /// Of the last publication; 0 before the first.
     pub offset: u64,
+}
+
+impl Channel {
+    fn scope(&self) -> Scope {
+        match self.kind {
+            Kind::Channel(_) => Scope::Channel,
+            Kind::User(_) => Scope::User,
+        }
+    }
+
+    fn full_name(&self) -> (Scope, &str) {
+        (self.scope(), &self.name)
+    }
 }
 
 impl Hub {
@@ -72,13 +88,9 @@ impl Hub {
     pub fn new(channels_max: usize, rng: &mut Rng) -> Self {
         Self {
             channels: Slots::new(channels_max),
-            by_name: [
-                HashMap::with_hasher(rng.keyed()),
-                HashMap::with_hasher(rng.keyed()),
-            ],
+            by_name: Index::new(rng.keyed()),
             links: Links::default(),
             next: NIL,
-            keyed: rng.keyed(),
             epoch: rng.next_u64() >> 12,
         }
     }
@@ -141,12 +153,10 @@ impl Hub {
         name: &str,
         credentials: &[u8],
     ) -> Result<(), Refused> {
-        let proof = self.keyed.hash_one(credentials);
+        let proof = self.by_name.hash(credentials);
         let held = self.find(Scope::User, name);
-        if held
-            .and_then(|user| self.channels.get(user))
-            .is_some_and(|user| user.proof != proof)
-        {
+        let row = held.and_then(|user| self.channels.get(user));
+        if row.is_some_and(|user| !matches!(user.kind, Kind::User(its) if its == proof)) {
             return Err(Refused::NameTaken);
         }
         if held.is_some_and(|user| user.index() == seat.user) {
@@ -154,7 +164,7 @@ impl Hub {
         }
         let user = self.find_or_make(Scope::User, name)?;
         if let Some(row) = self.channels.get_mut(user) {
-            row.proof = proof;
+            row.kind = Kind::User(proof);
         }
         let old = self.channels.id_at(seat.user);
         if let Some(old) = old.and_then(|old| self.links.find(seat.first, old)) {
@@ -167,9 +177,9 @@ impl Hub {
 
     /// The name of a session's user.
     #[must_use]
-    pub fn user_name(&self, seat: &Seat) -> Option<Rc<str>> {
+    pub fn user_name(&self, seat: &Seat) -> Option<&str> {
         let user = self.channels.id_at(seat.user)?;
-        self.channels.get(user).map(|user| user.name.clone())
+        self.channels.get(user).map(|user| &*user.name)
     }
 
     /// Takes a publication into the channel called `name`, and begins its fan-out: [`Hub::next_subscriber`]
@@ -179,13 +189,14 @@ impl Hub {
         let found = self
             .find(Scope::Channel, name)
             .and_then(|id| self.channels.get_mut(id));
-        let Some(channel) = found else {
-            self.next = NIL;
-            return 1;
-        };
-        channel.offset += 1;
-        self.next = channel.first;
-        channel.offset
+        self.next = found.as_ref().map_or(NIL, |channel| channel.first);
+        match found.map(|channel| &mut channel.kind) {
+            Some(Kind::Channel(position)) => {
+                position.offset += 1;
+                position.offset
+            }
+            _ => 1,
+        }
     }
 
     /// Begins the fan-out of a message to the user called `name`; false when the user has no session.
@@ -245,49 +256,51 @@ impl Hub {
                 && channel.subscribers > 0
         };
         counted == self.links.len() as u64
-            && self.by_name.iter().map(HashMap::len).sum::<usize>() == self.channels.len()
+            && self.by_name.len() == self.channels.len()
             && self.channels.iter().all(walked)
     }
 
     fn find(&self, scope: Scope, name: &str) -> Option<ChannelId> {
-        self.by_name[scope as usize].get(name).copied()
+        let is = |row: u32| self.row_at(row).map(Channel::full_name) == Some((scope, name));
+        let row = self.by_name.find((scope, name), is)?;
+        self.channels.id_at(row)
+    }
+
+    fn row_at(&self, index: u32) -> Option<&Channel> {
+        self.channels.get(self.channels.id_at(index)?)
     }
 
     fn find_or_make(&mut self, scope: Scope, name: &str) -> Result<ChannelId, Refused> {
         if let Some(found) = self.find(scope, name) {
             return Ok(found);
         }
-        let name: Rc<str> = name.into();
         self.epoch += 1;
+        let kind = match scope {
+            Scope::User => Kind::User(0),
+            Scope::Channel => Kind::Channel(Position {
+                epoch: self.epoch,
+                offset: 0,
+            }),
+        };
         let row = Channel {
-            name: name.clone(),
-            scope,
+            name: name.into(),
             first: NIL,
             subscribers: 0,
-            offset: 0,
-            epoch: self.epoch,
-            proof: 0,
+            kind,
         };
-        let id = self
-            .channels
-            .insert(row)
-            .map_err(|_| Refused::TooManyChannels)?;
-        self.by_name[scope as usize].insert(name, id);
+        let made = self.channels.insert(row);
+        let id = made.map_err(|_| Refused::TooManyChannels)?;
+        let channels = &self.channels;
+        let name_of = |row| Some(channels.get(channels.id_at(row)?)?.full_name());
+        self.by_name.insert((scope, name), id.index(), name_of);
         Ok(id)
     }
 
     fn position(&self, channel: ChannelId) -> Position {
-        let channel = self.channels.get(channel);
-        channel.map_or(
-            Position {
-                epoch: 0,
-                offset: 0,
-            },
-            |c| Position {
-                epoch: c.epoch,
-                offset: c.offset,
-            },
-        )
+        match self.channels.get(channel).map(|channel| &channel.kind) {
+            Some(Kind::Channel(position)) => *position,
+            _ => Position::default(),
+        }
     }
 
     /// Puts the newcomer in front, so that a fan-out under way does not reach it.
@@ -324,7 +337,7 @@ impl Hub {
         if row.subscribers == 0
             && let Some(row) = self.channels.remove(id)
         {
-            self.by_name[row.scope as usize].remove(&row.name);
+            self.by_name.remove(row.full_name(), id.index());
         }
     }
 }
@@ -404,7 +417,7 @@ mod tests {
         assert!(hub.begin_user("ann"));
         assert_eq!(reached(&mut hub).len(), 2);
         hub.sign_on(session(1), &mut seats[1], "eve", b"").unwrap();
-        assert_eq!(hub.user_name(&seats[1]).as_deref(), Some("eve"));
+        assert_eq!(hub.user_name(&seats[1]), Some("eve"));
         hub.leave_all(&mut seats[0]);
         assert!(!hub.begin_user("ann") && hub.is_consistent());
     }

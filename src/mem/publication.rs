@@ -34,7 +34,7 @@ pub struct Publication {
     /// The channel, or the user it is sent to.
     pub target: Rc<str>,
     /// The user who published; `None` for the application and for users without a name.
-    pub sender: Option<Rc<str>>,
+    pub sender: Option<Box<str>>,
     /// What `bytes` are.
     pub content: Content,
     /// The payload as published.
@@ -59,7 +59,7 @@ impl Publication {
     #[must_use]
     pub fn new(
         target: Rc<str>,
-        sender: Option<Rc<str>>,
+        sender: Option<Box<str>>,
         content: Content,
         bytes: Box<[u8]>,
         ledger: &Ledger,

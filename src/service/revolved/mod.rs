@@ -242,7 +242,7 @@ fn publication(
     if cx.is_full() {
         return Err(("the server's queues are full; try again later", "full"));
     }
-    let sender = cx.hub.user_name(&session.seat);
+    let sender = cx.hub.user_name(&session.seat).map(Box::from);
     Ok(Publication::new(
         target,
         sender,
