@@ -53,7 +53,7 @@ function start() {
 }
 
 start();
-r.subscribe('whiteboard', (piece) => draw(piece), { history: PIECES_MAX });
+r.subscribe('whiteboard', draw, { history: PIECES_MAX });
 r.subscribe('whiteboard/cursors', point);
 r.subscribe('chat', (payload, sender) => say(sender || 'server', payload), { history: 50, presence: true }).then(({ members: now = [] }) => {
   now.forEach((member) => members.add(member.user || member));
@@ -66,10 +66,12 @@ addEventListener('pageshow', (event) => { if (event.persisted) location.reload()
 
 const canvas = document.querySelector('canvas'), brush = canvas.getContext('2d');
 
-function draw(piece) {
+function draw(piece, sender) {
   if (!piece || !Array.isArray(piece.points) || piece.by === me.by) return;
   keep(piece);
   paint(piece);
+  const [x, y] = piece.points.slice(-2);
+  point({ ...piece, x, y }, sender);
 }
 
 function keep(piece) {
