@@ -25,7 +25,7 @@ mod trouble;
 mod worker;
 
 use flags::{Command, Options};
-use report::{Bars, Report};
+use report::{Bar, Report};
 use scenario::smoke;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -78,12 +78,12 @@ fn obey(command: Command) -> Result<Vec<String>, Trouble> {
     Ok(Vec::new())
 }
 
-fn tell(options: &Options, report: &Report, bars: &Bars) -> Result<Vec<String>, Trouble> {
+fn tell(options: &Options, report: &Report, bars: &[Bar]) -> Result<Vec<String>, Trouble> {
     println!("{}", report.text());
     if let Some(path) = &options.json {
         let file = OpenOptions::new().create(true).append(true).open(path);
         let written = file.and_then(|mut file| writeln!(file, "{}", report.json()));
         written.map_err(Trouble::io("writing the lines of JSON"))?;
     }
-    Ok(report.missed(bars))
+    Ok(report::missed(report, bars))
 }

@@ -6,7 +6,7 @@ mod table;
 mod value;
 
 use crate::mode::{self, Template};
-use crate::report::Bars;
+use crate::report::Bar;
 use crate::scenario;
 use crate::server::Server;
 use crate::trouble::Trouble;
@@ -70,7 +70,7 @@ pub struct Options {
     /// Lines of JSON are added to this file.
     pub json: Option<PathBuf>,
     /// What the figures must meet.
-    pub bars: Bars,
+    pub bars: Vec<Bar>,
 }
 
 impl Default for Options {
@@ -103,7 +103,7 @@ impl Default for Options {
                 ..Template::default()
             },
             json: None,
-            bars: Bars::default(),
+            bars: Vec::new(),
         }
     }
 }
@@ -235,13 +235,14 @@ mod tests {
 
     #[test]
     fn flags_are_read_in_any_order_with_their_units() {
-        let line = "--mode ws,csp-sse hold -n 9000 --idle 500ms --pid 1 --pid 2 --max-ratio 1.2";
+        let line =
+            "--mode ws,csp-sse hold -n 9000 --idle 500ms --pid 1 --pid 2 --bar a>=1 --lost 0";
         let Ok(Command::Run(row, options)) = read(line) else {
             panic!("{:?}", read(line));
         };
         assert_eq!((row.name, options.connections), ("hold", 9000));
         assert_eq!(options.idle, Duration::from_millis(500));
-        assert_eq!((options.pids, options.bars.ratio), (vec![1, 2], Some(1.2)));
+        assert_eq!((options.pids, options.bars.len()), (vec![1, 2], 2));
         let names: Vec<_> = options.modes.iter().map(|mode| mode.name).collect();
         assert_eq!(names, ["ws", "csp-sse"]);
     }
@@ -258,6 +259,7 @@ mod tests {
             ("hold --channel a\"b", "--channel"),
             ("hold --path x", "--path"),
             ("hold --rate NaN", "--rate"),
+            ("hold --bar p99<1", "--bar"),
             ("hold --nope", "--nope"),
             ("nope", "nope"),
         ] {

@@ -3,6 +3,7 @@
 use super::Options;
 use super::value::{field, local, modes, name, number, path, push, set, some, text, time};
 use crate::payload::MARK_BYTES;
+use crate::report::Bar;
 use std::path::PathBuf;
 
 /// A flag.
@@ -32,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 32] = [
+pub const FLAGS: [Flag; 30] = [
     flag(
         "server",
         "COMMAND",
@@ -163,25 +164,16 @@ pub const FLAGS: [Flag; 32] = [
         some(&mut o.json, text(v).map(PathBuf::from))
     }),
     flag(
-        "max-bytes-per-conn",
-        "BYTES",
-        "bar: user memory of a connection",
-        |o, v| some(&mut o.bars.bytes_per_conn, number(v, 0.0, 1e9)),
-    ),
-    flag("max-idle-cpu", "PERCENT", "bar: of a core", |o, v| {
-        some(&mut o.bars.idle_cpu, number(v, 0.0, 1e4))
-    }),
-    flag(
-        "max-ratio",
-        "R",
-        "bar: CPU to the floor's, of a delivery or a reopened connection",
-        |o, v| some(&mut o.bars.ratio, number(v, 0.0, 1e4)),
+        "bar",
+        "BAR",
+        "NAME<=VALUE or NAME>=VALUE, NAME a figure or FIGURE/floor; may repeat",
+        |o, v| push(&mut o.bars, Bar::parse(v)),
     ),
     flag(
         "lost",
         "N",
         "bar: missing, repeated, reordered, refused, lost together",
-        |o, v| some(&mut o.bars.lost, number(v, 0.0, 1e12)),
+        |o, v| push(&mut o.bars, number(v, 0.0, 1e12).map(Bar::losses)),
     ),
     flag("help", "", "this", |_, _| Ok(())),
 ];

@@ -3,7 +3,7 @@
 use super::ROWS;
 use crate::flags::Options;
 use crate::mode;
-use crate::report::{Bars, Report};
+use crate::report::{Bar, Report};
 use crate::trouble::Trouble;
 use std::time::Duration;
 
@@ -33,9 +33,6 @@ pub fn run(options: &Options, mut each: impl FnMut(Report)) -> Result<(), Troubl
 
 /// Nothing may be lost; figures of so few connections say nothing.
 #[must_use]
-pub fn bars() -> Bars {
-    Bars {
-        lost: Some(0.0),
-        ..Bars::default()
-    }
+pub fn bars() -> Vec<Bar> {
+    vec![Bar::losses(0.0)]
 }

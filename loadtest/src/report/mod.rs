@@ -1,6 +1,10 @@
-//! Figures: as a table, as lines of JSON, and held against bars.
+//! Figures: as a table and as lines of JSON; `bar` holds them against what is asked of them.
 //!
-//! In: figures of the server and perhaps of the floor. Out: text, and which bars were missed.
+//! In: figures of the server and perhaps of the floor. Out: text.
+
+mod bar;
+
+pub use bar::{Bar, missed};
 
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -37,21 +41,8 @@ pub struct Report {
     pub floor: Option<Vec<Figure>>,
 }
 
-/// What is asked of the figures; what is not given is not asked.
-#[derive(Debug, Default, Clone, PartialEq)]
-pub struct Bars {
-    /// Most of `bytes_per_conn`.
-    pub bytes_per_conn: Option<f64>,
-    /// Most of `idle_cpu`, percent of a core.
-    pub idle_cpu: Option<f64>,
-    /// Most of [`RATIO_OF`]'s figures against the floor's.
-    pub ratio: Option<f64>,
-    /// Most of `missing` + `repeated` + `reordered` + `lost`.
-    pub lost: Option<f64>,
-}
-
-/// What `--max-ratio` compares: CPU for a delivery, a reopened connection.
-const RATIO_OF: [&str; 2] = ["cpu_per_delivery", "cpu_per_reopen"];
+/// Everything that must not be, added up: a name that bars may use though no table has it.
+pub const LOSSES: &str = "losses";
 /// Whose ratio to the floor says something.
 const COMPARED: [&str; 10] = [
     "bytes_per_conn",
@@ -65,14 +56,20 @@ const COMPARED: [&str; 10] = [
     "p99",
     "reopen_rate",
 ];
-/// What `--lost` adds up.
+/// What [`LOSSES`] adds up.
 const LOST: [&str; 5] = ["missing", "repeated", "reordered", "refused", "lost"];
 
 impl Report {
-    /// The server's figure of this name.
+    /// The server's figure of this name; [`LOSSES`] are a sum.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<f64> {
-        find(&self.server, name)
+        match name {
+            LOSSES => LOST
+                .iter()
+                .filter_map(|name| find(&self.server, name))
+                .reduce(|sum, more| sum + more),
+            name => find(&self.server, name),
+        }
     }
 
     /// The server's figure divided by the floor's.
@@ -128,44 +125,15 @@ impl Report {
             "floor": self.floor.as_deref().map(object),
         })
     }
-
-    /// The bars that were not met, a line each. One on a figure that this run does not have is not met: who asks
-    /// for it without `--floor` or `--pid` should hear of it.
-    #[must_use]
-    pub fn missed(&self, bars: &Bars) -> Vec<String> {
-        let lost = LOST.iter().filter_map(|name| self.value(name)).sum();
-        let ratio = RATIO_OF.iter().find_map(|name| self.ratio(name));
-        let held = [
-            (
-                "bytes_per_conn",
-                self.value("bytes_per_conn"),
-                bars.bytes_per_conn,
-            ),
-            ("idle_cpu", self.value("idle_cpu"), bars.idle_cpu),
-            ("CPU to the floor's", ratio, bars.ratio),
-            ("lost and doubled", Some(lost), bars.lost),
-        ];
-        let missed = |(name, value, most): &(&str, Option<f64>, Option<f64>)| {
-            let most = (*most)?;
-            let (scenario, mode) = (self.scenario, self.mode);
-            let found = match *value {
-                // Not a number is not within anything.
-                Some(value) if value <= most => return None,
-                Some(value) => format!("is {}", number(value)),
-                None => "was not measured".to_owned(),
-            };
-            let most = number(most);
-            Some(format!("{scenario} {mode}: {name} {found}, the bar {most}"))
-        };
-        held.iter().filter_map(missed).collect()
-    }
 }
 
 fn find(figures: &[Figure], name: &str) -> Option<f64> {
     figures.iter().find(|f| f.name == name).map(|f| f.value)
 }
 
-fn number(value: f64) -> String {
+/// A number as it is read best: three digits or so.
+#[must_use]
+pub fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 || value.fract() == 0.0 => format!("{value:.0}"),
         size if size >= 1.0 => format!("{value:.2}"),
@@ -194,39 +162,12 @@ mod tests {
     #[test]
     fn figures_stand_beside_the_floors() {
         assert_eq!(report().ratio("cpu_per_delivery"), Some(1.5));
+        assert_eq!(report().value(LOSSES), Some(3.0));
         assert_eq!(report().ratio("missing"), None);
         let text = report().text();
         let row = text.lines().find(|line| line.contains("cpu_per")).unwrap();
         let words: Vec<_> = row.split_whitespace().collect();
         assert_eq!(words, ["cpu_per_delivery", "6", "4", "1.50", "us"]);
         assert_eq!(report().json()["server"]["missing"], 1.0);
-    }
-
-    #[test]
-    fn a_bar_is_missed_by_what_is_over_it() {
-        let bars = |ratio, lost| Bars {
-            ratio: Some(ratio),
-            lost: Some(lost),
-            ..Bars::default()
-        };
-        assert_eq!(report().missed(&bars(1.5, 3.0)), Vec::<String>::new());
-        assert_eq!(report().missed(&bars(1.4, 2.0)).len(), 2);
-        let unmeasured = Report {
-            floor: None,
-            ..report()
-        };
-        assert_eq!(unmeasured.missed(&bars(1.5, 3.0)).len(), 1);
-        assert_eq!(report().missed(&Bars::default()).len(), 0);
-    }
-
-    #[test]
-    fn what_is_not_a_number_meets_no_bar() {
-        let mut report = report();
-        report.server = vec![figure("idle_cpu", f64::NAN, "%")];
-        let bars = Bars {
-            idle_cpu: Some(9.0),
-            ..Bars::default()
-        };
-        assert_eq!(report.missed(&bars).len(), 1);
     }
 }
