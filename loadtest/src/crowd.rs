@@ -7,6 +7,7 @@ use crate::engine::Setup;
 use crate::sys;
 use crate::tally::Tally;
 use crate::trouble::Trouble;
+use crate::watch::Eye;
 use crate::worker::setup_to_json;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Crowd {
     workers: Vec<Worker>,
+    eye: Eye,
 }
 
 #[derive(Debug)]
@@ -51,7 +53,13 @@ impl Crowd {
     ///
     /// # Errors
     /// A process that does not start.
-    pub fn start(setup: Setup, total: u32, share: u32, pin: bool) -> Result<Self, Trouble> {
+    pub fn start(
+        setup: Setup,
+        total: u32,
+        share: u32,
+        pin: bool,
+        eye: Eye,
+    ) -> Result<Self, Trouble> {
         let mut setup = setup;
         let count = total.div_ceil(share.max(1)).max(1);
         let mut workers = Vec::new();
@@ -65,7 +73,7 @@ impl Crowd {
             }
             workers.push(worker);
         }
-        Ok(Self { workers })
+        Ok(Self { workers, eye })
     }
 
     /// The pids of the processes.
@@ -82,6 +90,7 @@ impl Crowd {
     /// # Errors
     /// Too many attempts fail, or it takes longer than `most`.
     pub fn raise(&mut self, most: Duration) -> Result<Counts, Trouble> {
+        self.eye.phase("opening");
         for worker in &mut self.workers {
             let count = worker.share;
             worker.ask(&json!({"do": "raise", "count": count}))?;
@@ -94,6 +103,7 @@ impl Crowd {
     /// # Errors
     /// As [`Self::raise`].
     pub fn churn(&mut self, total: u32, most: Duration) -> Result<Counts, Trouble> {
+        self.eye.phase("reopening");
         let workers = u32::try_from(self.workers.len()).unwrap_or(1);
         for (n, worker) in self.workers.iter_mut().enumerate() {
             let count = total / workers + u32::from((n as u32) < total % workers);
@@ -111,6 +121,7 @@ impl Crowd {
                 (progress, progressed) = (counts, Instant::now());
             }
             if counts.unfinished == 0 {
+                self.eye.phase("resting");
                 let all: u64 = self.workers.iter().map(|w| u64::from(w.share)).sum();
                 return match counts.ready + counts.lost >= all {
                     true => Ok(counts),
@@ -146,6 +157,7 @@ impl Crowd {
         for worker in &mut self.workers {
             sum.add(&worker.ask(&json!({"do": "count"}))?);
         }
+        self.eye.counts(&sum);
         Ok(sum)
     }
 
@@ -154,6 +166,8 @@ impl Crowd {
     /// # Errors
     /// A process that ended.
     pub fn await_messages(&mut self, expected: u64, most: Duration) -> Result<(), Trouble> {
+        self.eye.phase("waiting for the last");
+        self.eye.expect(expected);
         let start = Instant::now();
         while self.counts()?.arrived < expected && start.elapsed() < most {
             sleep(LOOK);

@@ -4,7 +4,7 @@
 //! In data-path order: `flags` and `scenario` decide what is done; `server` starts what is measured, `floor` is the
 //! server to compare with; `crowd` starts load processes, each a `worker` around an `engine` of clients whose
 //! protocol is a `mode`, read by `proto`; `publish` sends messages that `payload` marks and `tally` counts; `proc`
-//! reads what it cost, `report` prints it. `sys` has the unsafe calls.
+//! reads what it cost, `report` prints it; `watch` looks on, `progress` is its line. `sys` has the unsafe calls.
 
 mod crowd;
 mod engine;
@@ -14,6 +14,7 @@ mod held;
 mod mode;
 mod payload;
 mod proc;
+mod progress;
 mod proto;
 mod publish;
 mod report;
@@ -22,6 +23,7 @@ mod server;
 mod sys;
 mod tally;
 mod trouble;
+mod watch;
 mod worker;
 
 use flags::{Command, Options};

@@ -27,6 +27,14 @@ pub struct Plan {
     pub run: u16,
 }
 
+impl Plan {
+    /// How many messages that is.
+    #[must_use]
+    pub fn total(&self) -> u32 {
+        (self.rate * self.time.as_secs_f64()).round().max(1.0) as u32
+    }
+}
+
 /// What was.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Sent {
@@ -43,11 +51,10 @@ pub struct Sent {
 /// # Errors
 /// A server that does not take the connection, or ends it and does not take another.
 pub fn run(to: SocketAddr, plan: &Plan, mut between: impl FnMut()) -> Result<Sent, Trouble> {
-    let total = (plan.rate * plan.time.as_secs_f64()).round().max(1.0) as u32;
     let start = now_ns() + LEAD_NS;
     let mut wire = Wire::open(to)?;
     let mut sent = Sent::default();
-    for seq in 0..total {
+    for seq in 0..plan.total() {
         let at_ns = start + (f64::from(seq) * 1e9 / plan.rate) as u64;
         let mark = Mark {
             run: plan.run,

@@ -34,8 +34,14 @@ pub fn run(case: &Case<'_>) -> Result<Vec<Figure>, Trouble> {
     let load = crowd.pids();
     let (before, load_cpu) = (Usage::of(pids)?, cpu_ns_of(&load)?);
     let mut peak = before.rss;
+    case.eye.phase("publishing");
+    case.eye
+        .expect(u64::from(options.connections) * u64::from(plan.total()));
     let sent = publish::run(to, &plan, || {
         peak = peak.max(rss_of(pids).unwrap_or_default());
+        if case.eye.wants_counts() {
+            let _ = crowd.counts();
+        }
     })?;
     let expected = u64::from(options.connections) * u64::from(sent.messages);
     crowd.await_messages(expected, options.drain)?;

@@ -16,6 +16,7 @@ use crate::report::{Figure, Report};
 use crate::server::Server;
 use crate::sys;
 use crate::trouble::Trouble;
+use crate::watch::{Eye, Watch};
 
 /// What a scenario works on.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Case<'a> {
     pub server: &'a Server,
     /// It is the floor.
     pub floor: bool,
+    /// Told how far the run is.
+    pub eye: Eye,
 }
 
 /// A scenario by its name.
@@ -104,11 +107,15 @@ impl Row {
         server: &Server,
         floor: bool,
     ) -> Result<Vec<Figure>, Trouble> {
+        let of_floor = if floor { " (floor)" } else { "" };
+        let label = format!("{} {}{of_floor}", self.name, mode.name);
+        let watch = Watch::start(label, options.connections);
         (self.run)(&Case {
             options,
             mode,
             server,
             floor,
+            eye: watch.eye(),
         })
     }
 }
@@ -129,7 +136,8 @@ impl Case<'_> {
         let files = u32::try_from(sys::raise_open_files()).unwrap_or(u32::MAX);
         // What is left is for pipes, the poll and shared connections.
         let share = files.saturating_sub(200).clamp(100, PER_PROCESS);
-        Crowd::start(setup, self.options.connections, share, self.options.pin)
+        let (total, pin) = (self.options.connections, self.options.pin);
+        Crowd::start(setup, total, share, pin, self.eye.clone())
     }
 }
 
