@@ -186,6 +186,7 @@ impl Crowd {
             let tally = answer.get("tally").and_then(Tally::from_json);
             sum.add(&tally.ok_or_else(|| Trouble::Worker("no tally".into()))?);
         }
+        self.eye.latency(&sum.latency_us);
         Ok(sum)
     }
 }

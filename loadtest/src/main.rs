@@ -4,9 +4,11 @@
 //! In data-path order: `flags` and `scenario` decide what is done; `server` starts what is measured, `floor` is the
 //! server to compare with; `crowd` starts load processes, each a `worker` around an `engine` of clients whose
 //! protocol is a `mode`, read by `proto`; `publish` sends messages that `payload` marks and `tally` counts; `proc`
-//! reads what it cost, `report` prints it; `watch` looks on, `progress` is its line. `sys` has the unsafe calls.
+//! reads what it cost, `report` prints it; `watch` looks on: `progress` is its line, `samples` and
+//! `curve` what it saw. `provenance` says where figures come from; `sys` has the unsafe calls.
 
 mod crowd;
+mod curve;
 mod engine;
 mod flags;
 mod floor;
@@ -16,8 +18,10 @@ mod payload;
 mod proc;
 mod progress;
 mod proto;
+mod provenance;
 mod publish;
 mod report;
+mod samples;
 mod scenario;
 mod server;
 mod sys;
@@ -27,10 +31,8 @@ mod watch;
 mod worker;
 
 use flags::{Command, Options};
-use report::{Bar, Report};
+use report::Sheet;
 use scenario::smoke;
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::process::ExitCode;
 use trouble::Trouble;
 
@@ -61,31 +63,26 @@ fn obey(command: Command) -> Result<Vec<String>, Trouble> {
         Command::Floor(options) => floor::run(&options)?,
         Command::Run(row, options) => {
             let _ = sys::raise_open_files();
-            let mut missed = Vec::new();
+            let mut sheet = sheet(&options);
             for mode in &options.modes {
-                let report = row.report(&options, mode)?;
-                missed.extend(tell(&options, &report, &options.bars)?);
+                sheet.tell(row.report(&options, mode)?, &options.bars)?;
             }
-            return Ok(missed);
+            return Ok(sheet.missed());
         }
         Command::Smoke(options) => {
-            let mut results = Vec::new();
-            smoke::run(&options, |report| {
-                results.push(tell(&options, &report, &smoke::bars()));
-            })?;
-            let missed: Result<Vec<_>, _> = results.into_iter().collect();
-            return Ok(missed?.concat());
+            let (mut sheet, bars) = (sheet(&options), smoke::bars());
+            smoke::run(&options, |report| sheet.tell(report, &bars))?;
+            return Ok(sheet.missed());
         }
     }
     Ok(Vec::new())
 }
 
-fn tell(options: &Options, report: &Report, bars: &[Bar]) -> Result<Vec<String>, Trouble> {
-    println!("{}", report.text());
-    if let Some(path) = &options.json {
-        let file = OpenOptions::new().create(true).append(true).open(path);
-        let written = file.and_then(|mut file| writeln!(file, "{}", report.json()));
-        written.map_err(Trouble::io("writing the lines of JSON"))?;
-    }
-    Ok(report::missed(report, bars))
+fn sheet(options: &Options) -> Sheet {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    let words = ["orbited-loadtest"]
+        .into_iter()
+        .chain(words.iter().map(String::as_str));
+    let command = provenance::command(words);
+    Sheet::new(options.json.clone(), options.html.clone(), command)
 }

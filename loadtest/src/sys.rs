@@ -96,3 +96,19 @@ pub fn pin(pid: u32, processor: usize) -> bool {
         libc::sched_setaffinity(pid, size_of::<libc::cpu_set_t>(), &raw const set) == 0
     }
 }
+
+/// The moment, as `2026-11-22 07:00 UTC`.
+#[must_use]
+pub fn utc() -> String {
+    // SAFETY: a `tm` is plain numbers, and a pointer that may be null.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: the first call is given no place to write to; the second reads its number and writes `parts`; neither
+    // keeps a pointer.
+    unsafe {
+        let seconds = libc::time(std::ptr::null_mut());
+        libc::gmtime_r(&raw const seconds, &raw mut parts);
+    }
+    let (year, month) = (parts.tm_year + 1900, parts.tm_mon + 1);
+    let (day, hour, minute) = (parts.tm_mday, parts.tm_hour, parts.tm_min);
+    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}

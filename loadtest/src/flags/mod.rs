@@ -69,6 +69,8 @@ pub struct Options {
     pub template: Template,
     /// Lines of JSON are added to this file.
     pub json: Option<PathBuf>,
+    /// A page is written to this file.
+    pub html: Option<PathBuf>,
     /// What the figures must meet.
     pub bars: Vec<Bar>,
 }
@@ -103,6 +105,7 @@ impl Default for Options {
                 ..Template::default()
             },
             json: None,
+            html: None,
             bars: Vec::new(),
         }
     }

@@ -33,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 30] = [
+pub const FLAGS: [Flag; 31] = [
     flag(
         "server",
         "COMMAND",
@@ -163,6 +163,12 @@ pub const FLAGS: [Flag; 30] = [
     flag("json", "FILE", "add a line of JSON for each run", |o, v| {
         some(&mut o.json, text(v).map(PathBuf::from))
     }),
+    flag(
+        "html",
+        "FILE",
+        "write a page with tables and charts",
+        |o, v| some(&mut o.html, text(v).map(PathBuf::from)),
+    ),
     flag(
         "bar",
         "BAR",

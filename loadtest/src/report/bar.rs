@@ -68,6 +68,23 @@ impl Bar {
         }
     }
 
+    /// The number that is asked.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// What is asked, without the name: `≤ 1.2 × floor`.
+    #[must_use]
+    pub fn wanted(&self) -> String {
+        let sign = match self.side {
+            Side::AtMost => '≤',
+            Side::AtLeast => '≥',
+        };
+        let floor = if self.to_floor { " × floor" } else { "" };
+        format!("{sign} {}{floor}", self.value)
+    }
+
     /// Whether it is met. One on a figure that this run does not have is not: who asks for it without `--floor` or
     /// `--pid` should hear of it. Not a number is within nothing.
     #[must_use]
@@ -108,20 +125,20 @@ pub fn missed(report: &Report, bars: &[Bar]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::figure;
+    use crate::report::{Found, figure};
 
     fn report() -> Report {
         Report {
             scenario: "fanout",
             mode: "ws",
             connections: 10,
-            server: vec![
+            server: Found::from(vec![
                 figure("cpu_per_delivery", 6.0, "us"),
                 figure("idle_cpu", f64::NAN, "%"),
                 figure("missing", 1.0, ""),
                 figure("repeated", 2.0, ""),
-            ],
-            floor: Some(vec![figure("cpu_per_delivery", 4.0, "us")]),
+            ]),
+            floor: Some(Found::from(vec![figure("cpu_per_delivery", 4.0, "us")])),
         }
     }
 
@@ -137,6 +154,7 @@ mod tests {
         }
         let spaced = Bar::parse("connect_rate/floor >= 0.9").unwrap();
         assert_eq!(spaced.to_string(), "connect_rate/floor>=0.9");
+        assert_eq!(spaced.wanted(), "≥ 0.9 × floor");
         assert_eq!(Bar::parse("losses<=4").unwrap(), Bar::losses(4.0));
     }
 

@@ -1,11 +1,17 @@
-//! Figures: as a table and as lines of JSON; `bar` holds them against what is asked of them.
+//! Figures: as a table and as lines of JSON; `bar` holds them against what is asked of them, `html` makes a page of
+//! them with the charts of `chart`, `sheet` puts all of it where it belongs.
 //!
 //! In: figures of the server and perhaps of the floor. Out: text.
 
 mod bar;
+mod chart;
+mod html;
+mod sheet;
 
 pub use bar::{Bar, missed};
+pub use sheet::Sheet;
 
+use crate::watch::Seen;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -35,10 +41,28 @@ pub struct Report {
     pub mode: &'static str,
     /// How many connections.
     pub connections: u32,
-    /// The server's figures.
-    pub server: Vec<Figure>,
-    /// The floor's, of the same run.
-    pub floor: Option<Vec<Figure>>,
+    /// What was found of the server.
+    pub server: Found,
+    /// What of the floor, in the same run.
+    pub floor: Option<Found>,
+}
+
+/// What was found of one server.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Its figures.
+    pub figures: Vec<Figure>,
+    /// What was seen of it meanwhile.
+    pub seen: Seen,
+}
+
+impl From<Vec<Figure>> for Found {
+    fn from(figures: Vec<Figure>) -> Self {
+        Self {
+            figures,
+            seen: Seen::default(),
+        }
+    }
 }
 
 /// Everything that must not be, added up: a name that bars may use though no table has it.
@@ -66,16 +90,22 @@ impl Report {
         match name {
             LOSSES => LOST
                 .iter()
-                .filter_map(|name| find(&self.server, name))
+                .filter_map(|name| self.server.value(name))
                 .reduce(|sum, more| sum + more),
-            name => find(&self.server, name),
+            name => self.server.value(name),
         }
+    }
+
+    /// The floor's figure of this name.
+    #[must_use]
+    pub fn floor_value(&self, name: &str) -> Option<f64> {
+        self.floor.as_ref()?.value(name)
     }
 
     /// The server's figure divided by the floor's.
     #[must_use]
     pub fn ratio(&self, name: &str) -> Option<f64> {
-        let floor = find(self.floor.as_deref()?, name)?;
+        let floor = self.floor_value(name)?;
         (floor > 0.0).then_some(self.value(name)? / floor)
     }
 
@@ -94,11 +124,12 @@ impl Report {
                 "", "server", "floor", "ratio"
             );
         }
-        for figure in &self.server {
+        for figure in &self.server.figures {
             let value = number(figure.value);
             let _ = write!(out, "  {:<20} {value:>12}", figure.name);
-            if let Some(floor) = &self.floor {
-                let floor = find(floor, figure.name).map(number).unwrap_or_default();
+            if self.floor.is_some() {
+                let floor = self.floor_value(figure.name).map(number);
+                let floor = floor.unwrap_or_default();
                 let ratio = self
                     .ratio(figure.name)
                     .filter(|_| COMPARED.contains(&figure.name));
@@ -113,22 +144,29 @@ impl Report {
     /// A line of JSON.
     #[must_use]
     pub fn json(&self) -> Value {
-        let object = |figures: &[Figure]| -> Value {
-            let pairs = figures.iter().map(|f| (f.name.to_owned(), json!(f.value)));
-            pairs.collect::<Map<_, _>>().into()
-        };
         json!({
             "scenario": self.scenario,
             "mode": self.mode,
             "connections": self.connections,
-            "server": object(&self.server),
-            "floor": self.floor.as_deref().map(object),
+            "server": self.server.to_json(),
+            "floor": self.floor.as_ref().map(Found::to_json),
+            "peak": self.server.seen.samples.to_json(),
+            "floor_peak": self.floor.as_ref().map(|floor| floor.seen.samples.to_json()),
         })
     }
 }
 
-fn find(figures: &[Figure], name: &str) -> Option<f64> {
-    figures.iter().find(|f| f.name == name).map(|f| f.value)
+impl Found {
+    fn value(&self, name: &str) -> Option<f64> {
+        let figure = self.figures.iter().find(|figure| figure.name == name);
+        figure.map(|figure| figure.value)
+    }
+
+    fn to_json(&self) -> Value {
+        let figures = self.figures.iter();
+        let pairs = figures.map(|figure| (figure.name.to_owned(), json!(figure.value)));
+        pairs.collect::<Map<_, _>>().into()
+    }
 }
 
 /// A number as it is read best: three digits or so.
@@ -141,6 +179,25 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// The same with commas between thousands, for who does not read it by a program.
+#[must_use]
+pub fn grouped(value: f64) -> String {
+    let text = number(value);
+    let (sign, digits) = text.split_at(usize::from(text.starts_with('-')));
+    if digits.len() <= 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text;
+    }
+    let (first, rest) = digits.split_at(digits.len() % 3);
+    let mut groups = vec![first];
+    groups.extend(
+        rest.as_bytes()
+            .chunks(3)
+            .filter_map(|group| std::str::from_utf8(group).ok()),
+    );
+    groups.retain(|group| !group.is_empty());
+    format!("{sign}{}", groups.join(","))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,13 +207,37 @@ mod tests {
             scenario: "fanout",
             mode: "ws",
             connections: 10,
-            server: vec![
+            server: Found::from(vec![
                 figure("cpu_per_delivery", 6.0, "us"),
                 figure("missing", 1.0, ""),
                 figure("repeated", 2.0, ""),
-            ],
-            floor: Some(vec![figure("cpu_per_delivery", 4.0, "us")]),
+            ]),
+            floor: Some(Found::from(vec![figure("cpu_per_delivery", 4.0, "us")])),
         }
+    }
+
+    #[test]
+    fn large_numbers_have_commas() {
+        let all = [
+            999.0,
+            1999.0,
+            19_000.0,
+            100_000.0,
+            -1_234_567.0,
+            1.5,
+            f64::NAN,
+        ];
+        let all = all.map(grouped);
+        let expected = [
+            "999",
+            "1999",
+            "19,000",
+            "100,000",
+            "-1,234,567",
+            "1.50",
+            "NaN",
+        ];
+        assert_eq!(all, expected);
     }
 
     #[test]

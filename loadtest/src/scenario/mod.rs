@@ -12,7 +12,7 @@ use crate::crowd::Crowd;
 use crate::engine::Setup;
 use crate::flags::Options;
 use crate::mode;
-use crate::report::{Figure, Report};
+use crate::report::{Figure, Found, Report};
 use crate::server::Server;
 use crate::sys;
 use crate::trouble::Trouble;
@@ -106,16 +106,20 @@ impl Row {
         mode: &'static mode::Row,
         server: &Server,
         floor: bool,
-    ) -> Result<Vec<Figure>, Trouble> {
+    ) -> Result<Found, Trouble> {
         let of_floor = if floor { " (floor)" } else { "" };
         let label = format!("{} {}{of_floor}", self.name, mode.name);
-        let watch = Watch::start(label, options.connections);
-        (self.run)(&Case {
+        let watch = Watch::start(label, options.connections, &server.pids);
+        let figures = (self.run)(&Case {
             options,
             mode,
             server,
             floor,
             eye: watch.eye(),
+        })?;
+        Ok(Found {
+            figures,
+            seen: watch.end(),
         })
     }
 }

@@ -10,8 +10,11 @@ use std::time::Duration;
 /// Runs every scenario with every mode that suits it; `each` gets the reports.
 ///
 /// # Errors
-/// The first run that could not be made.
-pub fn run(options: &Options, mut each: impl FnMut(Report)) -> Result<(), Trouble> {
+/// The first run that could not be made, and what `each` says.
+pub fn run(
+    options: &Options,
+    mut each: impl FnMut(Report) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
     let options = Options {
         connections: 50,
         total: 100,
@@ -25,7 +28,7 @@ pub fn run(options: &Options, mut each: impl FnMut(Report)) -> Result<(), Troubl
     for row in &ROWS {
         let modes = mode::ROWS.iter().filter(|mode| mode.name != "template");
         for mode in modes.filter(|mode| mode.subscribes || !row.subscribes) {
-            each(row.report(&options, mode)?);
+            each(row.report(&options, mode)?)?;
         }
     }
     Ok(())
