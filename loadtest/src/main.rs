@@ -1,7 +1,7 @@
 //! `orbited-loadtest`: holds, feeds and reopens many connections to a push server, and says what each costs it
 //! beside a server that does nothing else than send.
 //!
-//! In data-path order: `flags` and `scenario` decide what is done; `server` starts what is measured, `floor` is the
+//! In data-path order: `flags`, `scenario` and `suite` decide what is done; `server` starts what is measured, `floor` is the
 //! server to compare with; `crowd` starts load processes, each a `worker` around an `engine` of clients whose
 //! protocol is a `mode`, read by `proto`; `publish` sends messages that `payload` marks and `tally` counts; `proc`
 //! reads what it cost, `report` prints it; `watch` looks on: `progress` is its line, `samples` and
@@ -24,6 +24,7 @@ mod report;
 mod samples;
 mod scenario;
 mod server;
+mod suite;
 mod sys;
 mod tally;
 mod trouble;
@@ -68,6 +69,11 @@ fn obey(command: Command) -> Result<Vec<String>, Trouble> {
                 sheet.tell(row.report(&options, mode)?, &options.bars)?;
             }
             return Ok(sheet.missed());
+        }
+        Command::Suite(options) => {
+            let _ = sys::raise_open_files();
+            let sheet = sheet(&options);
+            return suite::run(&options, sheet);
         }
         Command::Smoke(options) => {
             let (mut sheet, bars) = (sheet(&options), smoke::bars());

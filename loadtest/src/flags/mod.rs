@@ -71,6 +71,12 @@ pub struct Options {
     pub json: Option<PathBuf>,
     /// A page is written to this file.
     pub html: Option<PathBuf>,
+    /// How many runs make a report.
+    pub repeat: u32,
+    /// Few connections, for a look whether all works.
+    pub quick: bool,
+    /// Rows of the suite have this in them.
+    pub only: Option<String>,
     /// What the figures must meet.
     pub bars: Vec<Bar>,
 }
@@ -106,6 +112,9 @@ impl Default for Options {
             },
             json: None,
             html: None,
+            repeat: 1,
+            quick: false,
+            only: None,
             bars: Vec::new(),
         }
     }
@@ -141,6 +150,8 @@ pub enum Command {
     Run(&'static scenario::Row, Options),
     /// All of them, tiny.
     Smoke(Options),
+    /// The published tables.
+    Suite(Options),
     /// The floor.
     Floor(Options),
     /// A load process.
@@ -190,6 +201,7 @@ pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Command, Troub
     match (scenario::Row::named(&verb), &*verb) {
         (Some(row), _) => Ok(Command::Run(row, options)),
         (None, "smoke") => Ok(Command::Smoke(options)),
+        (None, "suite") => Ok(Command::Suite(options)),
         (None, "floor") => Ok(Command::Floor(options)),
         (None, "worker") => Ok(Command::Worker),
         (None, "") => Ok(Command::Help),
@@ -206,6 +218,11 @@ pub fn help() -> String {
         let _ = writeln!(out, "  {:<14} {}", row.name, row.help);
     }
     let _ = writeln!(out, "  {:<14} all of them, tiny: that it works", "smoke");
+    let _ = writeln!(
+        out,
+        "  {:<14} the published tables, as Markdown; --quick for a look whether all works",
+        "suite"
+    );
     let _ = writeln!(
         out,
         "  {:<14} a bare hold-and-send server: the physical limit",

@@ -33,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 31] = [
+pub const FLAGS: [Flag; 34] = [
     flag(
         "server",
         "COMMAND",
@@ -169,6 +169,21 @@ pub const FLAGS: [Flag; 31] = [
         "write a page with tables and charts",
         |o, v| some(&mut o.html, text(v).map(PathBuf::from)),
     ),
+    flag(
+        "repeat",
+        "N",
+        "runs of which the median is told, and the worst of losses (1)",
+        |o, v| set(&mut o.repeat, number(v, 1, 99)),
+    ),
+    flag(
+        "quick",
+        "",
+        "suite: few connections; holds bars on losses only",
+        |o, _| set(&mut o.quick, Ok(true)),
+    ),
+    flag("only", "TEXT", "suite: rows with this in them", |o, v| {
+        some(&mut o.only, text(v))
+    }),
     flag(
         "bar",
         "BAR",

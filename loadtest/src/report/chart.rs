@@ -4,7 +4,7 @@
 //! as a phone, so that its letters can be read there.
 
 use super::html::escaped;
-use super::number;
+use super::{grouped, number};
 use std::fmt::Write as _;
 
 /// A line of a chart.
@@ -70,63 +70,90 @@ pub fn ticks(most: f64) -> Vec<f64> {
 /// Lines over an axis, from 0 up.
 #[must_use]
 pub fn lines(title: &str, unit: &str, axis: &Axis, lines: &[Line]) -> String {
-    let all = lines.iter().flat_map(|line| &line.points);
-    let most = all.map(|(_, y)| *y).fold(0.0, f64::max) * HEADROOM;
-    let most = if most > 0.0 { most } else { 1.0 };
-    let x = |value: f64| LEFT + value / axis.most.max(f64::MIN_POSITIVE) * (RIGHT - LEFT);
-    let top = if axis.marks.is_empty() {
-        TOP
-    } else {
-        TOP + 14.0
-    };
-    let y = |value: f64| BOTTOM - value / most * (BOTTOM - top);
+    let plot = Plot::of(axis, lines);
     let mut out = head(title, HEIGHT);
-    // Writing to a string cannot fail.
-    for at in ticks(most) {
-        let (y, text) = (y(at), number(at));
-        let _ = write!(
-            out,
-            r#"<path class="grid" d="M{LEFT} {y:.1}H{RIGHT}"/><text class="tick end" x="{}" y="{:.1}">{text}</text>"#,
-            LEFT - 6.0,
-            y + 3.5,
-        );
-    }
-    for (at, text) in &axis.ticks {
-        let (x, text) = (x(*at), escaped(text));
-        let (class, x) = if x > RIGHT - 30.0 {
-            ("end", RIGHT)
-        } else {
-            ("middle", x)
-        };
-        let _ = write!(
-            out,
-            r#"<text class="tick {class}" x="{x:.1}" y="{}">{text}</text>"#,
-            BOTTOM + 16.0
-        );
-    }
-    for (at, text) in &axis.marks {
-        let (x, text) = (x(*at), escaped(text));
-        let _ = write!(
-            out,
-            r#"<path class="mark" d="M{x:.1} {}V{BOTTOM}"/><text class="tick" x="{:.1}" y="{}">{text}</text>"#,
-            TOP - 4.0,
-            x + 4.0,
-            TOP + 5.0,
-        );
-    }
+    plot.grid(&mut out);
+    plot.axis(&mut out, axis);
     for line in lines {
-        let points: Vec<_> = line
-            .points
-            .iter()
-            .map(|(at, value)| format!("{:.1} {:.1}", x(*at), y(*value)))
-            .collect();
+        plot.line(&mut out, line);
+    }
+    out.push_str("</svg>");
+    figure(title, unit, &legend(lines), &out)
+}
+
+/// Where values lie in a chart of lines.
+struct Plot {
+    /// At the right end, and at the upper.
+    most: (f64, f64),
+    top: f64,
+}
+
+impl Plot {
+    fn of(axis: &Axis, lines: &[Line]) -> Self {
+        let all = lines.iter().flat_map(|line| &line.points);
+        let highest = all.map(|(_, y)| *y).fold(0.0, f64::max) * HEADROOM;
+        let highest = if highest > 0.0 { highest } else { 1.0 };
+        // Names of phases stand above the lines.
+        let names = if axis.marks.is_empty() { 0.0 } else { 14.0 };
+        Self {
+            most: (axis.most.max(f64::MIN_POSITIVE), highest),
+            top: TOP + names,
+        }
+    }
+
+    fn x(&self, value: f64) -> f64 {
+        LEFT + value / self.most.0 * (RIGHT - LEFT)
+    }
+
+    fn y(&self, value: f64) -> f64 {
+        BOTTOM - value / self.most.1 * (BOTTOM - self.top)
+    }
+
+    fn grid(&self, out: &mut String) {
+        let at_x = LEFT - 6.0;
+        // Writing to a string cannot fail, here and below.
+        for at in ticks(self.most.1) {
+            let (y, text) = (self.y(at), grouped(at));
+            let text_y = y + 3.5;
+            let _ = write!(
+                out,
+                r#"<path class="grid" d="M{LEFT} {y:.1}H{RIGHT}"/><text class="tick end" x="{at_x}" y="{text_y:.1}">{text}</text>"#
+            );
+        }
+    }
+
+    fn axis(&self, out: &mut String, axis: &Axis) {
+        let y = BOTTOM + 16.0;
+        for (at, text) in &axis.ticks {
+            let (x, text) = (self.x(*at), escaped(text));
+            let (class, x) = match x > RIGHT - 30.0 {
+                true => ("end", RIGHT),
+                false => ("middle", x),
+            };
+            let _ = write!(
+                out,
+                r#"<text class="tick {class}" x="{x:.1}" y="{y}">{text}</text>"#
+            );
+        }
+        let (above, y) = (TOP - 4.0, TOP + 5.0);
+        for (at, text) in &axis.marks {
+            let (x, text) = (self.x(*at), escaped(text));
+            let text_x = x + 4.0;
+            let _ = write!(
+                out,
+                r#"<path class="mark" d="M{x:.1} {above}V{BOTTOM}"/><text class="tick" x="{text_x:.1}" y="{y}">{text}</text>"#
+            );
+        }
+    }
+
+    fn line(&self, out: &mut String, line: &Line) {
+        let point = |(x, y): &(f64, f64)| format!("{:.1} {:.1}", self.x(*x), self.y(*y));
+        let points: Vec<_> = line.points.iter().map(point).collect();
         if !points.is_empty() {
             let (class, path) = (line.class, points.join("L"));
             let _ = write!(out, r#"<path class="line {class}" d="M{path}"/>"#);
         }
     }
-    out.push_str("</svg>");
-    figure(title, unit, &legend(lines), &out)
 }
 
 /// Ratios as bars, with a line where the floor is.
@@ -139,39 +166,38 @@ pub fn ratios(title: &str, bars: &[Ratio]) -> String {
     let height = TOP + bars.len() as f64 * ROW + 22.0;
     let x = |value: f64| NAMES + value.clamp(0.0, most) / most * (VALUES - NAMES);
     let mut out = head(title, height);
-    // Writing to a string cannot fail.
-    for (n, ratio) in bars.iter().enumerate() {
-        let top = TOP + n as f64 * ROW;
-        let missed = matches!(ratio.bar, Some((_, false)));
-        let class = if missed { "bar missed" } else { "bar" };
-        let (name, width) = (escaped(&ratio.name), x(ratio.value) - NAMES);
-        let _ = write!(
-            out,
-            r#"<text class="name end" x="{}" y="{:.1}">{name}</text><rect class="{class}" x="{NAMES}" y="{:.1}" width="{width:.1}" height="{}" rx="2"/><text class="name end" x="{WIDTH}" y="{:.1}">{:.2}</text>"#,
-            NAMES - 8.0,
-            top + 14.0,
-            top + 4.0,
-            ROW - 10.0,
-            top + 14.0,
-            ratio.value,
-        );
-        if let Some((at, _)) = ratio.bar {
-            let _ = write!(
-                out,
-                r#"<path class="asked" d="M{:.1} {:.1}v{}"/>"#,
-                x(at),
-                top + 1.0,
-                ROW - 4.0
-            );
-        }
+    let mut top = TOP;
+    for ratio in bars {
+        bar(&mut out, ratio, top, x);
+        top += ROW;
     }
-    let (one, end) = (x(1.0), height - 18.0);
+    let (one, end, text_y) = (x(1.0), height - 18.0, height - 6.0);
+    // Writing to a string cannot fail.
     let _ = write!(
         out,
-        r#"<path class="mark one" d="M{one:.1} {TOP}V{end}"/><text class="tick middle" x="{one:.1}" y="{}">floor</text></svg>"#,
-        height - 6.0
+        r#"<path class="mark one" d="M{one:.1} {TOP}V{end}"/><text class="tick middle" x="{one:.1}" y="{text_y}">floor</text></svg>"#
     );
     figure(title, "ratio; a tick is what is asked", "", &out)
+}
+
+fn bar(out: &mut String, ratio: &Ratio, top: f64, x: impl Fn(f64) -> f64) {
+    let missed = matches!(ratio.bar, Some((_, false)));
+    let class = if missed { "bar missed" } else { "bar" };
+    let (name, value, width) = (escaped(&ratio.name), ratio.value, x(ratio.value) - NAMES);
+    let (text_x, text_y, bar_y) = (NAMES - 8.0, top + 14.0, top + 4.0);
+    let (height, tick_y, tick_height) = (ROW - 10.0, top + 1.0, ROW - 4.0);
+    // Writing to a string cannot fail.
+    let _ = write!(
+        out,
+        r#"<text class="name end" x="{text_x}" y="{text_y:.1}">{name}</text><rect class="{class}" x="{NAMES}" y="{bar_y:.1}" width="{width:.1}" height="{height}" rx="2"/><text class="name end" x="{WIDTH}" y="{text_y:.1}">{value:.2}</text>"#
+    );
+    if let Some((at, _)) = ratio.bar {
+        let at = x(at);
+        let _ = write!(
+            out,
+            r#"<path class="asked" d="M{at:.1} {tick_y:.1}v{tick_height}"/>"#
+        );
+    }
 }
 
 fn head(title: &str, height: f64) -> String {

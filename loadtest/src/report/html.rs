@@ -130,7 +130,9 @@ fn table(report: &Report) -> String {
                 .floor_value(figure.name)
                 .map(grouped)
                 .unwrap_or_default();
-            let ratio = compared(report, figure.name).map(|ratio| format!("{ratio:.2}"));
+            let ratio = report
+                .compared(figure.name)
+                .map(|ratio| format!("{ratio:.2}"));
             let ratio = ratio.unwrap_or_default();
             let _ = write!(out, "<td>{floor}</td><td>{ratio}</td>");
         }
@@ -138,11 +140,6 @@ fn table(report: &Report) -> String {
     }
     out.push_str("</tbody></table>\n");
     out
-}
-
-fn compared(report: &Report, name: &str) -> Option<f64> {
-    let ratio = report.ratio(name).filter(|ratio| ratio.is_finite());
-    ratio.filter(|_| COMPARED.contains(&name))
 }
 
 fn latency(report: &Report) -> String {
@@ -239,7 +236,7 @@ fn beside_the_floor(report: &Report, bars: &[Bar]) -> String {
     let ratio = |name: &&str| {
         Some(Ratio {
             name: name.replace('_', " "),
-            value: compared(report, name)?,
+            value: report.compared(name)?,
             bar: bar_of(name),
         })
     };

@@ -1,14 +1,16 @@
 //! Figures: as a table and as lines of JSON; `bar` holds them against what is asked of them, `html` makes a page of
-//! them with the charts of `chart`, `sheet` puts all of it where it belongs.
+//! them with the charts of `chart`, `sheet` puts all of it where it belongs. `median` makes one report of several.
 //!
 //! In: figures of the server and perhaps of the floor. Out: text.
 
 mod bar;
 mod chart;
 mod html;
+mod median;
 mod sheet;
 
 pub use bar::{Bar, missed};
+pub use median::median;
 pub use sheet::Sheet;
 
 use crate::watch::Seen;
@@ -109,6 +111,21 @@ impl Report {
         (floor > 0.0).then_some(self.value(name)? / floor)
     }
 
+    /// The ratio of a figure whose ratio says something.
+    #[must_use]
+    pub fn compared(&self, name: &str) -> Option<f64> {
+        let ratio = self.ratio(name).filter(|ratio| ratio.is_finite());
+        ratio.filter(|_| COMPARED.contains(&name))
+    }
+
+    /// Of what a figure is; nothing for one that is not there.
+    #[must_use]
+    pub fn unit(&self, name: &str) -> &'static str {
+        let mut figures = self.server.figures.iter();
+        let figure = figures.find(|figure| figure.name == name);
+        figure.map_or("", |figure| figure.unit)
+    }
+
     /// The table.
     #[must_use]
     pub fn text(&self) -> String {
@@ -130,9 +147,7 @@ impl Report {
             if self.floor.is_some() {
                 let floor = self.floor_value(figure.name).map(number);
                 let floor = floor.unwrap_or_default();
-                let ratio = self
-                    .ratio(figure.name)
-                    .filter(|_| COMPARED.contains(&figure.name));
+                let ratio = self.compared(figure.name);
                 let ratio = ratio.map(|r| format!("{r:.2}")).unwrap_or_default();
                 let _ = write!(out, " {floor:>12} {ratio:>7}");
             }

@@ -63,6 +63,11 @@ impl Sheet {
         Ok(())
     }
 
+    /// Adds a run that could not be made to what was not met.
+    pub fn fail(&mut self, line: String) {
+        self.missed.push(line);
+    }
+
     /// Every bar that was not met, a line each.
     #[must_use]
     pub fn missed(self) -> Vec<String> {

@@ -12,7 +12,7 @@ use crate::crowd::Crowd;
 use crate::engine::Setup;
 use crate::flags::Options;
 use crate::mode;
-use crate::report::{Figure, Found, Report};
+use crate::report::{Figure, Found, Report, median};
 use crate::server::Server;
 use crate::sys;
 use crate::trouble::Trouble;
@@ -74,11 +74,17 @@ impl Row {
         ROWS.iter().find(|row| row.name == name)
     }
 
-    /// Runs against the floor first if asked for, then against the server.
+    /// Runs against the floor first if asked for, then against the server; `--repeat` times.
     ///
     /// # Errors
     /// A run that could not be made.
     pub fn report(&self, options: &Options, mode: &'static mode::Row) -> Result<Report, Trouble> {
+        let runs = (0..options.repeat).map(|_| self.once(options, mode));
+        let runs: Result<Vec<_>, _> = runs.collect();
+        median(runs?).ok_or_else(|| Trouble::Usage("no run is asked for".into()))
+    }
+
+    fn once(&self, options: &Options, mode: &'static mode::Row) -> Result<Report, Trouble> {
         if self.subscribes && !mode.subscribes {
             let text = format!("mode {} does not subscribe", mode.name);
             return Err(Trouble::Usage(text));

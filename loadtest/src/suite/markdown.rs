@@ -1,0 +1,110 @@
+//! A run as lines of a Markdown table, a figure each.
+//!
+//! In: a report, its bars. Out: text.
+
+use crate::report::{Bar, LOSSES, Report, grouped};
+
+/// The head of a table.
+pub const HEAD: &str = "| run | figure | server | floor | ratio | bar | met |\n\
+    |---|---|---:|---:|---:|---|---|\n";
+
+/// The lines of a run: a figure for each bar, then `shown`. In a quick run only what [`is_held`] is said to be met or not.
+#[must_use]
+pub fn lines(report: &Report, bars: &[Bar], shown: &[&str], quick: bool) -> String {
+    let connections = grouped(report.connections.into());
+    let name = format!("{} `{}` {connections}", report.scenario, report.mode);
+    let asked = bars.iter().map(|bar| {
+        let met = match (is_held(bar, report, quick), bar.is_met(report)) {
+            (false, _) => "",
+            (true, true) => "yes",
+            (true, false) => "**no**",
+        };
+        (&*bar.figure, bar.wanted(), met)
+    });
+    let shown = shown.iter().map(|name| (*name, String::new(), ""));
+    let mut name = Some(name);
+    let line = |(figure, wanted, met): (&str, String, &str)| {
+        let cells = cells(report, figure);
+        let name = name.take().unwrap_or_default();
+        format!("| {name} | {cells} | {wanted} | {met} |\n")
+    };
+    asked.chain(shown).map(line).collect()
+}
+
+/// Whether the run is bad when this bar is not met. A few connections say nothing of memory and time, but nothing may
+/// be lost, and everything must have been measured.
+#[must_use]
+pub fn is_held(bar: &Bar, report: &Report, quick: bool) -> bool {
+    !quick || bar.figure == LOSSES || bar.found(report).is_none()
+}
+
+fn cells(report: &Report, name: &str) -> String {
+    let server = report
+        .value(name)
+        .map_or_else(|| "not measured".into(), grouped);
+    let floor = report.floor_value(name).map(grouped).unwrap_or_default();
+    let ratio = report.compared(name).map(|ratio| format!("{ratio:.2}"));
+    let unit = report.unit(name);
+    let unit = if unit.is_empty() {
+        String::new()
+    } else {
+        format!(" ({unit})")
+    };
+    let name = name.replace('_', " ");
+    let ratio = ratio.unwrap_or_default();
+    format!("{name}{unit} | {server} | {floor} | {ratio}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Found, figure};
+
+    fn report() -> Report {
+        Report {
+            scenario: "fanout",
+            mode: "ws",
+            connections: 10_000,
+            server: Found::from(vec![
+                figure("p99", 6.0, "ms"),
+                figure("p50", 3.0, "ms"),
+                figure("missing", 2.0, ""),
+            ]),
+            floor: Some(Found::from(vec![figure("p99", 5.0, "ms")])),
+        }
+    }
+
+    fn bars() -> Vec<Bar> {
+        let all = ["p99/floor<=1.15", "losses<=0", "idle_cpu<=1"];
+        all.map(|bar| Bar::parse(bar).unwrap()).to_vec()
+    }
+
+    #[test]
+    fn a_figure_stands_beside_the_floors_and_its_bar() {
+        assert_eq!(
+            lines(&report(), &bars(), &["p50"], false),
+            "| fanout `ws` 10,000 | p99 (ms) | 6 | 5 | 1.20 | ≤ 1.15 × floor | **no** |\n\
+             |  | losses | 2 |  |  | ≤ 0 | **no** |\n\
+             |  | idle cpu | not measured |  |  | ≤ 1 | **no** |\n\
+             |  | p50 (ms) | 3 |  |  |  |  |\n"
+        );
+        let columns = |line: &str| line.matches('|').count();
+        assert!(
+            lines(&report(), &bars(), &[], false)
+                .lines()
+                .all(|line| columns(line) == 8)
+        );
+        assert!(HEAD.lines().all(|line| columns(line) == 8));
+    }
+
+    #[test]
+    fn a_quick_run_is_bad_by_losses_and_by_what_it_did_not_measure() {
+        let held: Vec<_> = bars()
+            .iter()
+            .map(|bar| is_held(bar, &report(), true))
+            .collect();
+        assert_eq!(held, [false, true, true]);
+        let met = lines(&report(), &bars(), &[], true);
+        assert_eq!(met.matches("**no**").count(), 2);
+    }
+}

@@ -1,0 +1,50 @@
+//! The published tables: a row is a line here.
+//!
+//! In: nothing. Out: commands as they are typed, and what is asked of their figures.
+
+/// A run of the suite.
+#[derive(Debug)]
+pub struct Row {
+    /// What it is about: rows that follow each other with the same stand in one table.
+    pub group: &'static str,
+    /// The command without the server.
+    pub words: &'static str,
+    /// What is asked, and so shown.
+    pub bars: &'static [&'static str],
+    /// Figures that are shown though nothing is asked of them.
+    pub shown: &'static [&'static str],
+}
+
+const fn row(
+    group: &'static str,
+    words: &'static str,
+    bars: &'static [&'static str],
+    shown: &'static [&'static str],
+) -> Row {
+    Row {
+        group,
+        words,
+        bars,
+        shown,
+    }
+}
+
+const IDLE: &str = "Idle connections, and opening them";
+const CHURN: &str = "Connections that close and come back";
+const FANOUT: &str = "Fan-out";
+
+/// Every row. The bars are of a release build on one core, beside the floor on the same core.
+#[rustfmt::skip]
+pub const ROWS: [Row; 11] = [
+    row(IDLE, "hold --mode http -n 19000", &["bytes_per_conn<=128", "rss_before<=3072", "idle_cpu<=0.05", "losses<=0"], &["connect_rate"]),
+    row(IDLE, "hold --mode ws -n 19000", &["bytes_per_conn<=350", "connect_rate/floor>=0.9", "cpu_per_connect/floor<=1.7", "idle_cpu<=0.05", "losses<=0"], &[]),
+    row(IDLE, "hold --mode csp-ws -n 19000", &["bytes_per_conn<=400", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
+    row(IDLE, "hold --mode csp-sse -n 19000", &["bytes_per_conn<=400", "connect_rate/floor>=0.6", "idle_cpu<=0.05", "losses<=0"], &["cpu_per_connect"]),
+    row(IDLE, "hold --mode csp-longpoll -n 19000", &["bytes_per_conn<=400", "connect_rate/floor>=0.6", "idle_cpu<=0.05", "losses<=0"], &["cpu_per_connect"]),
+    row(IDLE, "hold --mode events -n 19000", &["losses<=0"], &["bytes_per_conn", "connect_rate", "cpu_per_connect", "idle_cpu"]),
+    row(CHURN, "churn --mode ws -n 1000 --total 20000", &["reopen_rate/floor>=0.75", "cpu_per_reopen/floor<=1.4", "losses<=0"], &["pss_growth"]),
+    row(FANOUT, "fanout --mode ws -n 10000 --rate 10 --size 200", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
+    row(FANOUT, "fanout --mode events -n 10000 --rate 10 --size 200", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
+    row(FANOUT, "fanout --mode csp-sse -n 10000 --rate 10 --size 200", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
+    row(FANOUT, "fanout --mode csp-longpoll -n 10000 --rate 10 --size 200", &["cpu_per_delivery/floor<=1.9", "rss_growth_peak<=5", "losses<=0"], &["p50", "p99"]),
+];
