@@ -11,7 +11,8 @@
 
 mod harness;
 
-use harness::{Bench, Laps, get, is_smoke, key, post, publish};
+use harness::subscribers::{BARE, EVENTS, Kind, POLL, Request, SOCKET, STREAM, Subscriber};
+use harness::{Bench, Laps, is_smoke, publish};
 use orbited::config::Config;
 use orbited::ids::ConnId;
 use orbited::node::Door;
@@ -32,114 +33,6 @@ fn main() {
         if wanted.is_empty() || wanted.iter().any(|name| name == kind.name) {
             run(&kind, count, rounds);
         }
-    }
-}
-
-/// A way to be subscribed.
-struct Kind {
-    name: &'static str,
-    /// Makes a subscriber.
-    open: fn(&mut Bench, up: ConnId) -> Subscriber,
-    /// What it sends when it has a message: that it has it, or a request for the next. Nothing for one that need not.
-    next: fn(&Subscriber, up: ConnId) -> Option<Request>,
-}
-
-/// Bytes for a connection.
-type Request = (ConnId, Vec<u8>);
-
-/// One subscriber.
-struct Subscriber {
-    conn: ConnId,
-    key: String,
-    /// Packets it has.
-    got: u64,
-}
-
-const BARE: Kind = Kind {
-    name: "bare-websocket",
-    open: |bench, _| {
-        let conn = bench.connect(Door::Public);
-        bench.ask(conn, &upgrade("/_/revolved/ws"));
-        bench.receive(conn, &mut frame("[1,\"SUBSCRIBE\",[\"room\"]]\n"));
-        Subscriber::new(conn, String::new())
-    },
-    next: |_, _| None,
-};
-
-const SOCKET: Kind = Kind {
-    name: "csp-websocket",
-    open: |bench, up| {
-        let key = handshake(bench, up, "");
-        let conn = bench.connect(Door::Public);
-        bench.ask(
-            conn,
-            &upgrade(&format!("/_/revolved/csp/websocket?s={key}")),
-        );
-        bench.receive(conn, &mut frame(&format!("[[1,2,\"{SUBSCRIBE}\"]]")));
-        Subscriber::new(conn, key)
-    },
-    next: |subscriber, _| {
-        let ack = format!("{{\"a\":{}}}", subscriber.got);
-        Some((subscriber.conn, frame(&ack)))
-    },
-};
-
-const EVENTS: Kind = Kind {
-    name: "csp-sse",
-    open: |bench, up| stream(bench, up, "sse"),
-    next: acknowledge,
-};
-
-const STREAM: Kind = Kind {
-    name: "csp-xhrstream",
-    open: |bench, up| stream(bench, up, "xhrstream"),
-    next: acknowledge,
-};
-
-const POLL: Kind = Kind {
-    name: "csp-longpoll",
-    open: |bench, up| stream(bench, up, "longpoll"),
-    next: |subscriber, _| {
-        let request = get(&subscriber.path("comet"));
-        Some((subscriber.conn, request.into_bytes()))
-    },
-};
-
-/// A comet request that is held or streamed; the answer to SUBSCRIBE is taken before.
-fn stream(bench: &mut Bench, up: ConnId, transport: &str) -> Subscriber {
-    let key = handshake(bench, up, transport);
-    let conn = bench.connect(Door::Public);
-    let mut subscriber = Subscriber::new(conn, key);
-    subscriber.got = 0;
-    let batch = format!("[[1,2,\"{SUBSCRIBE}\"]]");
-    bench.ask(up, &post(&subscriber.path("send"), &batch));
-    bench.ask(conn, &get(&subscriber.path("comet")));
-    subscriber.got = 1;
-    subscriber
-}
-
-fn acknowledge(subscriber: &Subscriber, up: ConnId) -> Option<Request> {
-    Some((up, post(&subscriber.path("send"), "[]").into_bytes()))
-}
-
-fn handshake(bench: &mut Bench, up: ConnId, transport: &str) -> String {
-    let settings = match transport {
-        "" => String::new(),
-        name => format!("?transport={name}&du=60"),
-    };
-    let path = format!("/_/revolved/csp/handshake{settings}");
-    let answer = bench.ask(up, &post(&path, "{\"encodings\":[0,1,2]}"));
-    key(&answer).to_owned()
-}
-
-impl Subscriber {
-    fn new(conn: ConnId, key: String) -> Self {
-        Self { conn, key, got: 1 }
-    }
-
-    fn path(&self, endpoint: &str) -> String {
-        let Self { key, got, .. } = self;
-        format!("/_/revolved/csp/{endpoint}?s={key}&a={got}")
     }
 }
 
@@ -246,23 +139,3 @@ fn print(kind: &Kind, rounds: &mut Rounds, bytes: usize) {
         rounds.again.median_ns(),
     );
 }
-
-fn upgrade(path: &str) -> String {
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
-}
-
-/// A masked text frame of less than 126 bytes; the mask is nought.
-fn frame(text: &str) -> Vec<u8> {
-    assert!(text.len() < 126);
-    [
-        &[0x81, 0x80 | text.len() as u8, 0, 0, 0, 0],
-        text.as_bytes(),
-    ]
-    .concat()
-}
-
-/// As it stands in a packet of JSON.
-const SUBSCRIBE: &str = "[1,\\\"SUBSCRIBE\\\",[\\\"room\\\"]]\\n";

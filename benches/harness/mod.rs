@@ -4,6 +4,8 @@
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
+pub mod subscribers;
+
 use orbited::config::Config;
 use orbited::ids::ConnId;
 use orbited::mem::{Sink, Wrote};
@@ -18,6 +20,8 @@ pub struct Bench {
     /// The node.
     pub node: Node,
     sinks: Vec<Memory>,
+    /// While it is there, everything is written into it and nothing kept: what a sink costs is not the node's.
+    pub counted: Option<Count>,
     turns: u64,
 }
 
@@ -32,6 +36,24 @@ impl Sink for Memory {
     }
 }
 
+/// How much was written.
+#[derive(Debug, Default)]
+pub struct Count {
+    /// Writes, each a system call on a socket.
+    pub writes: usize,
+    /// Bytes.
+    pub bytes: usize,
+}
+
+impl Sink for Count {
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> Wrote {
+        let bytes = parts.iter().map(|part| part.len()).sum();
+        self.writes += 1;
+        self.bytes += bytes;
+        Wrote::Some(bytes)
+    }
+}
+
 impl Bench {
     /// A node with these bounds, where time stands still.
     pub fn new(config: Config) -> Self {
@@ -39,6 +61,7 @@ impl Bench {
         Self {
             node,
             sinks: Vec::new(),
+            counted: None,
             turns: 0,
         }
     }
@@ -130,10 +153,14 @@ impl Bench {
         self.node.tick();
     }
 
-    fn flush(&mut self) {
+    /// Writes what is due.
+    pub fn flush(&mut self) {
         while let Some(id) = self.node.next_dirty() {
-            let sink = self.sinks.get_mut(id.index() as usize);
-            self.node.flush(id, sink.expect("connected here"));
+            let sink: &mut dyn Sink = match &mut self.counted {
+                Some(count) => count,
+                None => &mut self.sinks[id.index() as usize],
+            };
+            self.node.flush(id, sink);
         }
     }
 
