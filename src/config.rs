@@ -71,6 +71,11 @@ pub struct Config {
     /// Milliseconds of silence before a stream gets a heartbeat (a ping on WebSocket); 25 s is
     /// below the 30 s at which the strictest proxies cut.
     pub heartbeat_ms: u64,
+    /// Milliseconds without a TCP acknowledgement after which a peer is gone (`TCP_USER_TIMEOUT`); 30 s is what a
+    /// write is given too. The system's own is some 15 minutes.
+    pub tcp_timeout_ms: u64,
+    /// Milliseconds of silence before TCP probes a peer; 0 is never, since heartbeats and pings do it.
+    pub tcp_keepalive_ms: u64,
 
     /// Origins that browsers may come from, as browsers spell them; empty is any.
     pub allow_origin: Vec<String>,
@@ -139,6 +144,8 @@ impl Default for Config {
             session_timeout_ms: 60_000,
             linger_ms: 10_000,
             heartbeat_ms: 25_000,
+            tcp_timeout_ms: 30_000,
+            tcp_keepalive_ms: 0,
 
             allow_origin: Vec::new(),
             legacy_html: false,

@@ -7,6 +7,7 @@ use orbited::net::{self, Bind, Listener, Loop, clock, limits};
 use orbited::node::{Door, Node};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 fn main() -> ExitCode {
     let parsed = cli::parse(std::env::args_os().skip(1), std::env::vars_os());
@@ -61,6 +62,8 @@ fn bind(settings: &Settings) -> Result<(Vec<Listener>, String), String> {
     let how = Bind {
         reuse_port: config.reuse_port,
         backlog: config.backlog,
+        tcp_timeout: Duration::from_millis(config.tcp_timeout_ms),
+        tcp_keepalive: Duration::from_millis(config.tcp_keepalive_ms),
     };
     let mut listeners = Vec::new();
     for address in &config.listen {

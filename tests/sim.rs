@@ -190,7 +190,7 @@ const STEPS: u64 = 3_000;
 const LINES: u64 = 60;
 const FAILURES_SHOWN: usize = 5;
 /// A simulation in which these do not happen proves little.
-const MUST_HAPPEN: [&str; 14] = [
+const MUST_HAPPEN: [&str; 15] = [
     "calls answered",
     "closes: asked of the server",
     "closes: by the client",
@@ -199,6 +199,7 @@ const MUST_HAPPEN: [&str; 14] = [
     "faults: batches out of order",
     "faults: batches sent twice",
     "faults: half closes",
+    "faults: pings not answered",
     "faults: resets",
     "faults: writes blocked",
     "messages",

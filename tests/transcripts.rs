@@ -83,6 +83,7 @@ transcripts! {
     a_target_may_be_absolute_and_hold_anything
     a_websocket_for_no_session_is_closed_4404
     a_websocket_is_pinged_and_closed_as_rfc_6455_says
+    a_websocket_that_answers_no_ping_is_given_up
     a_websocket_that_breaks_csp_ends_the_session
     a_websocket_with_a_bad_variable_is_told_so
     an_ack_beyond_what_was_sent_is_one_of_all_that_was

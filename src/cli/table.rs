@@ -186,7 +186,19 @@ pub static FLAGS: &[Flag] = &[
         name: "heartbeat",
         group: Group::Timeouts,
         kind: Kind::Time(number!(heartbeat_ms, TENTH_MS, 60 * MINUTE_MS)),
-        help: "Silence after which a stream is sent a heartbeat (a ping on WebSocket).",
+        help: "Silence after which a stream is sent a heartbeat (a ping on WebSocket), at most.",
+    },
+    Flag {
+        name: "tcp-timeout",
+        group: Group::Timeouts,
+        kind: Kind::Time(number!(tcp_timeout_ms, 0, 60 * MINUTE_MS)),
+        help: "A peer whose kernel acknowledges nothing for so long is gone; 0s is the system's.",
+    },
+    Flag {
+        name: "tcp-keepalive",
+        group: Group::Timeouts,
+        kind: Kind::Time(number!(tcp_keepalive_ms, 0, 24 * 60 * MINUTE_MS)),
+        help: "Silence after which TCP itself probes a peer; 0s is never.",
     },
     Flag {
         name: "allow-origin",

@@ -7,11 +7,12 @@ use crate::config::Listen;
 use crate::node::Door;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, SockAddr, Type};
+use socket2::{Domain, Protocol, SockAddr, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A bound listener.
 #[derive(Debug)]
@@ -36,6 +37,10 @@ pub struct Bind {
     pub reuse_port: bool,
     /// Connections the kernel keeps for us.
     pub backlog: u32,
+    /// Without an acknowledgement of its kernel a peer is gone after this; zero leaves it to the system.
+    pub tcp_timeout: Duration,
+    /// Silence before TCP probes a peer; zero is never.
+    pub tcp_keepalive: Duration,
 }
 
 /// What an accept came to.
@@ -128,8 +133,15 @@ fn tcp(address: SocketAddr, bind: Bind) -> io::Result<TcpListener> {
     if bind.reuse_port {
         socket.set_reuse_port(true)?;
     }
-    // Linux hands it on to accepted sockets, which saves a call for each.
+    // Linux hands these on to accepted sockets, which saves calls for each.
     socket.set_tcp_nodelay(true)?;
+    if !bind.tcp_timeout.is_zero() {
+        socket.set_tcp_user_timeout(Some(bind.tcp_timeout))?;
+    }
+    if !bind.tcp_keepalive.is_zero() {
+        let time = bind.tcp_keepalive.max(Duration::from_secs(1));
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time))?;
+    }
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(backlog(bind))?;
@@ -164,4 +176,32 @@ fn is_served(path: &Path) -> bool {
 
 fn backlog(bind: Bind) -> i32 {
     i32::try_from(bind.backlog).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use socket2::SockRef;
+
+    #[test]
+    fn what_a_listener_is_told_holds_for_the_sockets_it_accepts() {
+        let bind = Bind {
+            reuse_port: false,
+            backlog: 8,
+            tcp_timeout: Duration::from_secs(7),
+            tcp_keepalive: Duration::from_millis(1),
+        };
+        let listener = tcp(SocketAddr::from(([127, 0, 0, 1], 0)), bind).unwrap();
+        let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = (0..1_000)
+            .find_map(|_| {
+                std::thread::yield_now();
+                listener.accept().ok()
+            })
+            .unwrap();
+        let socket = SockRef::from(&socket);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(bind.tcp_timeout));
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(1));
+        assert!(socket.tcp_nodelay().unwrap() && socket.keepalive().unwrap());
+    }
 }

@@ -49,6 +49,8 @@ pub struct Conn {
     pub passed_over: bool,
     /// What the deadline stands for while a request comes in.
     pub timed: Timed,
+    /// Of a WebSocket: whether anything came since it was last pinged.
+    pub heard: bool,
 }
 
 /// What the deadline of an open connection stands for.
@@ -132,6 +134,7 @@ impl Conn {
             half_closed: false,
             passed_over: false,
             timed: Timed::Idle,
+            heard: true,
         }
     }
 }

@@ -104,6 +104,8 @@ impl Node {
                 self.conn_timers.set(id.index(), now + LINGER_MS);
                 Flushed::Shut
             }
+            // The time in which a ping is to be answered runs on.
+            Stage::Socket if !conn.heard => Flushed::Idle,
             Stage::Held | Stage::Streaming | Stage::Socket => {
                 self.conn_timers.clear(id.index());
                 Flushed::Idle

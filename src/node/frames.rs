@@ -134,7 +134,7 @@ impl Node {
     }
 
     /// Ends the WebSocket from here; the session, if it can, goes on without.
-    fn drop_socket(&mut self, id: ConnId, code: u16, cause: Cause) {
+    pub(super) fn drop_socket(&mut self, id: ConnId, code: u16, cause: Cause) {
         let session = self.conns.get(id).and_then(|conn| conn.session);
         self.close_socket(id, code);
         if let Some(session) = session

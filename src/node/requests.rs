@@ -22,7 +22,10 @@ impl Node {
         match stage {
             Stage::Open if self.is_parked(id) => self.park(id, bytes),
             Stage::Open => self.receive_requests(id, bytes),
-            Stage::Socket => self.receive_frames(id, bytes),
+            Stage::Socket => {
+                self.hear(id);
+                self.receive_frames(id, bytes);
+            }
             Stage::Waiting | Stage::Held | Stage::Streaming | Stage::Testing => {
                 self.park(id, bytes)
             }

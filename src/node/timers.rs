@@ -8,8 +8,9 @@ use super::respond::{Answer, WRITE_TIMEOUT_MS};
 use crate::cmd::Cause;
 use crate::http::fault::{self, Fault};
 use crate::ids::{ConnId, SessionId};
-use crate::session::{Carriage, Due};
+use crate::session::{Carriage, Due, Session};
 use crate::transport::http;
+use crate::ws::codes::CloseCode;
 use crate::ws::frames;
 
 impl Node {
@@ -68,10 +69,12 @@ impl Node {
             return;
         };
         let (stage, chunked) = (conn.stage, conn.chunked);
+        if stage == Stage::Socket {
+            return self.ping(conn_id);
+        }
         let mut scratch = self.take_scratch();
         if let Some(out) = self.out(conn_id) {
             match stage {
-                Stage::Socket => frames::ping(out.tail(), b""),
                 Stage::Streaming if bare => {
                     scratch.tail().extend_from_slice(b":\n\n");
                     http::raw(out, &mut scratch, chunked);
@@ -85,6 +88,39 @@ impl Node {
         self.scratch = scratch;
     }
 
+    /// Asks a WebSocket for a sign of life, which is to come in time.
+    fn ping(&mut self, id: ConnId) {
+        let due = self.now() + PONG_MS;
+        if let Some(out) = self.out(id) {
+            frames::ping(out.tail(), b"");
+        }
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.heard = false;
+            self.conn_timers.set(id.index(), due);
+        }
+    }
+
+    /// Something came on a WebSocket: its peer is there.
+    pub(super) fn hear(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && !std::mem::replace(&mut conn.heard, true)
+            && conn.write != WriteSide::Blocked
+        {
+            self.conn_timers.clear(id.index());
+        }
+    }
+
+    /// A ping was not answered: a bare session is over, a CSP session goes on without its WebSocket.
+    fn unheard(&mut self, id: ConnId) {
+        let session = self.conns.get(id).and_then(|conn| conn.session);
+        let carriage = session.and_then(|session| self.sessions.get(session));
+        let code = match carriage.map(Session::carriage) {
+            Some(Carriage::Csp) => CloseCode::GOING_AWAY,
+            _ => CloseCode::SESSION_TIMED_OUT,
+        };
+        self.drop_socket(id, code.number(), Cause::Timeout);
+    }
+
     fn conn_due(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get(id) else {
             return;
@@ -96,6 +132,7 @@ impl Node {
             // What was said is not written yet: the flush behind this decides. A clock that jumps finds such.
             _ if conn.write == WriteSide::Dirty => self.conn_timers.set(id.index(), at),
             Stage::Testing if conn.write == WriteSide::Idle => self.end_streamtest(id),
+            Stage::Socket if conn.write == WriteSide::Idle => self.unheard(id),
             // Idle for its time, or its peer takes nothing.
             _ => self.kill(id),
         }
@@ -117,5 +154,7 @@ const SLOW: Fault = Fault::new(
     "The request did not come whole in time.",
     "Send it faster; the operator's bound is --header-timeout.",
 );
+/// Milliseconds in which a ping is answered by a peer that is still there.
+const PONG_MS: u64 = 10_000;
 /// Moments dealt with before the loop looks at its sockets again.
 const TIMERS_PER_TURN: usize = 2_048;

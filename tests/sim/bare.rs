@@ -60,6 +60,10 @@ impl Socket {
                         match frame.opcode {
                             TEXT => self.peer.receive(scene, &frame.payload),
                             CLOSE => self.closed(scene, frame.code()),
+                            9 if scene.answers_ping() => {
+                                self.http
+                                    .say(&frames::pong(&mut scene.chance, &frame.payload));
+                            }
                             9 | 10 => {}
                             opcode => panic!("opcode {opcode}: everything here is text"),
                         }
@@ -90,6 +94,7 @@ impl Socket {
             1000 | 1002 => self.closing,
             1001 => self.peer.heard_bye() || scene.may_be_full(),
             1008 | 1009 => full,
+            4408 => scene.net.was_unheard(self.http.link),
             _ => false,
         };
         assert!(expected, "{name} is told {code} without a reason");

@@ -393,9 +393,19 @@ impl Csp {
                 self.up_to(id);
             }
             CLOSE => self.socket_closed(scene, number, frame.code()),
-            9 => scene.count("pings from the server"),
+            9 => self.pinged(scene, number, &frame.payload),
             10 => scene.count("pongs"),
             opcode => panic!("opcode {opcode} on a CSP WebSocket"),
+        }
+    }
+
+    fn pinged(&mut self, scene: &mut Scene, number: u32, payload: &[u8]) {
+        let link = self.down(number).map(|down| down.link);
+        let conn = self.conns.iter_mut().find(|conn| Some(conn.link) == link);
+        if let Some(conn) = conn
+            && scene.answers_ping()
+        {
+            conn.say(&frames::pong(&mut scene.chance, payload));
         }
     }
 
@@ -425,7 +435,7 @@ impl Csp {
             ),
             1000 | 1002 | 1003 if down.broken => {}
             1001 if !self.peer.heard_bye() => assert!(
-                scene.may_be_full(),
+                scene.may_be_full() || scene.net.was_unheard(down.link),
                 "{name} is told {code} without a reason"
             ),
             _ => self.gone(scene, &format!("close code {code}")),

@@ -66,6 +66,9 @@ struct Link {
     blocked: Option<u64>,
     ever_blocked: bool,
     written_at: u64,
+    /// When the node last read of it, and the longest it did not before, in milliseconds.
+    read_at: u64,
+    quiet_max: u64,
 }
 
 impl Driver {
@@ -135,6 +138,8 @@ impl Driver {
             blocked: None,
             ever_blocked: false,
             written_at: self.now,
+            read_at: self.now,
+            quiet_max: 0,
         });
         self.active.push(link);
         self.by_conn.insert(conn.pack(), link);
@@ -235,6 +240,12 @@ impl Driver {
     }
 
     /// When the node last wrote.
+    /// Whether the node heard nothing of it for as long as it waits for a pong.
+    pub fn was_unheard(&self, id: LinkId) -> bool {
+        let link = &self.links[id];
+        link.quiet_max.max(self.now - link.read_at) >= PONG_MS
+    }
+
     pub fn written_at(&self, id: LinkId) -> u64 {
         self.links[id].written_at
     }
@@ -450,6 +461,7 @@ impl Driver {
             let mut bytes: Vec<u8> = link.up.drain(..count).collect();
             self.note(|| format!("conn {conn} reads {}", show(&bytes)));
             self.node.receive(conn, &mut bytes);
+            self.links[id].hear(self.now);
             if count < READ_BYTES && !ended {
                 return;
             }
@@ -508,6 +520,11 @@ impl Driver {
 }
 
 impl Link {
+    fn hear(&mut self, now: u64) {
+        self.quiet_max = self.quiet_max.max(now - self.read_at);
+        self.read_at = now;
+    }
+
     fn has_room(&self) -> bool {
         self.left || self.down.len() < self.room
     }
@@ -588,6 +605,8 @@ fn show(bytes: &[u8]) -> String {
 }
 
 /// One read of the loop.
+/// Milliseconds in which the node wants a ping answered.
+const PONG_MS: u64 = 10_000;
 const READ_BYTES: usize = 16 * 1024;
 const READS_PER_TURN: usize = 4;
 /// Milliseconds below which no connection is given up.

@@ -86,6 +86,13 @@ pub fn message(chance: &mut Chance, text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The answer to a ping.
+pub fn pong(chance: &mut Chance, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame(&mut out, chance, PONG | FIN, payload);
+    out
+}
+
 /// A ping.
 pub fn ping(out: &mut Vec<u8>, chance: &mut Chance) {
     let payload = vec![b'p'; chance.below(126)];
@@ -134,4 +141,5 @@ pub const CLOSE: u8 = 8;
 const CONTINUATION: u8 = 0;
 const BINARY: u8 = 2;
 const PING: u8 = 9;
+const PONG: u8 = 10;
 const FIN: u8 = 0x80;

@@ -92,6 +92,16 @@ impl Scene {
         claimed
     }
 
+    /// Whether a client answers the ping it was sent.
+    pub fn answers_ping(&mut self) -> bool {
+        self.count("pings from the server");
+        let mute = self.chance.one_in(8);
+        if mute {
+            self.count("faults: pings not answered");
+        }
+        !mute
+    }
+
     /// Whether the run's bounds are such that the node refuses work when its queues are full.
     pub fn may_be_full(&self) -> bool {
         self.net.node.config().max_queue_total < 1024 * 1024
