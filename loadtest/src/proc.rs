@@ -92,15 +92,21 @@ pub fn rss_of(pids: &[u32]) -> Result<u64, Trouble> {
 fn cpu_ns(pid: u32) -> Result<u64, Trouble> {
     // The scheduler's own sum is exact; what is charged by ticks of 10 ms misses who runs between them.
     let tasks = fs::read_dir(format!("/proc/{pid}/task"));
-    let mut sum = 0;
+    let (mut sum, mut any) = (0, false);
     for task in tasks.map_err(Trouble::io("/proc/PID/task"))?.flatten() {
-        let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+        // One that has ended since it was listed is no reason to read any other otherwise.
+        let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else {
+            continue;
+        };
         match first_number(&text) {
-            Some(ns) => sum += ns,
-            None => return Ok(stat_ns(&read(pid, "stat")?)),
+            Some(ns) => (sum, any) = (sum + ns, true),
+            None => break,
         }
     }
-    Ok(sum)
+    match any {
+        true => Ok(sum),
+        false => Ok(stat_ns(&read(pid, "stat")?)),
+    }
 }
 
 fn read(pid: u32, name: &str) -> Result<String, Trouble> {

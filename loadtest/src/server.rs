@@ -93,12 +93,15 @@ impl Server {
         loop {
             let line = told.recv_timeout(READY_MAX);
             let line = line.map_err(|_| Trouble::Server("does not say that it is ready".into()))?;
-            if let Some((target, internal)) = ready(&line) {
-                (server.target, server.internal) = (target, internal);
+            if let Some(ready) = ready(&line) {
+                (server.target, server.internal) = (ready.target, ready.internal);
+                if !ready.pids.is_empty() {
+                    server.pids = ready.pids;
+                }
                 break;
             }
         }
-        if pin && !sys::pin(pid, 0) {
+        if pin && !server.pids.iter().all(|pid| sys::pin(*pid, 0)) {
             return Err(Trouble::Server("cannot be bound to processor 0".into()));
         }
         Ok(server)
@@ -114,15 +117,28 @@ impl Drop for Server {
     }
 }
 
-/// `ready http=127.0.0.1:1 internal=127.0.0.1:2 op=off`.
-fn ready(line: &str) -> Option<(SocketAddr, Option<SocketAddr>)> {
+/// What the line says.
+#[derive(Debug, PartialEq, Eq)]
+struct Ready {
+    target: SocketAddr,
+    internal: Option<SocketAddr>,
+    /// The processes that are the server, where the one that was started only starts them.
+    pids: Vec<u32>,
+}
+
+/// `ready http=127.0.0.1:1 internal=127.0.0.1:2 op=off`, and `pid=3,4` where there are others.
+fn ready(line: &str) -> Option<Ready> {
     let words = line.strip_prefix("ready ")?;
     let value = |name: &str| {
         let mut pairs = words.split(' ').filter_map(|word| word.split_once('='));
         pairs.find_map(|(key, value)| (key == name).then_some(value))
     };
-    let target = value("http")?.parse().ok()?;
-    Some((target, value("internal").and_then(|text| text.parse().ok())))
+    let pids = value("pid").unwrap_or_default().split(',');
+    Some(Ready {
+        target: value("http")?.parse().ok()?,
+        internal: value("internal").and_then(|text| text.parse().ok()),
+        pids: pids.filter_map(|pid| pid.parse().ok()).collect(),
+    })
 }
 
 const READY_MAX: Duration = Duration::from_secs(10);
@@ -134,12 +150,12 @@ mod tests {
     #[test]
     fn the_ready_line_says_where_to_connect() {
         let line = "ready http=127.0.0.1:18000 internal=127.0.0.1:18001 op=off stomp=off";
-        let (target, internal) = ready(line).unwrap();
-        assert_eq!((target.port(), internal.unwrap().port()), (18000, 18001));
-        assert_eq!(
-            ready("ready http=127.0.0.1:1 internal=off").unwrap().1,
-            None
-        );
+        let said = ready(line).unwrap();
+        assert_eq!(said.target.port(), 18000);
+        assert_eq!(said.internal.unwrap().port(), 18001);
+        assert!(said.pids.is_empty());
+        let said = ready("ready http=127.0.0.1:1 internal=off pid=12,34").unwrap();
+        assert_eq!((said.internal, said.pids), (None, vec![12, 34]));
         assert_eq!(ready("ready"), None);
         assert_eq!(ready("listening on http=127.0.0.1:1"), None);
     }

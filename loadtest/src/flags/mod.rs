@@ -229,7 +229,7 @@ pub fn help() -> String {
         "floor"
     );
     out.push_str("\nModes:\n");
-    for row in &mode::ROWS {
+    for row in mode::Row::all() {
         let _ = writeln!(out, "  {:<14} {}", row.name, row.help);
     }
     out.push_str("\nFlags:\n");
@@ -294,7 +294,7 @@ mod tests {
     fn help_has_every_command_mode_and_flag() {
         let help = help();
         let names = FLAGS.iter().map(|flag| flag.name);
-        let names = names.chain(mode::ROWS.iter().map(|row| row.name));
+        let names = names.chain(mode::Row::all().map(|row| row.name));
         for name in names.chain(scenario::ROWS.iter().map(|row| row.name)) {
             assert!(help.contains(name), "{name}");
         }

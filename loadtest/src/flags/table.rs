@@ -139,7 +139,7 @@ pub const FLAGS: [Flag; 34] = [
     flag(
         "path",
         "PATH",
-        "template, http: what to ask for (/)",
+        "template, http, bayeux, nchan-poll: what to ask for (/)",
         |o, v| set(&mut o.template.path, path(v)),
     ),
     flag(

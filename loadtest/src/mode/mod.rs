@@ -9,6 +9,7 @@ mod csp_sse;
 mod csp_stream;
 mod csp_ws;
 mod events;
+mod foreign;
 mod http;
 mod raw;
 mod template;
@@ -156,7 +157,12 @@ impl Row {
     /// The mode called `name`.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        ROWS.iter().find(|row| row.name == name)
+        Self::all().find(|row| row.name == name)
+    }
+
+    /// Every mode, those of other servers last.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        ROWS.iter().chain(&foreign::ROWS)
     }
 
     /// Makes it.
@@ -166,7 +172,7 @@ impl Row {
     }
 }
 
-/// Every mode.
+/// Every mode that is the node's own, and `template`.
 pub const ROWS: [Row; 9] = [
     Row {
         name: "raw",
@@ -239,7 +245,7 @@ mod tests {
 
     #[test]
     fn every_mode_has_another_that_the_floor_serves() {
-        for row in &ROWS {
+        for row in Row::all() {
             let floor = Row::named(row.floor).map(|floor| floor.floor);
             assert_eq!(floor, Some(row.floor), "{}", row.name);
         }

@@ -44,6 +44,21 @@ pub fn subscribe(channel: &str) -> String {
     format!("[1,\"SUBSCRIBE\",[\"{channel}\"]]\n")
 }
 
+/// Whether frames are next: the upgrade is over, or its answer has just been read.
+///
+/// # Errors
+/// An answer that is no upgrade.
+pub fn upgraded(peer: &mut Peer, rest: &mut &[u8]) -> Result<bool, Fault> {
+    if peer.body == Body::Upgraded {
+        return Ok(true);
+    }
+    match http::next(&mut peer.body, rest)? {
+        Event::More => Ok(false),
+        Event::Head(101) => Ok(true),
+        _ => Err(Fault::Response),
+    }
+}
+
 /// What a frame says to the application; a ping is answered here.
 ///
 /// # Errors
