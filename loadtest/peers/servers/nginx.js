@@ -41,6 +41,16 @@ http {
 }
 `
 
+/** The master listens before there is a worker. */
+const workers = async pid => {
+  for (let tries = 0; tries < 200; tries++) {
+    const children = fs.readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
+    if (children) return children.split(' ')
+    await new Promise(resolve => setTimeout(resolve, 25))
+  }
+  throw new Error('nginx has no worker')
+}
+
 const main = async () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'loadtest-nginx-'))
   process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
@@ -50,8 +60,7 @@ const main = async () => {
   fs.writeFileSync(path.join(folder, 'nginx.conf'), config(folder, port, internal))
   const master = start('nginx', ['-e', '/dev/null', '-c', path.join(folder, 'nginx.conf')])
   await answers(internal)
-  const children = fs.readFileSync(`/proc/${master.pid}/task/${master.pid}/children`, 'utf8')
-  ready(port, internal, [master.pid, ...children.trim().split(' ')])
+  ready(port, internal, [master.pid, ...await workers(master.pid)])
 }
 
 main()
