@@ -3,7 +3,8 @@
 //! In: a setup and how many. Out: counts and tallies, summed. Every process is stopped by its pid when the crowd
 //! is dropped.
 
-use crate::engine::Setup;
+use crate::engine::{Loop, Setup};
+use crate::flights::Flights;
 use crate::sys;
 use crate::tally::Tally;
 use crate::trouble::Trouble;
@@ -46,6 +47,10 @@ pub struct Counts {
     pub ready_ns: u64,
     /// Messages that arrived in the run.
     pub arrived: u64,
+    /// Closed loops that are not over.
+    pub loops: u64,
+    /// Publications of those that the server did not take.
+    pub refused: u64,
 }
 
 impl Crowd {
@@ -175,6 +180,43 @@ impl Crowd {
         Ok(())
     }
 
+    /// Runs a closed loop to its end, or for `most`; `between` is called now and then. Every process would run its
+    /// own, so there is to be one.
+    ///
+    /// # Errors
+    /// A process that ended.
+    pub fn closed_loop(
+        &mut self,
+        wish: &Loop,
+        most: Duration,
+        mut between: impl FnMut(),
+    ) -> Result<Counts, Trouble> {
+        for worker in &mut self.workers {
+            worker.ask(&wish.to_json())?;
+        }
+        let start = Instant::now();
+        loop {
+            let counts = self.counts()?;
+            if counts.loops == 0 || start.elapsed() > most {
+                return Ok(counts);
+            }
+            between();
+            sleep(LOOK);
+        }
+    }
+
+    /// The publications of the closed loop that ran.
+    ///
+    /// # Errors
+    /// A process that ended, or ran none.
+    pub fn flights(&mut self) -> Result<Flights, Trouble> {
+        let worker = self.workers.first_mut();
+        let worker = worker.ok_or_else(|| Trouble::Worker("none".into()))?;
+        let answer = worker.ask(&json!({"do": "report"}))?;
+        let flights = answer.get("flights").and_then(Flights::from_json);
+        flights.ok_or_else(|| Trouble::Worker("no closed loop".into()))
+    }
+
     /// What arrived.
     ///
     /// # Errors
@@ -199,6 +241,8 @@ impl Counts {
         self.failed += number("failed");
         self.lost += number("lost");
         self.arrived += number("arrived");
+        self.loops += number("loops");
+        self.refused += number("refused");
         self.ready_ns = self.ready_ns.max(number("ready_ns"));
     }
 }

@@ -3,7 +3,7 @@
 //! In: those and a size. Out: printable ASCII without quotes, so that no spelling of any protocol changes it,
 //! and the marks found in whatever came back around it.
 
-use memchr::memmem;
+use memchr::memchr;
 use std::io::Write as _;
 
 /// The mark of one message.
@@ -19,8 +19,6 @@ pub struct Mark {
 
 /// Bytes of a mark: the smallest message.
 pub const MARK_BYTES: usize = 34;
-
-const START: &[u8] = b"~lt";
 
 impl Mark {
     /// A message of `size` bytes, at least [`MARK_BYTES`].
@@ -40,28 +38,59 @@ impl Mark {
         out
     }
 
+    /// `~ltRRRR.SSSSSSSS.TTTTTTTTTTTTTTTT~`, by place: a load reads very many.
     fn read(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes.get(..MARK_BYTES)?).ok()?;
-        let mut parts = text.strip_prefix("~lt")?.strip_suffix('~')?.split('.');
+        let [b'~', b'l', b't', rest @ ..] = bytes.first_chunk::<MARK_BYTES>()? else {
+            return None;
+        };
+        let (run, rest) = rest.split_first_chunk::<4>()?;
+        let (seq, rest) = rest.split_first_chunk::<9>()?;
+        let (at_ns, end) = rest.split_first_chunk::<17>()?;
+        let ([b'.', seq @ ..], [b'.', at_ns @ ..], b"~") = (seq, at_ns, end) else {
+            return None;
+        };
         Some(Self {
-            run: u16::from_str_radix(parts.next()?, 16).ok()?,
-            seq: u32::from_str_radix(parts.next()?, 16).ok()?,
-            at_ns: u64::from_str_radix(parts.next()?, 16).ok()?,
+            run: u16::try_from(hex(run)?).ok()?,
+            seq: u32::try_from(hex(seq)?).ok()?,
+            at_ns: hex(at_ns)?,
         })
     }
 }
+
+/// At most 16 digits. What is no digit sets a bit above them, which is looked at once.
+fn hex(digits: &[u8]) -> Option<u64> {
+    let (mut value, mut wrong) = (0_u64, 0);
+    for byte in digits {
+        let digit = DIGITS.get(usize::from(*byte)).copied().unwrap_or(NO_DIGIT);
+        wrong |= digit;
+        value = value << 4 | u64::from(digit);
+    }
+    (wrong < 16).then_some(value)
+}
+
+const NO_DIGIT: u8 = 0xf0;
+/// What each byte is worth.
+const DIGITS: [u8; 256] = {
+    let mut table = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        table[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    table
+};
 
 /// Finds the mark of one message, or of each in turn when the rest is searched again.
 #[must_use]
 pub fn find(bytes: &[u8]) -> Option<(Mark, &[u8])> {
     let mut rest = bytes;
     loop {
-        let at = memmem::find(rest, START)?;
-        rest = rest.get(at..)?;
+        // The one byte is rare in everything around a mark, and found faster than several.
+        rest = rest.get(memchr(b'~', rest)?..)?;
         if let Some(mark) = Mark::read(rest) {
             return Some((mark, rest.get(MARK_BYTES..).unwrap_or_default()));
         }
-        rest = rest.get(START.len()..)?;
+        rest = rest.get(1..)?;
     }
 }
 
@@ -95,6 +124,18 @@ mod tests {
     fn half_a_mark_is_none() {
         assert_eq!(find(&MARK.message(0)[..MARK_BYTES - 1]), None);
         assert_eq!(find(b"~lt"), None);
+    }
+
+    #[test]
+    fn what_is_broken_is_no_mark_and_hides_none() {
+        let whole = MARK.message(0);
+        for at in 0..MARK_BYTES {
+            let mut broken = whole.clone();
+            broken[at] = b'x';
+            assert_eq!(find(&broken), None, "{at}");
+            let both = [&broken[..], &whole].concat();
+            assert_eq!(find(&both).map(|(mark, _)| mark), Some(MARK), "{at}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! waited for: they are pipelined on one connection, so that messages keep their order.
 
 use crate::payload::Mark;
-use crate::proto::http::{self, Body, Event};
+use crate::pipeline::Pipeline;
 use crate::sys::now_ns;
 use crate::trouble::Trouble;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -52,7 +52,7 @@ pub struct Sent {
 /// A server that does not take the connection, or ends it and does not take another.
 pub fn run(to: SocketAddr, plan: &Plan, mut between: impl FnMut()) -> Result<Sent, Trouble> {
     let start = now_ns() + LEAD_NS;
-    let mut wire = Wire::open(to)?;
+    let mut wire = Wire::open(to, &plan.path)?;
     let mut sent = Sent::default();
     for seq in 0..plan.total() {
         let at_ns = start + (f64::from(seq) * 1e9 / plan.rate) as u64;
@@ -61,68 +61,67 @@ pub fn run(to: SocketAddr, plan: &Plan, mut between: impl FnMut()) -> Result<Sen
             seq,
             at_ns,
         };
-        let request = request(to, &plan.path, &mark.message(plan.size));
+        let message = mark.message(plan.size);
         wire.read_answers();
         between();
         sleep(Duration::from_nanos(at_ns.saturating_sub(now_ns())));
         sent.late_us_max = sent.late_us_max.max(now_ns().saturating_sub(at_ns) / 1000);
-        wire.send(to, &request)?;
+        wire.send(to, &message)?;
         sent.messages += 1;
     }
-    wire.finish();
-    sent.refused = wire.refused;
+    wire.finish(to)?;
+    sent.refused = wire.pipeline.refused;
     Ok(sent)
-}
-
-fn request(to: SocketAddr, path: &str, message: &[u8]) -> Vec<u8> {
-    let length = message.len();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: {to}\r\nContent-Type: text/plain\r\n\
-         Content-Length: {length}\r\n\r\n"
-    );
-    [head.as_bytes(), message].concat()
 }
 
 #[derive(Debug)]
 struct Wire {
     stream: TcpStream,
-    body: Body,
-    unread: Vec<u8>,
-    unanswered: u32,
-    refused: u32,
+    pipeline: Pipeline,
     ended: bool,
 }
 
 impl Wire {
-    fn open(to: SocketAddr) -> Result<Self, Trouble> {
-        let stream = TcpStream::connect_timeout(&to, ANSWER_MAX);
-        let stream = stream.map_err(Trouble::io("connecting to publish"))?;
-        let ready = stream
-            .set_nodelay(true)
-            .and_then(|()| stream.set_write_timeout(Some(ANSWER_MAX)));
-        ready.map_err(Trouble::io("connecting to publish"))?;
+    fn open(to: SocketAddr, path: &str) -> Result<Self, Trouble> {
         Ok(Self {
-            stream,
-            body: Body::Head,
-            unread: Vec::new(),
-            unanswered: 0,
-            refused: 0,
+            stream: connect(to)?,
+            pipeline: Pipeline::new(to, path),
             ended: false,
         })
     }
 
-    /// A server may end a connection after so many requests: the next goes on another.
-    fn send(&mut self, to: SocketAddr, request: &[u8]) -> Result<(), Trouble> {
-        if self.ended {
-            let refused = self.refused;
-            *self = Self::open(to)?;
-            self.refused = refused;
+    fn send(&mut self, to: SocketAddr, message: &[u8]) -> Result<(), Trouble> {
+        self.mend(to)?;
+        let mut out = Vec::new();
+        self.pipeline.publish(message, &mut out);
+        self.write(&out)
+    }
+
+    /// A server may end a connection after so many requests: what it did not answer goes on another.
+    fn mend(&mut self, to: SocketAddr) -> Result<(), Trouble> {
+        if !self.ended {
+            return Ok(());
         }
+        let again = self.pipeline.again();
+        let again = again.ok_or_else(|| Trouble::Server("takes no publications".into()))?;
+        self.stream = connect(to)?;
+        self.ended = false;
+        self.write(&again)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
         let set = self.stream.set_nonblocking(false);
-        set.and_then(|()| self.stream.write_all(request))
-            .map_err(Trouble::io("publishing"))?;
-        self.unanswered += 1;
-        Ok(())
+        match set.and_then(|()| self.stream.write_all(bytes)) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                Err(Trouble::Io("publishing", error))
+            }
+            Err(_) => {
+                self.read_answers();
+                self.ended = true;
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Reads what answers there are, without waiting.
@@ -131,7 +130,10 @@ impl Wire {
         let _ = self.stream.set_nonblocking(true);
         while !self.ended {
             match self.stream.read(&mut buffer) {
-                Ok(n @ 1..) => self.take(buffer.get(..n).unwrap_or_default()),
+                Ok(n @ 1..) => {
+                    let answers = buffer.get(..n).unwrap_or_default();
+                    self.ended = self.pipeline.answers(answers).is_err();
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 _ => self.ended = true,
@@ -139,34 +141,27 @@ impl Wire {
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) {
-        self.unread.extend_from_slice(bytes);
-        let mut rest = &self.unread[..];
-        loop {
-            match http::next(&mut self.body, &mut rest) {
-                Ok(Event::More) => break,
-                Ok(Event::Head(200..=299) | Event::Data(_)) => {}
-                Ok(Event::Head(_)) => self.refused += 1,
-                Ok(Event::End) => self.unanswered = self.unanswered.saturating_sub(1),
-                Err(_) => {
-                    self.ended = true;
-                    break;
-                }
-            }
-        }
-        self.unread = rest.to_vec();
-    }
-
     /// Waits for the last answers.
-    fn finish(&mut self) {
+    fn finish(&mut self, to: SocketAddr) -> Result<(), Trouble> {
         for _ in 0..ANSWER_MAX.as_millis() {
             self.read_answers();
-            if self.unanswered == 0 || self.ended {
-                return;
+            if self.pipeline.is_answered() {
+                break;
             }
+            self.mend(to)?;
             sleep(Duration::from_millis(1));
         }
+        Ok(())
     }
+}
+
+fn connect(to: SocketAddr) -> Result<TcpStream, Trouble> {
+    let stream = TcpStream::connect_timeout(&to, ANSWER_MAX).and_then(|stream| {
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(ANSWER_MAX))?;
+        Ok(stream)
+    });
+    stream.map_err(Trouble::io("connecting to publish"))
 }
 
 /// From the plan to the first message.

@@ -102,38 +102,51 @@ impl Tally {
     /// As it goes from a load process to the one that reports.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        let steps = self.latency_us.iter_recorded();
-        let steps = steps.map(|step| json!([step.value_iterated_to(), step.count_at_value()]));
         json!({
             "arrived": self.arrived,
             "repeated": self.repeated,
             "reordered": self.reordered,
             "burst_us": self.burst_us,
-            "latency_us": steps.collect::<Vec<_>>(),
+            "latency_us": steps_to_json(&self.latency_us),
         })
     }
 
     /// Reads it there; `None` when it is not one.
     #[must_use]
     pub fn from_json(value: &Value) -> Option<Self> {
-        let mut latency_us = histogram();
-        for step in value.get("latency_us")?.as_array()? {
-            let (at, count) = (step.get(0)?.as_u64()?, step.get(1)?.as_u64()?);
-            latency_us.saturating_record_n(at, count);
-        }
         Some(Self {
             arrived: value.get("arrived")?.as_u64()?,
             repeated: value.get("repeated")?.as_u64()?,
             reordered: value.get("reordered")?.as_u64()?,
             burst_us: value.get("burst_us")?.as_u64()?,
-            latency_us,
+            latency_us: steps_from_json(value.get("latency_us")?)?,
         })
     }
 }
 
+/// The filled steps of a histogram, as they go from one process to another.
+#[must_use]
+pub fn steps_to_json(histogram: &Histogram<u64>) -> Value {
+    let steps = histogram.iter_recorded();
+    let steps = steps.map(|step| json!([step.value_iterated_to(), step.count_at_value()]));
+    steps.collect::<Vec<_>>().into()
+}
+
+/// Reads them there; `None` when they are none.
+#[must_use]
+pub fn steps_from_json(steps: &Value) -> Option<Histogram<u64>> {
+    let mut filled = histogram();
+    for step in steps.as_array()? {
+        let (at, count) = (step.get(0)?.as_u64()?, step.get(1)?.as_u64()?);
+        filled.saturating_record_n(at, count);
+    }
+    Some(filled)
+}
+
 /// A microsecond to a minute; later counts as a minute. Two digits keep it at some 40 KB in each process.
 #[expect(clippy::expect_used, reason = "constants that are in order")]
-fn histogram() -> Histogram<u64> {
+#[must_use]
+pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000, 2).expect("bounds in order")
 }
 

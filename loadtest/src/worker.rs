@@ -3,8 +3,9 @@
 //!
 //! In: first the setup, then `{"do":…}`. Out: counts and tallies.
 
-use crate::engine::{Engine, Setup, TOKENS_MAX};
-use crate::mode::{Row, Template, Wish};
+use crate::engine::{Engine, Loop, Setup, TOKENS_MAX};
+use crate::flights::Flights;
+use crate::mode::{Mode, Row, Template, Wish};
 use crate::trouble::Trouble;
 use mio::unix::pipe;
 use mio::{Events, Interest, Poll, Token};
@@ -31,7 +32,7 @@ pub fn run() -> Result<(), Trouble> {
         template: &setup.template,
     });
     let orders = pipe::Receiver::from(OwnedFd::from(input));
-    serve(Engine::new(setup, mode), orders).map_err(Trouble::io("load process"))
+    serve(setup, mode, orders).map_err(Trouble::io("load process"))
 }
 
 /// Byte by byte: what is behind it must stay in the pipe.
@@ -43,8 +44,9 @@ fn first_line(mut input: &File) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-fn serve(mut engine: Engine, mut orders: pipe::Receiver) -> io::Result<()> {
+fn serve(setup: Setup, mode: Box<dyn Mode>, mut orders: pipe::Receiver) -> io::Result<()> {
     let mut poll = Poll::new()?;
+    let mut engine = Engine::new(setup, mode, poll.registry().try_clone()?);
     orders.set_nonblocking(true)?;
     poll.registry()
         .register(&mut orders, ORDERS, Interest::READABLE)?;
@@ -63,7 +65,7 @@ fn serve(mut engine: Engine, mut orders: pipe::Receiver) -> io::Result<()> {
             let line: Vec<u8> = text.drain(..=end).collect();
             obey(&mut engine, &line)?;
         }
-        engine.turn(&poll, &events)?;
+        engine.turn(&events)?;
     }
 }
 
@@ -89,6 +91,7 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         Some("raise") => engine.raise(narrow("count")),
         Some("begin") => engine.begin(u16::try_from(number("run")).unwrap_or_default()),
         Some("churn") => engine.churn(narrow("count")),
+        Some("loop") => Loop::from_json(&order).map_or(Ok(()), |wish| engine.begin_loop(wish))?,
         _ => {}
     }
     let whole = order.get("do").and_then(Value::as_str) == Some("report");
@@ -101,8 +104,11 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         "lost": counts.lost,
         "ready_ns": counts.ready_ns,
         "acks": counts.acks,
-        "arrived": engine.tally.arrived,
-        "tally": whole.then(|| engine.tally.to_json()),
+        "arrived": engine.seen.tally.arrived,
+        "loops": u8::from(engine.loops()),
+        "refused": engine.loop_refused(),
+        "tally": whole.then(|| engine.seen.tally.to_json()),
+        "flights": engine.seen.flights.as_ref().filter(|_| whole).map(Flights::to_json),
     });
     let mut out = io::stdout().lock();
     writeln!(out, "{answer}")?;

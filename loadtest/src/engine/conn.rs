@@ -26,6 +26,8 @@ pub enum Role {
     Held,
     /// Takes requests of many, like this one of the shared ones.
     Side(u8),
+    /// Publishes in a closed loop.
+    Publisher,
 }
 
 /// What a read brought.

@@ -3,19 +3,26 @@
 //! In: a mode, a target, how many. Out: counts. It knows no protocol, and nothing of the process it runs in but
 //! that turns are taken.
 
+mod aside;
+mod churn;
+mod closed;
 mod conn;
 mod sources;
 
-use crate::mode::{Ack, Cx, Mode, Template};
+pub use closed::Loop;
+
+use crate::mode::{Cx, Mode, Template};
+use crate::seen::Seen;
 use crate::sys::now_ns;
-use crate::tally::Tally;
+use crate::tally::Window;
 use crate::trouble::Fault;
+use aside::{Acks, Sides};
+use closed::Closed;
 use conn::{Conn, Got, Role};
 use mio::event::Event;
-use mio::{Events, Interest, Poll, Registry, Token};
+use mio::{Events, Interest, Registry, Token};
 use slab::Slab;
 use sources::Sources;
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -66,18 +73,18 @@ pub struct Engine {
     setup: Setup,
     host: String,
     mode: Box<dyn Mode>,
+    registry: Registry,
     conns: Slab<Conn>,
     sources: Sources,
-    sides: [Option<usize>; SIDES],
-    /// Who acknowledges when: in the order of time, since a mode always waits as long.
-    acks: VecDeque<(u64, usize)>,
+    sides: Sides,
+    acks: Acks,
+    closed: Option<Closed>,
     /// Connections to close and open again, and the next of them.
     churn: u32,
     churn_at: usize,
     counts: Counts,
-    /// Counts of the run.
-    pub tally: Tally,
-    run: u16,
+    /// What arrived in the run.
+    pub seen: Seen,
     buffer: Box<[u8]>,
     out: Vec<u8>,
     side: Vec<u8>,
@@ -86,20 +93,21 @@ pub struct Engine {
 impl Engine {
     /// An engine without connections.
     #[must_use]
-    pub fn new(setup: Setup, mode: Box<dyn Mode>) -> Self {
+    pub fn new(setup: Setup, mode: Box<dyn Mode>, registry: Registry) -> Self {
         Self {
             host: setup.target.to_string(),
             sources: Sources::new(setup.worker),
             setup,
             mode,
+            registry,
             conns: Slab::new(),
-            sides: [None; SIDES],
-            acks: VecDeque::new(),
+            sides: Sides::default(),
+            acks: Acks::default(),
+            closed: None,
             churn: 0,
             churn_at: 0,
             counts: Counts::default(),
-            tally: Tally::default(),
-            run: 0,
+            seen: Seen::default(),
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             out: Vec::new(),
             side: Vec::new(),
@@ -122,22 +130,19 @@ impl Engine {
 
     /// Counts from zero, and only marks of this run.
     pub fn begin(&mut self, run: u16) {
-        self.run = run;
-        self.tally = Tally::default();
+        self.seen = Seen {
+            run,
+            ..Seen::default()
+        };
         for (_, conn) in &mut self.conns {
-            conn.peer.window = crate::tally::Window::default();
+            conn.peer.window = Window::default();
         }
-    }
-
-    /// Closes so many of the held connections, one after the other, and opens as many.
-    pub fn churn(&mut self, total: u32) {
-        self.churn = total;
     }
 
     /// How long a turn may sleep.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
-        let (due, _) = self.acks.front()?;
+        let due = self.acks.due()?;
         Some(Duration::from_nanos(due.saturating_sub(now_ns())))
     }
 
@@ -145,53 +150,38 @@ impl Engine {
     ///
     /// # Errors
     /// A socket that cannot be made or registered.
-    pub fn turn(&mut self, poll: &Poll, events: &Events) -> io::Result<()> {
+    pub fn turn(&mut self, events: &Events) -> io::Result<()> {
         for event in events.iter().filter(|event| event.token().0 < TOKENS_MAX) {
             self.on_event(event);
         }
-        self.acknowledge_due(poll.registry())?;
+        self.acknowledge_due()?;
+        self.depart()?;
         self.reopen();
-        self.dial(poll.registry())
+        self.dial()
     }
 
-    fn dial(&mut self, registry: &Registry) -> io::Result<()> {
+    fn dial(&mut self) -> io::Result<()> {
         let tries_max = DIALS_PER_TURN.min(self.setup.window);
         for _ in 0..tries_max {
             if self.counts.wanted == 0 || self.counts.pending as usize >= self.setup.window {
                 break;
             }
-            self.open(registry, Role::Held)?;
+            self.open(self.setup.target, Role::Held)?;
             self.counts.wanted -= 1;
             self.counts.pending += 1;
         }
         Ok(())
     }
 
-    fn open(&mut self, registry: &Registry, role: Role) -> io::Result<usize> {
-        let mut socket = self.sources.dial(self.setup.target)?;
+    fn open(&mut self, to: SocketAddr, role: Role) -> io::Result<usize> {
+        let mut socket = self.sources.dial(to)?;
         let entry = self.conns.vacant_entry();
         let index = entry.key();
         let interest = Interest::READABLE | Interest::WRITABLE;
-        registry.register(&mut socket, Token(index), interest)?;
+        self.registry
+            .register(&mut socket, Token(index), interest)?;
         entry.insert(Conn::new(socket, role));
         Ok(index)
-    }
-
-    /// Closes held connections as long as there is room to set others up.
-    fn reopen(&mut self) {
-        while self.churn > 0
-            && (self.counts.pending + self.counts.wanted) < self.setup.window as u32
-            && self.counts.ready > 0
-        {
-            self.churn_at = (self.churn_at + 1) % self.conns.capacity().max(1);
-            let conn = self.conns.get(self.churn_at);
-            if conn.is_some_and(|conn| conn.peer.ready && conn.role == Role::Held) {
-                self.conns.remove(self.churn_at);
-                self.churn -= 1;
-                self.counts.ready -= 1;
-                self.counts.wanted += 1;
-            }
-        }
     }
 
     fn on_event(&mut self, event: &Event) {
@@ -250,10 +240,12 @@ impl Engine {
         if bytes.is_empty() {
             return;
         }
+        match self.conns.get(index).map(|conn| conn.role) {
+            Some(Role::Held) => {}
+            Some(Role::Publisher) => return self.answers(index, bytes),
+            _ => return,
+        }
         self.act(index, |mode, cx, conn| {
-            if conn.role != Role::Held {
-                return Ok(());
-            }
             let mut held = conn.unread.take();
             let input = match held.is_empty() {
                 true => bytes,
@@ -288,8 +280,7 @@ impl Engine {
             channel: &self.setup.channel,
             out: &mut self.out,
             side: &mut self.side,
-            tally: &mut self.tally,
-            run: self.run,
+            seen: &mut self.seen,
             now_ns: now,
         };
         let done = verb(&*self.mode, &mut cx, conn);
@@ -307,58 +298,9 @@ impl Engine {
         if !sent {
             return self.drop_conn(index);
         }
-        if self.setup.acks && !conn.peer.ack_queued {
-            let due = match self.mode.wants_ack(&conn.peer) {
-                Ack::None => return,
-                Ack::Now => now,
-                Ack::After(wait) => now + wait,
-            };
-            conn.peer.ack_queued = true;
-            self.acks.push_back((due, index));
+        if self.setup.acks {
+            self.queue_ack(index, now);
         }
-    }
-
-    fn acknowledge_due(&mut self, registry: &Registry) -> io::Result<()> {
-        let now = now_ns();
-        while let Some((due, index)) = self.acks.front().copied()
-            && due <= now
-        {
-            self.acks.pop_front();
-            self.act(index, |mode, cx, conn| {
-                conn.peer.ack_queued = false;
-                if mode.wants_ack(&conn.peer) != Ack::None {
-                    mode.acknowledge(cx, &mut conn.peer);
-                }
-                Ok(())
-            });
-            self.counts.acks += 1;
-            if !self.side.is_empty() {
-                self.send_aside(registry, index)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends requests over the shared connection that belongs to `index`, always the same, so that they keep
-    /// their order.
-    fn send_aside(&mut self, registry: &Registry, index: usize) -> io::Result<()> {
-        let slot = index % SIDES;
-        let side = match self.sides.get(slot).copied().flatten() {
-            Some(side) => side,
-            None => {
-                let side = self.open(registry, Role::Side(slot as u8))?;
-                if let Some(place) = self.sides.get_mut(slot) {
-                    *place = Some(side);
-                }
-                side
-            }
-        };
-        let sent = self.conns.get_mut(side).map(|conn| conn.write(&self.side));
-        self.side.clear();
-        if !matches!(sent, Some(Ok(()))) {
-            self.drop_conn(side);
-        }
-        Ok(())
     }
 
     /// A connection ended that should not have.
@@ -367,11 +309,8 @@ impl Engine {
             return;
         };
         match conn.role {
-            Role::Side(slot) => {
-                if let Some(place) = self.sides.get_mut(usize::from(slot)) {
-                    *place = None;
-                }
-            }
+            Role::Side(slot) => self.sides.forget(slot),
+            Role::Publisher => self.publish_again(),
             Role::Held if conn.peer.ready => {
                 self.counts.ready -= 1;
                 self.counts.lost += 1;
@@ -390,8 +329,6 @@ impl Engine {
 
 /// Tokens from here on are not the engine's.
 pub const TOKENS_MAX: usize = 1 << 30;
-/// Shared connections of a load process for the acknowledgements of streams.
-const SIDES: usize = 8;
 /// One buffer for all.
 const READ_BYTES: usize = 128 * 1024;
 /// Between two looks at what the kernel says.

@@ -45,6 +45,8 @@ pub struct Options {
     pub window: usize,
     /// Messages a second.
     pub rate: f64,
+    /// Publications on their way at once, instead of a rate.
+    pub in_flight: Option<u32>,
     /// Bytes of a message.
     pub size: usize,
     /// For how long messages are published.
@@ -96,6 +98,7 @@ impl Default for Options {
             connections: 1000,
             window: 128,
             rate: 10.0,
+            in_flight: None,
             size: 200,
             time: Duration::from_secs(10),
             total: 1000,

@@ -33,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 34] = [
+pub const FLAGS: [Flag; 35] = [
     flag(
         "server",
         "COMMAND",
@@ -91,6 +91,12 @@ pub const FLAGS: [Flag; 34] = [
     flag("rate", "N", "messages a second (10)", |o, v| {
         set(&mut o.rate, number(v, 0.01, 1e6))
     }),
+    flag(
+        "in-flight",
+        "N",
+        "fanout: publish when fewer are on their way, not at --rate",
+        |o, v| some(&mut o.in_flight, number(v, 1, 1000)),
+    ),
     flag("size", "BYTES", "of a message (200)", |o, v| {
         set(&mut o.size, number(v, MARK_BYTES, 1 << 20))
     }),

@@ -20,7 +20,8 @@ pub use template::Template;
 use crate::held::Held;
 use crate::payload;
 use crate::proto::http::Body;
-use crate::tally::{Tally, Window};
+use crate::seen::Seen;
+use crate::tally::Window;
 use crate::trouble::Fault;
 use std::fmt::Debug;
 
@@ -44,7 +45,9 @@ pub struct Peer {
     /// It holds what is to be held.
     pub ready: bool,
     /// It stands in the queue of those that acknowledge later.
-    pub ack_queued: bool,
+    pub ack_later: bool,
+    /// It stands in the list of those that acknowledge in this turn.
+    pub ack_now: bool,
 }
 
 /// What a connection acts on besides itself.
@@ -58,10 +61,8 @@ pub struct Cx<'a> {
     pub out: &'a mut Vec<u8>,
     /// Whole requests to send on one of the shared connections beside it, whose answers nobody reads.
     pub side: &'a mut Vec<u8>,
-    /// Counts.
-    pub tally: &'a mut Tally,
-    /// The run whose marks count.
-    pub run: u16,
+    /// Where marks are counted.
+    pub seen: &'a mut Seen,
     /// Now, by `sys::now_ns`.
     pub now_ns: u64,
 }
@@ -72,11 +73,7 @@ impl Cx<'_> {
         let mut rest = bytes;
         while let Some((mark, behind)) = payload::find(rest) {
             rest = behind;
-            if mark.run == self.run {
-                let turn = peer.window.note(mark.seq);
-                let took = self.now_ns.saturating_sub(mark.at_ns);
-                self.tally.note(turn, mark.seq, took);
-            }
+            self.seen.note(&mut peer.window, mark, self.now_ns);
         }
     }
 

@@ -31,7 +31,7 @@ impl Mode for Ws {
         }
         while let Some(frame) = ws::next(&mut rest)? {
             if let Some(data) = message(cx, &frame)? {
-                peer.ready |= memmem::find(data, b"[\"OK\"").is_some();
+                peer.ready = peer.ready || memmem::find(data, b"[\"OK\"").is_some();
                 cx.arrived(peer, data);
             }
         }

@@ -70,12 +70,16 @@ impl From<Vec<Figure>> for Found {
 /// Everything that must not be, added up: a name that bars may use though no table has it.
 pub const LOSSES: &str = "losses";
 /// Whose ratio to the floor says something.
-const COMPARED: [&str; 10] = [
+const COMPARED: [&str; 14] = [
     "bytes_per_conn",
+    "closed_rate",
     "connect_rate",
     "cpu_per_connect",
     "cpu_per_delivery",
     "cpu_per_reopen",
+    "deliveries",
+    "done_p50",
+    "done_p99",
     "first_to_last",
     "max",
     "p50",

@@ -4,6 +4,8 @@
 //! floor by the very same code.
 
 mod churn;
+mod closed;
+mod delivery;
 mod fanout;
 mod hold;
 pub mod smoke;
@@ -17,6 +19,7 @@ use crate::server::Server;
 use crate::sys;
 use crate::trouble::Trouble;
 use crate::watch::{Eye, Watch};
+use std::net::SocketAddr;
 
 /// What a scenario works on.
 #[derive(Debug)]
@@ -55,7 +58,7 @@ pub const ROWS: [Row; 3] = [
     },
     Row {
         name: "fanout",
-        help: "publishes to -n subscribers in an open loop: latency, CPU per delivery, what is lost",
+        help: "publishes to -n subscribers, at --rate or with --in-flight: latency, CPU per delivery, what is lost",
         subscribes: true,
         run: fanout::run,
     },
@@ -143,11 +146,29 @@ impl Case<'_> {
             acks: self.options.acks,
             template: self.options.template.clone(),
         };
+        let (total, pin) = (self.options.connections, self.options.pin);
+        Crowd::start(setup, total, Self::per_process(), pin, self.eye.clone())
+    }
+
+    /// Connections that one load process holds.
+    fn per_process() -> u32 {
         let files = u32::try_from(sys::raise_open_files()).unwrap_or(u32::MAX);
         // What is left is for pipes, the poll and shared connections.
-        let share = files.saturating_sub(200).clamp(100, PER_PROCESS);
-        let (total, pin) = (self.options.connections, self.options.pin);
-        Crowd::start(setup, total, share, pin, self.eye.clone())
+        files.saturating_sub(200).clamp(100, PER_PROCESS)
+    }
+
+    /// Where messages are published.
+    fn internal(&self) -> Result<SocketAddr, Trouble> {
+        let needed = || Trouble::Usage("this needs --internal".into());
+        self.server.internal.ok_or_else(needed)
+    }
+
+    /// The path there.
+    fn publish_path(&self) -> String {
+        match self.floor {
+            true => "/publish".into(),
+            false => self.options.publish_path(),
+        }
     }
 }
 

@@ -1,0 +1,30 @@
+//! Connections that are closed and opened again.
+//!
+//! In: how many. Out: closed sockets, and as many wishes for others.
+
+use super::Engine;
+use super::conn::Role;
+
+impl Engine {
+    /// Closes so many of the held connections, one after the other, and opens as many.
+    pub fn churn(&mut self, total: u32) {
+        self.churn = total;
+    }
+
+    /// Closes held connections as long as there is room to set others up.
+    pub(super) fn reopen(&mut self) {
+        while self.churn > 0
+            && (self.counts.pending + self.counts.wanted) < self.setup.window as u32
+            && self.counts.ready > 0
+        {
+            self.churn_at = (self.churn_at + 1) % self.conns.capacity().max(1);
+            let conn = self.conns.get(self.churn_at);
+            if conn.is_some_and(|conn| conn.peer.ready && conn.role == Role::Held) {
+                self.conns.remove(self.churn_at);
+                self.churn -= 1;
+                self.counts.ready -= 1;
+                self.counts.wanted += 1;
+            }
+        }
+    }
+}
