@@ -3,7 +3,7 @@
 //! In: a setup and how many. Out: counts and tallies, summed. Every process is stopped by its pid when the crowd
 //! is dropped.
 
-use crate::engine::{Loop, Setup};
+use crate::engine::{Loop, Setup, Talk};
 use crate::flights::Flights;
 use crate::sys;
 use crate::tally::Tally;
@@ -51,6 +51,12 @@ pub struct Counts {
     pub loops: u64,
     /// Publications of those that the server did not take.
     pub refused: u64,
+    /// Messages that clients sent.
+    pub said: u64,
+    /// Messages whose client was not there.
+    pub mute: u64,
+    /// Longest that a client sent behind its time, microseconds: lateness of the load, not the server's.
+    pub said_late_us: u64,
 }
 
 impl Crowd {
@@ -67,12 +73,14 @@ impl Crowd {
     ) -> Result<Self, Trouble> {
         let mut setup = setup;
         let count = total.div_ceil(share.max(1)).max(1);
-        let mut workers = Vec::new();
+        let (mut workers, mut first) = (Vec::new(), 0);
         for n in 0..count {
             setup.worker = u8::try_from(n).map_err(|_| Trouble::Usage("too many".into()))?;
             // Shares differ by at most one.
             let share = total / count + u32::from(n < total % count);
-            let worker = Worker::start(&setup, share)?;
+            (setup.first, setup.share) = (first, share);
+            first += share;
+            let worker = Worker::start(&setup)?;
             if pin && !sys::pin(worker.child.id(), 1) {
                 return Err(Trouble::Worker("cannot be bound to processor 1".into()));
             }
@@ -205,6 +213,30 @@ impl Crowd {
         }
     }
 
+    /// Lets clients send until all is said, or for `most`; `between` is called now and then.
+    ///
+    /// # Errors
+    /// A process that ended.
+    pub fn talk(
+        &mut self,
+        talk: &Talk,
+        most: Duration,
+        mut between: impl FnMut(),
+    ) -> Result<Counts, Trouble> {
+        for worker in &mut self.workers {
+            worker.ask(&talk.to_json())?;
+        }
+        let start = Instant::now();
+        loop {
+            let counts = self.counts()?;
+            if counts.said + counts.mute >= u64::from(talk.messages) || start.elapsed() > most {
+                return Ok(counts);
+            }
+            between();
+            sleep(LOOK);
+        }
+    }
+
     /// The publications of the closed loop that ran.
     ///
     /// # Errors
@@ -243,12 +275,15 @@ impl Counts {
         self.arrived += number("arrived");
         self.loops += number("loops");
         self.refused += number("refused");
+        self.said += number("said");
+        self.mute += number("mute");
+        self.said_late_us = self.said_late_us.max(number("said_late_us"));
         self.ready_ns = self.ready_ns.max(number("ready_ns"));
     }
 }
 
 impl Worker {
-    fn start(setup: &Setup, share: u32) -> Result<Self, Trouble> {
+    fn start(setup: &Setup) -> Result<Self, Trouble> {
         let program = std::env::current_exe().map_err(Trouble::io("own path"))?;
         let mut child = Command::new(program)
             .arg("worker")
@@ -262,7 +297,7 @@ impl Worker {
             child,
             orders,
             answers: BufReader::new(answers),
-            share,
+            share: setup.share,
         };
         worker.tell(&setup_to_json(setup))?;
         Ok(worker)

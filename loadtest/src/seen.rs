@@ -2,12 +2,15 @@
 //!
 //! In: marks, and what the connection saw before. Out: the tally of the run, and which publication is through.
 
+use crate::crossing::Crossing;
 use crate::flights::Flights;
+use crate::mode::Peer;
+use crate::part::{Part, Seating};
 use crate::payload::Mark;
-use crate::tally::{Tally, Turn, Window};
+use crate::tally::{Tally, Turn};
 
 /// Everything that marks change, but for the connection's own window.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Seen {
     /// Marks of other runs do not count.
     pub run: u16,
@@ -15,15 +18,51 @@ pub struct Seen {
     pub tally: Tally,
     /// The publications of a closed loop.
     pub flights: Option<Flights>,
+    part: Part,
+    chat: Option<Chat>,
+}
+
+/// What is known of a chat.
+#[derive(Debug)]
+pub struct Chat {
+    /// Who is in which room.
+    pub seating: Seating,
+    /// The first client of this process.
+    first: u32,
+    /// What each of them has seen.
+    crossings: Vec<Crossing>,
 }
 
 impl Seen {
+    /// Nothing, of `clients` clients from number `first` on.
+    #[must_use]
+    pub fn new(run: u16, part: Part, first: u32, clients: u32) -> Self {
+        let chat = match part {
+            Part::Chats(rooms) => Some(Chat {
+                seating: Seating::new(rooms),
+                first,
+                crossings: vec![Crossing::new(rooms.clients); clients as usize],
+            }),
+            Part::Reads | Part::Pairs(_) => None,
+        };
+        Self {
+            run,
+            tally: Tally::default(),
+            flights: None,
+            part,
+            chat,
+        }
+    }
+
     /// Takes a mark in.
-    pub fn note(&mut self, window: &mut Window, mark: Mark, now_ns: u64) {
+    pub fn note(&mut self, peer: &mut Peer, mark: Mark, now_ns: u64) {
         if mark.run != self.run {
             return;
         }
-        let turn = window.note(mark.seq);
+        let Some(turn) = self.turn(peer, mark.seq) else {
+            self.tally.astray += 1;
+            return;
+        };
         let took_ns = now_ns.saturating_sub(mark.at_ns);
         self.tally.note(turn, mark.seq, took_ns);
         if let Some(flights) = &mut self.flights
@@ -32,35 +71,91 @@ impl Seen {
             flights.landed(mark.seq, now_ns);
         }
     }
+
+    /// How a number stands to those before it on its connection. `None` when it was meant for others.
+    fn turn(&mut self, peer: &mut Peer, number: u32) -> Option<Turn> {
+        match (self.part, &mut self.chat) {
+            (Part::Chats(rooms), Some(chat)) => {
+                let place = peer.client.checked_sub(chat.first)? as usize;
+                let crossing = chat.crossings.get_mut(place)?;
+                let mine = chat.seating.reaches(number, peer.client);
+                mine.then(|| crossing.note(number, rooms.clients))
+            }
+            (Part::Pairs(_), _) => {
+                let (sender, turn) = self.part.sender_and_turn(number);
+                (sender == peer.client ^ 1).then(|| peer.window.note(turn))
+            }
+            _ => Some(peer.window.note(number)),
+        }
+    }
+
+    /// The room that a message goes to.
+    #[must_use]
+    pub fn room(&self, number: u32) -> u32 {
+        let chat = self.chat.as_ref();
+        chat.map_or(0, |chat| chat.seating.target(number))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::part::Rooms;
+
+    fn mark(run: u16, seq: u32) -> Mark {
+        Mark { run, seq, at_ns: 0 }
+    }
+
+    fn peer(client: u32) -> Peer {
+        Peer {
+            client,
+            ..Peer::default()
+        }
+    }
 
     #[test]
     fn a_mark_counts_in_its_run_and_a_repeated_one_lands_nowhere() {
-        let mut seen = Seen {
-            run: 2,
-            flights: Some(Flights::new(2)),
-            ..Seen::default()
-        };
-        let mark = |run| Mark {
-            run,
-            seq: 0,
-            at_ns: 0,
-        };
-        if let Some(flights) = &mut seen.flights {
-            flights.depart(0);
-        }
-        let (mut one, mut other) = (Window::default(), Window::default());
-        seen.note(&mut one, mark(1), 1);
+        let mut seen = Seen::new(2, Part::Reads, 0, 2);
+        let mut flights = Flights::new(2);
+        flights.depart(0);
+        seen.flights = Some(flights);
+        let (mut one, mut other) = (peer(0), peer(1));
+        seen.note(&mut one, mark(1, 0), 1);
         assert_eq!(seen.tally.arrived, 0);
-        seen.note(&mut one, mark(2), 1);
-        seen.note(&mut one, mark(2), 1);
+        seen.note(&mut one, mark(2, 0), 1);
+        seen.note(&mut one, mark(2, 0), 1);
         assert_eq!((seen.tally.arrived, seen.tally.repeated), (1, 1));
         assert_eq!(seen.flights.as_ref().unwrap().through, 0);
-        seen.note(&mut other, mark(2), 1);
+        seen.note(&mut other, mark(2, 0), 1);
         assert_eq!(seen.flights.as_ref().unwrap().through, 1);
+    }
+
+    #[test]
+    fn what_was_meant_for_others_is_astray() {
+        let mut seen = Seen::new(1, Part::Pairs(4), 0, 4);
+        let mut two = peer(2);
+        for seq in [3, 7, 11] {
+            seen.note(&mut two, mark(1, seq), 1);
+        }
+        assert_eq!((seen.tally.arrived, seen.tally.astray), (3, 0));
+        seen.note(&mut two, mark(1, 13), 1);
+        assert_eq!((seen.tally.arrived, seen.tally.astray), (3, 1));
+    }
+
+    #[test]
+    fn a_client_of_a_chat_hears_its_own_rooms() {
+        let rooms = Rooms {
+            count: 10,
+            each: 2,
+            clients: 20,
+        };
+        let mut seen = Seen::new(1, Part::Chats(rooms), 10, 10);
+        let mut one = peer(15);
+        (0..1000).for_each(|seq| seen.note(&mut one, mark(1, seq), 1));
+        let seating = Seating::new(rooms);
+        let mine = (0..1000).filter(|n| seating.reaches(*n, 15)).count();
+        assert_eq!(seen.tally.arrived, mine as u64);
+        assert_eq!(seen.tally.astray, 1000 - mine as u64);
+        assert_eq!((seen.tally.repeated, seen.tally.reordered), (0, 0));
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::time::Duration;
 
 /// Nanoseconds of the monotonic clock: the same in every process of this machine, so a message can carry it.
 #[must_use]
@@ -80,6 +81,23 @@ pub fn choose_port_late(socket: BorrowedFd<'_>) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Waits until a descriptor is readable, at most so long: by nanoseconds, where a poll of mio counts milliseconds and
+/// rounds them up.
+pub fn wait_readable(fd: BorrowedFd<'_>, most: Duration) {
+    let mut poll = libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let most = libc::timespec {
+        tv_sec: most.as_secs() as libc::time_t,
+        tv_nsec: most.subsec_nanos() as libc::c_long,
+    };
+    // SAFETY: one valid pollfd to read and write, a valid timespec, no set of signals; the call keeps no pointer.
+    // What it says does not matter: who waited looks himself.
+    unsafe { libc::ppoll(&raw mut poll, 1, &raw const most, std::ptr::null()) };
 }
 
 /// Binds a process of one thread to one processor. Gives back whether it worked.

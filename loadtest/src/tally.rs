@@ -53,6 +53,10 @@ pub struct Tally {
     pub repeated: u64,
     /// Messages that came behind a later one.
     pub reordered: u64,
+    /// Messages that were meant for others.
+    pub astray: u64,
+    /// Messages of the clients themselves that the server did not take.
+    pub refused: u64,
     /// Longest time until anybody had message 0, which finds the server cold.
     pub burst_us: u64,
     /// Microseconds from when a message was meant to be sent until it was read.
@@ -65,6 +69,8 @@ impl Default for Tally {
             arrived: 0,
             repeated: 0,
             reordered: 0,
+            astray: 0,
+            refused: 0,
             burst_us: 0,
             latency_us: histogram(),
         }
@@ -92,6 +98,8 @@ impl Tally {
         self.arrived += other.arrived;
         self.repeated += other.repeated;
         self.reordered += other.reordered;
+        self.astray += other.astray;
+        self.refused += other.refused;
         self.burst_us = self.burst_us.max(other.burst_us);
         for step in other.latency_us.iter_recorded() {
             let (value, count) = (step.value_iterated_to(), step.count_at_value());
@@ -106,6 +114,8 @@ impl Tally {
             "arrived": self.arrived,
             "repeated": self.repeated,
             "reordered": self.reordered,
+            "astray": self.astray,
+            "refused": self.refused,
             "burst_us": self.burst_us,
             "latency_us": steps_to_json(&self.latency_us),
         })
@@ -118,6 +128,8 @@ impl Tally {
             arrived: value.get("arrived")?.as_u64()?,
             repeated: value.get("repeated")?.as_u64()?,
             reordered: value.get("reordered")?.as_u64()?,
+            astray: value.get("astray")?.as_u64()?,
+            refused: value.get("refused")?.as_u64()?,
             burst_us: value.get("burst_us")?.as_u64()?,
             latency_us: steps_from_json(value.get("latency_us")?)?,
         })

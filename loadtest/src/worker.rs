@@ -3,9 +3,11 @@
 //!
 //! In: first the setup, then `{"do":…}`. Out: counts and tallies.
 
-use crate::engine::{Engine, Loop, Setup, TOKENS_MAX};
+use crate::engine::{Engine, Loop, Setup, TOKENS_MAX, Talk};
 use crate::flights::Flights;
 use crate::mode::{Mode, Row, Template, Wish};
+use crate::part::Part;
+use crate::sys;
 use crate::trouble::Trouble;
 use mio::unix::pipe;
 use mio::{Events, Interest, Poll, Token};
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
 
 /// Runs until standard input ends.
 ///
@@ -53,7 +56,14 @@ fn serve(setup: Setup, mode: Box<dyn Mode>, mut orders: pipe::Receiver) -> io::R
     let mut events = Events::with_capacity(EVENTS_MAX);
     let mut text = Vec::new();
     loop {
-        match poll.poll(&mut events, engine.wait()) {
+        let wait = match engine.wait() {
+            (Some(wait), true) if !wait.is_zero() => {
+                sys::wait_readable(poll.registry().as_fd(), wait);
+                Some(Duration::ZERO)
+            }
+            (wait, _) => wait,
+        };
+        match poll.poll(&mut events, wait) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             other => other?,
         }
@@ -92,6 +102,9 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         Some("begin") => engine.begin(u16::try_from(number("run")).unwrap_or_default()),
         Some("churn") => engine.churn(narrow("count")),
         Some("loop") => Loop::from_json(&order).map_or(Ok(()), |wish| engine.begin_loop(wish))?,
+        Some("talk") => Talk::from_json(&order)
+            .into_iter()
+            .for_each(|talk| engine.talk(talk)),
         _ => {}
     }
     let whole = order.get("do").and_then(Value::as_str) == Some("report");
@@ -107,6 +120,9 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         "arrived": engine.seen.tally.arrived,
         "loops": u8::from(engine.loops()),
         "refused": engine.loop_refused(),
+        "said": engine.talking().map(|talking| talking.said),
+        "mute": engine.talking().map(|talking| talking.mute),
+        "said_late_us": engine.talking().map(|talking| talking.late_us_max),
         "tally": whole.then(|| engine.seen.tally.to_json()),
         "flights": engine.seen.flights.as_ref().filter(|_| whole).map(Flights::to_json),
     });
@@ -123,6 +139,9 @@ pub fn setup_to_json(setup: &Setup) -> Value {
         "floor": setup.floor,
         "target": setup.target.to_string(),
         "channel": setup.channel,
+        "part": setup.part.to_json(),
+        "first": setup.first,
+        "share": setup.share,
         "window": setup.window,
         "worker": setup.worker,
         "acks": setup.acks,
@@ -138,6 +157,9 @@ fn setup_from_json(value: &Value) -> Option<Setup> {
         floor: value.get("floor")?.as_bool()?,
         target: text("target")?.parse().ok()?,
         channel: text("channel")?.to_owned(),
+        part: Part::from_json(value.get("part")?)?,
+        first: u32::try_from(number("first")?).ok()?,
+        share: u32::try_from(number("share")?).ok()?,
         window: usize::try_from(number("window")?).ok()?,
         worker: u8::try_from(number("worker")?).ok()?,
         acks: value.get("acks")?.as_bool()?,
@@ -159,6 +181,9 @@ mod tests {
             floor: true,
             target: "127.0.0.1:8000".parse().unwrap(),
             channel: "a/b".into(),
+            part: Part::Pairs(8),
+            first: 4,
+            share: 2,
             window: 128,
             worker: 2,
             acks: true,

@@ -6,19 +6,43 @@
 use super::Engine;
 use super::conn::Role;
 use crate::mode::{Ack, Peer};
+use crate::proto::http::{self, Event};
 use crate::sys::now_ns;
 use std::collections::VecDeque;
-use std::io;
 
-/// The shared connections that are open.
+/// The shared connections that take requests.
 #[derive(Debug, Default)]
-pub struct Sides([Option<usize>; SIDES]);
+pub struct Sides([Option<Side>; SIDES]);
+
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    index: usize,
+    requests: u32,
+}
 
 impl Sides {
     /// One of them ended.
-    pub(super) fn forget(&mut self, slot: u8) {
-        if let Some(place) = self.0.get_mut(usize::from(slot)) {
+    pub(super) fn forget(&mut self, slot: u8, index: usize) {
+        if let Some(place) = self.0.get_mut(usize::from(slot))
+            && place.is_some_and(|side| side.index == index)
+        {
             *place = None;
+        }
+    }
+
+    /// The one that takes requests.
+    fn take(&self, slot: usize) -> Option<usize> {
+        let side = self.0.get(slot).copied().flatten()?;
+        (side.requests < REQUESTS_MAX).then_some(side.index)
+    }
+
+    /// A request goes over this one. A server may end a connection after so many, with what is behind them: before
+    /// that another takes its place. What then overtakes a session's own, CSP puts in its order again.
+    fn note(&mut self, slot: usize, index: usize) {
+        if let Some(place) = self.0.get_mut(slot) {
+            let same = place.filter(|side| side.index == index);
+            let requests = same.map_or(0, |side| side.requests) + 1;
+            *place = Some(Side { index, requests });
         }
     }
 }
@@ -61,21 +85,20 @@ impl Engine {
         }
     }
 
-    pub(super) fn acknowledge_due(&mut self) -> io::Result<()> {
+    pub(super) fn acknowledge_due(&mut self) {
         for index in std::mem::take(&mut self.acks.now) {
-            self.acknowledge(index, |peer| peer.ack_now = false)?;
+            self.acknowledge(index, |peer| peer.ack_now = false);
         }
         let now = now_ns();
         while let Some((due, index)) = self.acks.later.front().copied()
             && due <= now
         {
             self.acks.later.pop_front();
-            self.acknowledge(index, |peer| peer.ack_later = false)?;
+            self.acknowledge(index, |peer| peer.ack_later = false);
         }
-        Ok(())
     }
 
-    fn acknowledge(&mut self, index: usize, leave: fn(&mut Peer)) -> io::Result<()> {
+    fn acknowledge(&mut self, index: usize, leave: fn(&mut Peer)) {
         let mut done = false;
         self.act(index, |mode, cx, conn| {
             leave(&mut conn.peer);
@@ -86,34 +109,56 @@ impl Engine {
             Ok(())
         });
         self.counts.acks += u64::from(done);
-        match self.side.is_empty() {
-            true => Ok(()),
-            false => self.send_aside(index),
-        }
     }
 
     /// Sends requests over the shared connection that belongs to `index`, always the same, so that they keep
     /// their order.
-    fn send_aside(&mut self, index: usize) -> io::Result<()> {
+    pub(super) fn send_aside(&mut self, index: usize) {
+        if self.side.is_empty() {
+            return;
+        }
         let slot = index % SIDES;
-        let side = match self.sides.0.get(slot).copied().flatten() {
-            Some(side) => side,
-            None => {
-                let side = self.open(self.setup.target, Role::Side(slot as u8))?;
-                if let Some(place) = self.sides.0.get_mut(slot) {
-                    *place = Some(side);
+        let side = match self.sides.take(slot) {
+            Some(side) => Ok(side),
+            None => self.open(self.setup.target, Role::Side(slot as u8)),
+        };
+        match side {
+            Ok(side) => {
+                self.sides.note(slot, side);
+                let sent = self.conns.get_mut(side).map(|conn| conn.write(&self.side));
+                if !matches!(sent, Some(Ok(()))) {
+                    self.drop_conn(side);
                 }
-                side
+            }
+            Err(error) => self.broken = Err(error),
+        }
+        self.side.clear();
+    }
+
+    /// Reads answers on a shared connection: a message that was not taken is counted.
+    pub(super) fn heard(&mut self, index: usize, bytes: &[u8]) {
+        let Some(conn) = self.conns.get_mut(index) else {
+            return;
+        };
+        let mut text = conn.unread.take();
+        text.extend_from_slice(bytes);
+        let mut rest = &text[..];
+        let fault = loop {
+            match http::next(&mut conn.peer.body, &mut rest) {
+                Ok(Event::More) => break None,
+                Ok(Event::Head(200) | Event::Data(_) | Event::End) => {}
+                Ok(Event::Head(_)) => self.seen.tally.refused += 1,
+                Err(fault) => break Some(fault),
             }
         };
-        let sent = self.conns.get_mut(side).map(|conn| conn.write(&self.side));
-        self.side.clear();
-        if !matches!(sent, Some(Ok(()))) {
-            self.drop_conn(side);
+        conn.unread.push(rest);
+        if fault.is_some() {
+            self.drop_conn(index);
         }
-        Ok(())
     }
 }
 
+/// Requests over one of them: half of what the node takes.
+const REQUESTS_MAX: u32 = 5000;
 /// Shared connections of a load process.
 const SIDES: usize = 8;

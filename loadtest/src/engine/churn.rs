@@ -20,7 +20,8 @@ impl Engine {
             self.churn_at = (self.churn_at + 1) % self.conns.capacity().max(1);
             let conn = self.conns.get(self.churn_at);
             if conn.is_some_and(|conn| conn.peer.ready && conn.role == Role::Held) {
-                self.conns.remove(self.churn_at);
+                let conn = self.conns.remove(self.churn_at);
+                self.parked.push(conn.peer.anew());
                 self.churn -= 1;
                 self.counts.ready -= 1;
                 self.counts.wanted += 1;

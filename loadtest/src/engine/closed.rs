@@ -72,13 +72,13 @@ impl Engine {
     }
 
     /// Publishes as many as there is room for, in one write.
-    pub(super) fn depart(&mut self) -> io::Result<()> {
+    pub(super) fn depart(&mut self) {
         let (Some(closed), Some(flights)) = (&mut self.closed, &mut self.seen.flights) else {
-            return Ok(());
+            return;
         };
         let now = now_ns();
         let Some(index) = closed.conn.filter(|_| now < closed.until_ns) else {
-            return Ok(());
+            return;
         };
         while flights.under_way() < closed.wish.in_flight
             && let Some(seq) = flights.depart(now)
@@ -92,7 +92,6 @@ impl Engine {
             closed.pipeline.publish(&message, &mut self.out);
         }
         self.write_out(index);
-        Ok(())
     }
 
     /// Takes answers to publications.

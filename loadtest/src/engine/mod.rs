@@ -7,11 +7,15 @@ mod aside;
 mod churn;
 mod closed;
 mod conn;
+mod dial;
 mod sources;
+mod talk;
 
 pub use closed::Loop;
+pub use talk::{Talk, Talking};
 
-use crate::mode::{Cx, Mode, Template};
+use crate::mode::{Cx, Mode, Peer, Template};
+use crate::part::Part;
 use crate::seen::Seen;
 use crate::sys::now_ns;
 use crate::tally::Window;
@@ -20,7 +24,7 @@ use aside::{Acks, Sides};
 use closed::Closed;
 use conn::{Conn, Got, Role};
 use mio::event::Event;
-use mio::{Events, Interest, Registry, Token};
+use mio::{Events, Registry};
 use slab::Slab;
 use sources::Sources;
 use std::io;
@@ -36,8 +40,14 @@ pub struct Setup {
     pub floor: bool,
     /// Where to connect to.
     pub target: SocketAddr,
-    /// What to subscribe to.
+    /// What to subscribe to, or what rooms' names begin with.
     pub channel: String,
+    /// What clients are there for.
+    pub part: Part,
+    /// The number of this process's first client.
+    pub first: u32,
+    /// How many clients it has.
+    pub share: u32,
     /// Connections being set up at once.
     pub window: usize,
     /// The number of this load process.
@@ -79,6 +89,15 @@ pub struct Engine {
     sides: Sides,
     acks: Acks,
     closed: Option<Closed>,
+    talking: Option<Talking>,
+    /// Where each client is, by its number; empty where nobody is looked for.
+    seats: Vec<Option<u32>>,
+    /// Clients that had a connection and wait for another.
+    parked: Vec<Peer>,
+    /// Clients that had one at all.
+    fresh: u32,
+    /// Why the turn cannot go on.
+    broken: io::Result<()>,
     /// Connections to close and open again, and the next of them.
     churn: u32,
     churn_at: usize,
@@ -97,6 +116,11 @@ impl Engine {
         Self {
             host: setup.target.to_string(),
             sources: Sources::new(setup.worker),
+            seen: Seen::new(0, setup.part, setup.first, setup.share),
+            seats: match setup.part.speaks() {
+                true => vec![None; setup.share as usize],
+                false => Vec::new(),
+            },
             setup,
             mode,
             registry,
@@ -104,10 +128,13 @@ impl Engine {
             sides: Sides::default(),
             acks: Acks::default(),
             closed: None,
+            talking: None,
+            parked: Vec::new(),
+            fresh: 0,
+            broken: Ok(()),
             churn: 0,
             churn_at: 0,
             counts: Counts::default(),
-            seen: Seen::default(),
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
             out: Vec::new(),
             side: Vec::new(),
@@ -130,20 +157,20 @@ impl Engine {
 
     /// Counts from zero, and only marks of this run.
     pub fn begin(&mut self, run: u16) {
-        self.seen = Seen {
-            run,
-            ..Seen::default()
-        };
+        let (part, first, share) = (self.setup.part, self.setup.first, self.setup.share);
+        self.seen = Seen::new(run, part, first, share);
         for (_, conn) in &mut self.conns {
             conn.peer.window = Window::default();
         }
     }
 
-    /// How long a turn may sleep.
+    /// How long a turn may sleep, and whether to the point: a message that is sent late is late by the load.
     #[must_use]
-    pub fn wait(&self) -> Option<Duration> {
-        let due = self.acks.due()?;
-        Some(Duration::from_nanos(due.saturating_sub(now_ns())))
+    pub fn wait(&self) -> (Option<Duration>, bool) {
+        let said = self.talking.as_ref().and_then(Talking::due);
+        let due = self.acks.due().into_iter().chain(said).min();
+        let wait = due.map(|due| Duration::from_nanos(due.saturating_sub(now_ns())));
+        (wait, said.is_some())
     }
 
     /// Takes what the kernel says, then does what is due.
@@ -154,34 +181,12 @@ impl Engine {
         for event in events.iter().filter(|event| event.token().0 < TOKENS_MAX) {
             self.on_event(event);
         }
-        self.acknowledge_due()?;
-        self.depart()?;
+        self.acknowledge_due();
+        self.depart();
+        self.say_due();
         self.reopen();
-        self.dial()
-    }
-
-    fn dial(&mut self) -> io::Result<()> {
-        let tries_max = DIALS_PER_TURN.min(self.setup.window);
-        for _ in 0..tries_max {
-            if self.counts.wanted == 0 || self.counts.pending as usize >= self.setup.window {
-                break;
-            }
-            self.open(self.setup.target, Role::Held)?;
-            self.counts.wanted -= 1;
-            self.counts.pending += 1;
-        }
-        Ok(())
-    }
-
-    fn open(&mut self, to: SocketAddr, role: Role) -> io::Result<usize> {
-        let mut socket = self.sources.dial(to)?;
-        let entry = self.conns.vacant_entry();
-        let index = entry.key();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.registry
-            .register(&mut socket, Token(index), interest)?;
-        entry.insert(Conn::new(socket, role));
-        Ok(index)
+        self.dial()?;
+        std::mem::replace(&mut self.broken, Ok(()))
     }
 
     fn on_event(&mut self, event: &Event) {
@@ -243,6 +248,7 @@ impl Engine {
         match self.conns.get(index).map(|conn| conn.role) {
             Some(Role::Held) => {}
             Some(Role::Publisher) => return self.answers(index, bytes),
+            Some(Role::Side(_)) if self.setup.part.speaks() => return self.heard(index, bytes),
             _ => return,
         }
         self.act(index, |mode, cx, conn| {
@@ -278,6 +284,7 @@ impl Engine {
         let mut cx = Cx {
             host: &self.host,
             channel: &self.setup.channel,
+            part: self.setup.part,
             out: &mut self.out,
             side: &mut self.side,
             seen: &mut self.seen,
@@ -290,39 +297,19 @@ impl Engine {
             (Ok(()), false) => conn.write(&self.out).is_ok(),
         };
         self.out.clear();
+        let client = conn.peer.client;
         if conn.peer.ready && !was_ready {
             self.counts.ready += 1;
             self.counts.pending -= 1;
             self.counts.ready_ns = now;
+            self.seat(client, Some(index));
         }
+        self.send_aside(index);
         if !sent {
             return self.drop_conn(index);
         }
         if self.setup.acks {
             self.queue_ack(index, now);
-        }
-    }
-
-    /// A connection ended that should not have.
-    fn drop_conn(&mut self, index: usize) {
-        let Some(conn) = self.conns.try_remove(index) else {
-            return;
-        };
-        match conn.role {
-            Role::Side(slot) => self.sides.forget(slot),
-            Role::Publisher => self.publish_again(),
-            Role::Held if conn.peer.ready => {
-                self.counts.ready -= 1;
-                self.counts.lost += 1;
-            }
-            Role::Held => {
-                self.counts.pending -= 1;
-                self.counts.failed += 1;
-                // Tried again, but not for ever.
-                if self.counts.failed < FAILED_MAX {
-                    self.counts.wanted += 1;
-                }
-            }
         }
     }
 }
@@ -331,9 +318,5 @@ impl Engine {
 pub const TOKENS_MAX: usize = 1 << 30;
 /// One buffer for all.
 const READ_BYTES: usize = 128 * 1024;
-/// Between two looks at what the kernel says.
-const DIALS_PER_TURN: usize = 64;
 /// Bytes of one piece that is not whole yet.
 const UNREAD_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Attempts that may fail in one process before it gives up.
-const FAILED_MAX: u32 = 1000;

@@ -47,6 +47,10 @@ pub struct Options {
     pub rate: f64,
     /// Publications on their way at once, instead of a rate.
     pub in_flight: Option<u32>,
+    /// Rooms of a chat.
+    pub rooms: u32,
+    /// In how many of them each client is.
+    pub rooms_per_client: u32,
     /// Bytes of a message.
     pub size: usize,
     /// For how long messages are published.
@@ -99,6 +103,8 @@ impl Default for Options {
             window: 128,
             rate: 10.0,
             in_flight: None,
+            rooms: 100,
+            rooms_per_client: 10,
             size: 200,
             time: Duration::from_secs(10),
             total: 1000,

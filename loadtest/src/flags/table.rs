@@ -33,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 35] = [
+pub const FLAGS: [Flag; 37] = [
     flag(
         "server",
         "COMMAND",
@@ -96,6 +96,15 @@ pub const FLAGS: [Flag; 35] = [
         "N",
         "fanout: publish when fewer are on their way, not at --rate",
         |o, v| some(&mut o.in_flight, number(v, 1, 1000)),
+    ),
+    flag("rooms", "N", "chat: how many rooms (100)", |o, v| {
+        set(&mut o.rooms, number(v, 1, 1_000_000))
+    }),
+    flag(
+        "rooms-per-client",
+        "N",
+        "chat: in how many each client is (10)",
+        |o, v| set(&mut o.rooms_per_client, number(v, 1, 1000)),
     ),
     flag("size", "BYTES", "of a message (200)", |o, v| {
         set(&mut o.size, number(v, MARK_BYTES, 1 << 20))

@@ -3,7 +3,7 @@
 //! In: answers on the one connection a client has. Out: its next request. A session is a Revolved byte stream,
 //! as `wire.md` has it under `/_/revolved/csp`.
 
-use super::{Ack, Cx, Peer, post};
+use super::{Ack, Cx, Peer, post, refusals};
 use crate::held::Held;
 use crate::proto::csp::{packets, session_key};
 use crate::proto::http::{self, Event};
@@ -41,7 +41,8 @@ pub fn set_up(cx: &mut Cx<'_>, peer: &mut Peer, rest: &mut &[u8]) -> Result<Setu
             let target = format!("{BASE}/send?s={key}");
             peer.key = Some(key);
             peer.step = SUBSCRIBE;
-            post(cx.out, cx.host, &target, &subscribe(cx.channel));
+            let hello = upstream(peer, &cx.hello(peer));
+            post(cx.out, cx.host, &target, &hello);
             Ok(Setup::More)
         }
         _ => {
@@ -119,17 +120,29 @@ pub fn batch(cx: &mut Cx<'_>, peer: &mut Peer, batch: &[u8]) -> Result<(), Fault
         let data = packet.data.filter(|_| packet.id == peer.got + 1);
         let data = data.ok_or(Fault::Batch)?;
         peer.got = packet.id;
-        // Packet 1 is the answer to SUBSCRIBE.
-        peer.ready = true;
+        // The first packets are the answers to what was said first.
+        if !peer.ready {
+            if refusals(data) > 0 {
+                return Err(Fault::Response);
+            }
+            peer.ready = peer.got >= cx.part.calls();
+        }
         cx.arrived(peer, data);
     }
     Ok(())
 }
 
-/// The batch that subscribes.
-pub fn subscribe(channel: &str) -> String {
-    let line = super::ws::subscribe(channel);
-    format!("[[1,0,{}]]", serde_json::Value::String(line))
+/// The batch with the next packet upstream.
+pub fn upstream(peer: &mut Peer, lines: &str) -> String {
+    peer.sent += 1;
+    let (id, data) = (peer.sent, serde_json::Value::from(lines));
+    format!("[[{id},0,{data}]]")
+}
+
+/// Sends a line over a shared connection, as [`send_ack`] does, and acknowledges by the way.
+pub fn say(cx: &mut Cx<'_>, peer: &mut Peer, line: &str) {
+    let batch = upstream(peer, line);
+    send(cx, peer, &batch);
 }
 
 /// At once for so many packets, else after so long.
@@ -149,7 +162,11 @@ pub fn stream_ack(peer: &Peer) -> Ack {
 /// The empty send. It goes over a shared connection: a second socket for each client would double what is
 /// measured, and a browser keeps one for all.
 pub fn send_ack(cx: &mut Cx<'_>, peer: &mut Peer) {
+    send(cx, peer, "[]");
+}
+
+fn send(cx: &mut Cx<'_>, peer: &mut Peer, batch: &str) {
     peer.acked = peer.got;
     let target = target(peer, "send", "");
-    post(cx.side, cx.host, &target, "[]");
+    post(cx.side, cx.host, &target, batch);
 }

@@ -27,4 +27,12 @@ impl Mode for CspLongPoll {
         }
         Ok(input.len() - rest.len())
     }
+
+    fn speaks(&self) -> bool {
+        true
+    }
+
+    fn say(&self, cx: &mut Cx<'_>, peer: &mut Peer, line: &str) {
+        csp::say(cx, peer, line);
+    }
 }

@@ -31,4 +31,12 @@ impl Mode for CspSse {
     fn acknowledge(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
         csp::send_ack(cx, peer);
     }
+
+    fn speaks(&self) -> bool {
+        true
+    }
+
+    fn say(&self, cx: &mut Cx<'_>, peer: &mut Peer, line: &str) {
+        csp::say(cx, peer, line);
+    }
 }

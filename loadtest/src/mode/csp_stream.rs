@@ -28,4 +28,12 @@ impl Mode for CspStream {
     fn acknowledge(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
         csp::send_ack(cx, peer);
     }
+
+    fn speaks(&self) -> bool {
+        true
+    }
+
+    fn say(&self, cx: &mut Cx<'_>, peer: &mut Peer, line: &str) {
+        csp::say(cx, peer, line);
+    }
 }

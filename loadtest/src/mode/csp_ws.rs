@@ -53,4 +53,13 @@ impl Mode for CspWs {
         let text = format!("{{\"a\":{}}}", peer.got);
         ws::masked(cx.out, ws::TEXT, text.as_bytes());
     }
+
+    fn speaks(&self) -> bool {
+        true
+    }
+
+    fn say(&self, cx: &mut Cx<'_>, peer: &mut Peer, line: &str) {
+        let batch = csp::upstream(peer, line);
+        ws::masked(cx.out, ws::TEXT, batch.as_bytes());
+    }
 }

@@ -18,11 +18,13 @@ mod ws;
 pub use template::Template;
 
 use crate::held::Held;
+use crate::part::Part;
 use crate::payload;
 use crate::proto::http::Body;
 use crate::seen::Seen;
 use crate::tally::Window;
 use crate::trouble::Fault;
+use memchr::memmem;
 use std::fmt::Debug;
 
 /// What is remembered of a connection. Small: there are very many.
@@ -40,6 +42,10 @@ pub struct Peer {
     pub got: u32,
     /// See `got`.
     pub acked: u32,
+    /// The last CSP packet that was sent.
+    pub sent: u32,
+    /// The number of the client.
+    pub client: u32,
     /// Where it stands in its setting up; the mode's own numbering.
     pub step: u8,
     /// It holds what is to be held.
@@ -50,6 +56,18 @@ pub struct Peer {
     pub ack_now: bool,
 }
 
+impl Peer {
+    /// The same client before it had a connection.
+    #[must_use]
+    pub fn anew(self) -> Self {
+        Self {
+            client: self.client,
+            window: self.window,
+            ..Self::default()
+        }
+    }
+}
+
 /// What a connection acts on besides itself.
 #[derive(Debug)]
 pub struct Cx<'a> {
@@ -57,6 +75,8 @@ pub struct Cx<'a> {
     pub host: &'a str,
     /// The channel to subscribe to.
     pub channel: &'a str,
+    /// What clients are there for.
+    pub part: Part,
     /// What to send on the connection itself.
     pub out: &'a mut Vec<u8>,
     /// Whole requests to send on one of the shared connections beside it, whose answers nobody reads.
@@ -73,8 +93,17 @@ impl Cx<'_> {
         let mut rest = bytes;
         while let Some((mark, behind)) = payload::find(rest) {
             rest = behind;
-            self.seen.note(&mut peer.window, mark, self.now_ns);
+            self.seen.note(peer, mark, self.now_ns);
         }
+        if self.part.speaks() && peer.ready {
+            self.seen.tally.refused += refusals(bytes);
+        }
+    }
+
+    /// What this client says first.
+    #[must_use]
+    pub fn hello(&self, peer: &Peer) -> String {
+        self.part.hello(self.channel, peer.client)
     }
 
     /// A GET with these fields, each ended by CR LF.
@@ -95,6 +124,11 @@ fn post(out: &mut Vec<u8>, host: &str, target: &str, body: &str) {
     out.extend_from_slice(head.as_bytes());
 }
 
+/// How many calls the server refused in these bytes. No message holds capital letters.
+fn refusals(bytes: &[u8]) -> u64 {
+    memmem::find_iter(bytes, b"ERR").count() as u64
+}
+
 /// A kind of client.
 pub trait Mode: Debug {
     /// The connection is there.
@@ -108,6 +142,14 @@ pub trait Mode: Debug {
 
     /// Says what has arrived, where the protocol has acknowledgements, in answer to `wants_ack`.
     fn acknowledge(&self, _: &mut Cx<'_>, _: &mut Peer) {}
+
+    /// Whether such a client can send.
+    fn speaks(&self) -> bool {
+        false
+    }
+
+    /// Sends a line of Revolved.
+    fn say(&self, _: &mut Cx<'_>, _: &mut Peer, _line: &str) {}
 
     /// Whether something is to be acknowledged that no request does by itself, and how soon.
     fn wants_ack(&self, _: &Peer) -> Ack {
@@ -160,6 +202,16 @@ impl Row {
     /// Every mode, those of other servers last.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         ROWS.iter().chain(&foreign::ROWS)
+    }
+
+    /// Whether its clients can send.
+    #[must_use]
+    pub fn speaks(&self) -> bool {
+        let wish = Wish {
+            floor: false,
+            template: &Template::default(),
+        };
+        self.make(&wish).speaks()
     }
 
     /// Makes it.

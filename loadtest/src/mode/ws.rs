@@ -1,6 +1,6 @@
 //! A bare WebSocket that speaks Revolved: `/_/revolved/ws`, SUBSCRIBE.
 
-use super::{Cx, Mode, Peer};
+use super::{Cx, Mode, Peer, refusals};
 use crate::proto::http::{self, Body, Event};
 use crate::proto::ws::{self, Frame};
 use crate::trouble::Fault;
@@ -25,23 +25,38 @@ impl Mode for Ws {
             match http::next(&mut peer.body, &mut rest)? {
                 Event::More => return Ok(0),
                 Event::Head(101) if self.bare => peer.ready = true,
-                Event::Head(101) => ws::masked(cx.out, ws::TEXT, subscribe(cx.channel).as_bytes()),
+                Event::Head(101) => ws::masked(cx.out, ws::TEXT, cx.hello(peer).as_bytes()),
                 _ => return Err(Fault::Response),
             }
         }
         while let Some(frame) = ws::next(&mut rest)? {
             if let Some(data) = message(cx, &frame)? {
-                peer.ready = peer.ready || memmem::find(data, b"[\"OK\"").is_some();
+                if !peer.ready {
+                    answers(cx, peer, data)?;
+                }
                 cx.arrived(peer, data);
             }
         }
         Ok(input.len() - rest.len())
     }
+
+    fn speaks(&self) -> bool {
+        !self.bare
+    }
+
+    fn say(&self, cx: &mut Cx<'_>, _: &mut Peer, line: &str) {
+        ws::masked(cx.out, ws::TEXT, line.as_bytes());
+    }
 }
 
-/// Revolved's line that subscribes.
-pub fn subscribe(channel: &str) -> String {
-    format!("[1,\"SUBSCRIBE\",[\"{channel}\"]]\n")
+/// Counts answers until all have come.
+fn answers(cx: &Cx<'_>, peer: &mut Peer, data: &[u8]) -> Result<(), Fault> {
+    if refusals(data) > 0 {
+        return Err(Fault::Response);
+    }
+    peer.got += memmem::find_iter(data, b"[\"OK\"").count() as u32;
+    peer.ready = peer.got >= cx.part.calls();
+    Ok(())
 }
 
 /// Whether frames are next: the upgrade is over, or its answer has just been read.

@@ -87,7 +87,14 @@ const COMPARED: [&str; 14] = [
     "reopen_rate",
 ];
 /// What [`LOSSES`] adds up.
-const LOST: [&str; 5] = ["missing", "repeated", "reordered", "refused", "lost"];
+const LOST: [&str; 6] = [
+    "missing",
+    "repeated",
+    "reordered",
+    "astray",
+    "refused",
+    "lost",
+];
 
 impl Report {
     /// The server's figure of this name; [`LOSSES`] are a sum.

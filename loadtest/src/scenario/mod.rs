@@ -3,17 +3,21 @@
 //! In: options, a mode, a server that runs. Out: figures. Each runs against the server and, asked for, against the
 //! floor by the very same code.
 
+mod chat;
 mod churn;
 mod closed;
 mod delivery;
 mod fanout;
 mod hold;
+mod peer;
 pub mod smoke;
+mod spoken;
 
 use crate::crowd::Crowd;
 use crate::engine::Setup;
 use crate::flags::Options;
 use crate::mode;
+use crate::part::Part;
 use crate::report::{Figure, Found, Report, median};
 use crate::server::Server;
 use crate::sys;
@@ -45,27 +49,46 @@ pub struct Row {
     pub help: &'static str,
     /// Whether a mode must be one that messages reach.
     pub subscribes: bool,
+    /// Whether clients send themselves: a mode must be able to, and the floor does not hear them.
+    pub speaks: bool,
     run: fn(&Case<'_>) -> Result<Vec<Figure>, Trouble>,
 }
 
 /// Every scenario.
-pub const ROWS: [Row; 3] = [
+pub const ROWS: [Row; 5] = [
     Row {
         name: "hold",
         help: "opens -n connections and lets them idle: memory, CPU, descriptors",
         subscribes: false,
+        speaks: false,
         run: hold::run,
     },
     Row {
         name: "fanout",
         help: "publishes to -n subscribers, at --rate or with --in-flight: latency, CPU per delivery, what is lost",
         subscribes: true,
+        speaks: false,
         run: fanout::run,
+    },
+    Row {
+        name: "chat",
+        help: "every client is in some rooms and publishes to them itself, at --rate in total: latency, what is lost",
+        subscribes: true,
+        speaks: true,
+        run: chat::run,
+    },
+    Row {
+        name: "peer",
+        help: "clients in pairs send to each other by name, at --rate in total: latency, what is lost",
+        subscribes: true,
+        speaks: true,
+        run: peer::run,
     },
     Row {
         name: "churn",
         help: "closes and reopens --total of -n connections as fast as it goes: rate, CPU of each",
         subscribes: false,
+        speaks: false,
         run: churn::run,
     },
 ];
@@ -77,22 +100,42 @@ impl Row {
         ROWS.iter().find(|row| row.name == name)
     }
 
+    /// Whether clients of this mode can do what they are to.
+    ///
+    /// # Errors
+    /// What they cannot.
+    pub fn suits(&self, mode: &mode::Row) -> Result<(), Trouble> {
+        let cannot = match (self.subscribes, self.speaks) {
+            (true, _) if !mode.subscribes => "subscribe",
+            (_, true) if !mode.speaks() => "send",
+            _ => return Ok(()),
+        };
+        let text = format!(
+            "{}: clients of mode {} do not {cannot}",
+            self.name, mode.name
+        );
+        Err(Trouble::Usage(text))
+    }
+
     /// Runs against the floor first if asked for, then against the server; `--repeat` times.
     ///
     /// # Errors
     /// A run that could not be made.
     pub fn report(&self, options: &Options, mode: &'static mode::Row) -> Result<Report, Trouble> {
+        self.suits(mode)?;
+        if options.floor && self.speaks {
+            eprintln!(
+                "{}: the floor does not hear its clients: no ratios",
+                self.name
+            );
+        }
         let runs = (0..options.repeat).map(|_| self.once(options, mode));
         let runs: Result<Vec<_>, _> = runs.collect();
         median(runs?).ok_or_else(|| Trouble::Usage("no run is asked for".into()))
     }
 
     fn once(&self, options: &Options, mode: &'static mode::Row) -> Result<Report, Trouble> {
-        if self.subscribes && !mode.subscribes {
-            let text = format!("mode {} does not subscribe", mode.name);
-            return Err(Trouble::Usage(text));
-        }
-        let floor = match (options.floor, mode::Row::named(mode.floor)) {
+        let floor = match (options.floor && !self.speaks, mode::Row::named(mode.floor)) {
             (true, Some(mode)) => {
                 let server = Server::floor(options.batch, options.pin)?;
                 Some(self.case(options, mode, &server, true)?)
@@ -134,13 +177,21 @@ impl Row {
 }
 
 impl Case<'_> {
-    /// The crowd, not yet dialed.
+    /// The crowd that reads the channel, not yet dialed.
     fn crowd(&self) -> Result<Crowd, Trouble> {
+        self.crowd_of(Part::Reads)
+    }
+
+    /// The crowd that is there for something else.
+    fn crowd_of(&self, part: Part) -> Result<Crowd, Trouble> {
         let setup = Setup {
             mode: self.mode.name.to_owned(),
             floor: self.floor,
             target: self.server.target,
             channel: self.options.channel.clone(),
+            part,
+            first: 0,
+            share: 0,
             window: self.options.window,
             worker: 0,
             acks: self.options.acks,

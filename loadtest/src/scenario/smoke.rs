@@ -27,7 +27,7 @@ pub fn run(
     };
     for row in &ROWS {
         let modes = mode::ROWS.iter().filter(|mode| mode.name != "template");
-        for mode in modes.filter(|mode| mode.subscribes || !row.subscribes) {
+        for mode in modes.filter(|mode| row.suits(mode).is_ok()) {
             each(row.report(&options, mode)?)?;
         }
     }
