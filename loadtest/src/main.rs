@@ -15,6 +15,7 @@ mod flags;
 mod flights;
 mod floor;
 mod held;
+mod marks;
 mod mode;
 mod part;
 mod payload;
@@ -27,7 +28,7 @@ mod publish;
 mod report;
 mod samples;
 mod scenario;
-mod seen;
+
 mod server;
 mod suite;
 mod sys;

@@ -117,14 +117,14 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         "lost": counts.lost,
         "ready_ns": counts.ready_ns,
         "acks": counts.acks,
-        "arrived": engine.seen.tally.arrived,
+        "arrived": engine.marks.tally.arrived,
         "loops": u8::from(engine.loops()),
         "refused": engine.loop_refused(),
         "said": engine.talking().map(|talking| talking.said),
         "mute": engine.talking().map(|talking| talking.mute),
         "said_late_us": engine.talking().map(|talking| talking.late_us_max),
-        "tally": whole.then(|| engine.seen.tally.to_json()),
-        "flights": engine.seen.flights.as_ref().filter(|_| whole).map(Flights::to_json),
+        "tally": whole.then(|| engine.marks.tally.to_json()),
+        "flights": engine.marks.flights.as_ref().filter(|_| whole).map(Flights::to_json),
     });
     let mut out = io::stdout().lock();
     writeln!(out, "{answer}")?;

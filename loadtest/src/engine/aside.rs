@@ -147,7 +147,7 @@ impl Engine {
             match http::next(&mut conn.peer.body, &mut rest) {
                 Ok(Event::More) => break None,
                 Ok(Event::Head(200) | Event::Data(_) | Event::End) => {}
-                Ok(Event::Head(_)) => self.seen.tally.refused += 1,
+                Ok(Event::Head(_)) => self.marks.tally.refused += 1,
                 Err(fault) => break Some(fault),
             }
         };

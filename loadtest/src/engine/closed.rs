@@ -46,7 +46,7 @@ impl Engine {
     /// A socket that cannot be made or registered.
     pub fn begin_loop(&mut self, wish: Loop) -> io::Result<()> {
         let conn = self.open(wish.to, Role::Publisher)?;
-        self.seen.flights = Some(Flights::new(self.counts.ready));
+        self.marks.flights = Some(Flights::new(self.counts.ready));
         self.closed = Some(Closed {
             until_ns: now_ns() + wish.time.as_nanos() as u64,
             pipeline: Pipeline::new(wish.to, &wish.path),
@@ -59,7 +59,7 @@ impl Engine {
     /// Whether a loop is not yet over: more may depart, or some are under way.
     #[must_use]
     pub fn loops(&self) -> bool {
-        let flying = self.seen.flights.as_ref();
+        let flying = self.marks.flights.as_ref();
         let open = |closed: &Closed| closed.conn.is_some() && now_ns() < closed.until_ns;
         flying.is_some_and(|flights| flights.under_way() > 0)
             || self.closed.as_ref().is_some_and(open)
@@ -73,7 +73,7 @@ impl Engine {
 
     /// Publishes as many as there is room for, in one write.
     pub(super) fn depart(&mut self) {
-        let (Some(closed), Some(flights)) = (&mut self.closed, &mut self.seen.flights) else {
+        let (Some(closed), Some(flights)) = (&mut self.closed, &mut self.marks.flights) else {
             return;
         };
         let now = now_ns();
@@ -84,7 +84,7 @@ impl Engine {
             && let Some(seq) = flights.depart(now)
         {
             let mark = Mark {
-                run: self.seen.run,
+                run: self.marks.run,
                 seq,
                 at_ns: now,
             };

@@ -14,9 +14,9 @@ mod talk;
 pub use closed::Loop;
 pub use talk::{Talk, Talking};
 
+use crate::marks::Marks;
 use crate::mode::{Cx, Mode, Peer, Template};
 use crate::part::Part;
-use crate::seen::Seen;
 use crate::sys::now_ns;
 use crate::tally::Window;
 use crate::trouble::Fault;
@@ -103,7 +103,7 @@ pub struct Engine {
     churn_at: usize,
     counts: Counts,
     /// What arrived in the run.
-    pub seen: Seen,
+    pub marks: Marks,
     buffer: Box<[u8]>,
     out: Vec<u8>,
     side: Vec<u8>,
@@ -116,7 +116,7 @@ impl Engine {
         Self {
             host: setup.target.to_string(),
             sources: Sources::new(setup.worker),
-            seen: Seen::new(0, setup.part, setup.first, setup.share),
+            marks: Marks::new(0, setup.part, setup.first, setup.share),
             seats: match setup.part.speaks() {
                 true => vec![None; setup.share as usize],
                 false => Vec::new(),
@@ -158,7 +158,7 @@ impl Engine {
     /// Counts from zero, and only marks of this run.
     pub fn begin(&mut self, run: u16) {
         let (part, first, share) = (self.setup.part, self.setup.first, self.setup.share);
-        self.seen = Seen::new(run, part, first, share);
+        self.marks = Marks::new(run, part, first, share);
         for (_, conn) in &mut self.conns {
             conn.peer.window = Window::default();
         }
@@ -287,7 +287,7 @@ impl Engine {
             part: self.setup.part,
             out: &mut self.out,
             side: &mut self.side,
-            seen: &mut self.seen,
+            marks: &mut self.marks,
             now_ns: now,
         };
         let done = verb(&*self.mode, &mut cx, conn);

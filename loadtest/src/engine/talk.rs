@@ -112,13 +112,13 @@ impl Engine {
 
     fn say(&mut self, index: usize, number: u32, at_ns: u64, size: usize) {
         let mark = Mark {
-            run: self.seen.run,
+            run: self.marks.run,
             seq: number,
             at_ns,
         };
         let message = mark.message(size);
         let message = std::str::from_utf8(&message).unwrap_or_default();
-        let (part, room) = (self.setup.part, self.seen.room(number));
+        let (part, room) = (self.setup.part, self.marks.room(number));
         let line = part.line(&self.setup.channel, number, room, message);
         self.act(index, |mode, cx, conn| {
             mode.say(cx, &mut conn.peer, &line);

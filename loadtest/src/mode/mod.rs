@@ -18,10 +18,10 @@ mod ws;
 pub use template::Template;
 
 use crate::held::Held;
+use crate::marks::Marks;
 use crate::part::Part;
 use crate::payload;
 use crate::proto::http::Body;
-use crate::seen::Seen;
 use crate::tally::Window;
 use crate::trouble::Fault;
 use memchr::memmem;
@@ -82,7 +82,7 @@ pub struct Cx<'a> {
     /// Whole requests to send on one of the shared connections beside it, whose answers nobody reads.
     pub side: &'a mut Vec<u8>,
     /// Where marks are counted.
-    pub seen: &'a mut Seen,
+    pub marks: &'a mut Marks,
     /// Now, by `sys::now_ns`.
     pub now_ns: u64,
 }
@@ -93,10 +93,10 @@ impl Cx<'_> {
         let mut rest = bytes;
         while let Some((mark, behind)) = payload::find(rest) {
             rest = behind;
-            self.seen.note(peer, mark, self.now_ns);
+            self.marks.note(peer, mark, self.now_ns);
         }
         if self.part.speaks() && peer.ready {
-            self.seen.tally.refused += refusals(bytes);
+            self.marks.tally.refused += refusals(bytes);
         }
     }
 

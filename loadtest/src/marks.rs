@@ -11,7 +11,7 @@ use crate::tally::{Tally, Turn};
 
 /// Everything that marks change, but for the connection's own window.
 #[derive(Debug)]
-pub struct Seen {
+pub struct Marks {
     /// Marks of other runs do not count.
     pub run: u16,
     /// The counts.
@@ -33,7 +33,7 @@ pub struct Chat {
     crossings: Vec<Crossing>,
 }
 
-impl Seen {
+impl Marks {
     /// Nothing, of `clients` clients from number `first` on.
     #[must_use]
     pub fn new(run: u16, part: Part, first: u32, clients: u32) -> Self {
@@ -115,31 +115,31 @@ mod tests {
 
     #[test]
     fn a_mark_counts_in_its_run_and_a_repeated_one_lands_nowhere() {
-        let mut seen = Seen::new(2, Part::Reads, 0, 2);
+        let mut marks = Marks::new(2, Part::Reads, 0, 2);
         let mut flights = Flights::new(2);
         flights.depart(0);
-        seen.flights = Some(flights);
+        marks.flights = Some(flights);
         let (mut one, mut other) = (peer(0), peer(1));
-        seen.note(&mut one, mark(1, 0), 1);
-        assert_eq!(seen.tally.arrived, 0);
-        seen.note(&mut one, mark(2, 0), 1);
-        seen.note(&mut one, mark(2, 0), 1);
-        assert_eq!((seen.tally.arrived, seen.tally.repeated), (1, 1));
-        assert_eq!(seen.flights.as_ref().unwrap().through, 0);
-        seen.note(&mut other, mark(2, 0), 1);
-        assert_eq!(seen.flights.as_ref().unwrap().through, 1);
+        marks.note(&mut one, mark(1, 0), 1);
+        assert_eq!(marks.tally.arrived, 0);
+        marks.note(&mut one, mark(2, 0), 1);
+        marks.note(&mut one, mark(2, 0), 1);
+        assert_eq!((marks.tally.arrived, marks.tally.repeated), (1, 1));
+        assert_eq!(marks.flights.as_ref().unwrap().through, 0);
+        marks.note(&mut other, mark(2, 0), 1);
+        assert_eq!(marks.flights.as_ref().unwrap().through, 1);
     }
 
     #[test]
     fn what_was_meant_for_others_is_astray() {
-        let mut seen = Seen::new(1, Part::Pairs(4), 0, 4);
+        let mut marks = Marks::new(1, Part::Pairs(4), 0, 4);
         let mut two = peer(2);
         for seq in [3, 7, 11] {
-            seen.note(&mut two, mark(1, seq), 1);
+            marks.note(&mut two, mark(1, seq), 1);
         }
-        assert_eq!((seen.tally.arrived, seen.tally.astray), (3, 0));
-        seen.note(&mut two, mark(1, 13), 1);
-        assert_eq!((seen.tally.arrived, seen.tally.astray), (3, 1));
+        assert_eq!((marks.tally.arrived, marks.tally.astray), (3, 0));
+        marks.note(&mut two, mark(1, 13), 1);
+        assert_eq!((marks.tally.arrived, marks.tally.astray), (3, 1));
     }
 
     #[test]
@@ -149,13 +149,13 @@ mod tests {
             each: 2,
             clients: 20,
         };
-        let mut seen = Seen::new(1, Part::Chats(rooms), 10, 10);
+        let mut marks = Marks::new(1, Part::Chats(rooms), 10, 10);
         let mut one = peer(15);
-        (0..1000).for_each(|seq| seen.note(&mut one, mark(1, seq), 1));
+        (0..1000).for_each(|seq| marks.note(&mut one, mark(1, seq), 1));
         let seating = Seating::new(rooms);
         let mine = (0..1000).filter(|n| seating.reaches(*n, 15)).count();
-        assert_eq!(seen.tally.arrived, mine as u64);
-        assert_eq!(seen.tally.astray, 1000 - mine as u64);
-        assert_eq!((seen.tally.repeated, seen.tally.reordered), (0, 0));
+        assert_eq!(marks.tally.arrived, mine as u64);
+        assert_eq!(marks.tally.astray, 1000 - mine as u64);
+        assert_eq!((marks.tally.repeated, marks.tally.reordered), (0, 0));
     }
 }
