@@ -52,10 +52,11 @@ pub const ROWS: [Row; 5] = [
 /// A client without a socket, for tests.
 #[cfg(test)]
 mod client {
+    use crate::marks::Marks;
     use crate::mode::{Cx, Mode, Peer};
+    use crate::part::Part;
     use crate::payload::Mark;
     use crate::proto::http::Body;
-    use crate::tally::Tally;
     use crate::trouble::Fault;
 
     pub struct Client<'a> {
@@ -63,7 +64,7 @@ mod client {
         pub peer: Peer,
         /// What it said, WebSocket frames too.
         pub said: Vec<u8>,
-        pub tally: Tally,
+        pub marks: Marks,
         unread: Vec<u8>,
     }
 
@@ -73,7 +74,7 @@ mod client {
                 mode,
                 peer: Peer::default(),
                 said: Vec::new(),
-                tally: Tally::default(),
+                marks: Marks::new(1, Part::Reads, 0, 1),
                 unread: Vec::new(),
             };
             client
@@ -110,8 +111,8 @@ mod client {
                 channel: "news",
                 out: &mut self.said,
                 side: &mut side,
-                tally: &mut self.tally,
-                run: 1,
+                part: Part::Reads,
+                marks: &mut self.marks,
                 now_ns: 0,
             };
             let done = verb(self.mode, &mut cx, &mut self.peer, &unread);
@@ -135,7 +136,7 @@ mod client {
                 client.hears(part).unwrap();
             }
             assert!(client.unread.is_empty(), "left over at step {step}");
-            (client.said, client.tally.arrived, client.peer.ready)
+            (client.said, client.marks.tally.arrived, client.peer.ready)
         };
         let whole = told(server.len());
         for step in 1..server.len() {
