@@ -19,6 +19,13 @@ export interface ConnectOptions {
   duration?: number;
   /** onread gets Uint8Arrays instead of text. */
   binary?: boolean;
+  /** Whether the transport that worked is tried first next time (localStorage, by address). Default true. */
+  remember?: boolean;
+  /**
+   * A name for the session in this tab: a page that is loaded again within a minute and connects with the same name
+   * goes on where it was (sessionStorage). See `resumed`.
+   */
+  resume?: string;
 }
 
 export interface Stats {
@@ -51,6 +58,8 @@ export class CometSession {
   /** Characters written and not yet acknowledged by the server. */
   readonly bufferedAmount: number;
   readonly stats: Stats;
+  /** At onopen: whether this is the session that the page had before it was loaded again. */
+  readonly resumed: boolean;
 
   connect(base: string, options?: ConnectOptions): void;
   /** False after close. */

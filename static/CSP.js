@@ -20,12 +20,17 @@
 
 const CONNECTING = 0, OPEN = 1, CLOSING = 2, CLOSED = 3;
 
-const OPEN_MS = 3000;               // a downstream that has not opened by then gives way to the next
+const SLOW_MS = [400, 2500];        // after three round trips within these a downstream that has not opened has a rival
+const OPEN_MS = 10000;              // ... and after this it has failed
 const REQUEST_MS = 10000;           // handshake and send; also: first contact, and an answer on a WebSocket
+const CHECK_MS = 3000;              // a WebSocket that may have died unseen answers within this
 const BACKOFF_MS = [50, 5000];      // first and longest pause between attempts
 const FAILED_MS = 60000;            // how long a transport that failed is passed over
+const BETTER_MS = [15000, 600000];  // first and longest pause before a better transport is looked for
 const GOODBYE_MS = 2000;            // how long close() waits to be acknowledged
+const RESUME_MS = 60000;            // a page that comes back later than this begins anew
 const BEAT_S = 15;                  // the server says something at least this often on SSE and streams
+const SOCKET_BEAT_S = 25;           // ... and on a WebSocket
 const PACKET_UNITS = 3072;          // UTF-16 units: percent-encoded it still fits the server's 32 KiB URL
 const BATCH_UNITS = 32768;          // of JSON in one POST or WebSocket message
 const URL_UNITS = 28000;            // of percent-encoded JSON in the URL of a script tag
@@ -34,6 +39,17 @@ const SOCKET_BYTES = 1 << 20;       // let a WebSocket buffer no more than this
 // Small tools.
 
 const backoff = (tries) => Math.min(BACKOFF_MS[1], BACKOFF_MS[0] * 2 ** tries) * (0.5 + Math.random() / 2);
+
+const between = (low, value, high) => Math.max(low, Math.min(value, high));
+
+/** Storage may be forbidden, full or missing; then nothing is remembered. */
+function storage(kind, key, value) {
+  try {
+    const store = globalThis[kind], was = store.getItem(key);
+    if (value === null) store.removeItem(key); else if (value) store.setItem(key, value);
+    return was;
+  } catch (e) { return null; }
+}
 
 /** `([[1,0,"x"]])`, in whatever prefix and suffix, as a value. Throws on anything else. */
 const unwrap = (text) => JSON.parse(text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')));
@@ -88,7 +104,7 @@ function runScript(urlFor, onvalue, done) {
 const COMET = { is: 0, i: BEAT_S, se: '', ps: 0, p: '', bp: '', bs: '', ct: 'text/plain' };
 
 function websocket(session, link) {
-  const socket = new WebSocket(session._url('websocket').replace(/^http/, 'ws'));
+  const socket = new WebSocket(session._url('websocket', { i: SOCKET_BEAT_S }).replace(/^http/, 'ws'));
   socket.onopen = () => { link.socket = socket; link.opened(); };
   socket.onmessage = ({ data }) => {
     let value;
@@ -98,14 +114,14 @@ function websocket(session, link) {
   };
   socket.onclose = ({ code, reason }) => {
     const fatal = { 4404: 'expired', 4408: 'timeout', 1008: 'refused', 1009: 'too-big' }[code];
-    if (!fatal) link.ended(false, code === 1001 ? Math.min(parseInt(reason.replace(/\D+/, ''), 10) || 0, 60000) : 0);
-    else if (link.live()) session._end(fatal, reason);
+    if (fatal && link.live()) session._end(fatal, reason);
+    else link.ended(false, code === 1001 ? Math.min(parseInt(reason.replace(/\D+/, ''), 10) || 0, 60000) : 0);
   };
   return () => socket.close();
 }
 
 function sse(session, link) {
-  const vars = { ...COMET, is: 1, se: 1, bp: 'data: ', bs: '\r\n', ct: 'text/event-stream' };
+  const vars = { ...COMET, i: session._beat(), is: 1, se: 1, bp: 'data: ', bs: '\r\n', ct: 'text/event-stream' };
   const source = new EventSource(session._url('comet', vars));
   source.onopen = () => link.opened();
   source.onmessage = ({ data }) => link.text(data);
@@ -114,7 +130,7 @@ function sse(session, link) {
 }
 
 function stream(session, link) {
-  return fetchComet(session, link, { ...COMET, is: 1, bs: '\n' }, async (response) => {
+  return fetchComet(session, link, { ...COMET, i: session._beat(), is: 1, bs: '\n' }, async (response) => {
     link.opened();
     const reader = response.body.getReader(), utf8 = new TextDecoder();
     for (let rest = '', done, value; ;) {
@@ -158,7 +174,8 @@ function jsonp(session, link) {
 
 const TRANSPORTS = { websocket, sse, stream, longpoll, jsonp };
 
-const NEEDS_FETCH = ['sse', 'stream', 'longpoll'];
+const STREAMS = ['sse', 'stream'];
+const NEEDS_FETCH = [...STREAMS, 'longpoll'];
 
 const USABLE = {
   websocket: () => typeof WebSocket === 'function',
@@ -166,6 +183,25 @@ const USABLE = {
   stream: () => typeof ReadableStream === 'function',
   longpoll: () => typeof fetch === 'function',
   jsonp: () => typeof document === 'object',
+};
+
+/** Whether a better transport works, tried beside the session: a socket that opens, a body that comes as it is sent. */
+const PROBES = {
+  websocket: (session) => new Promise((resolve) => {
+    const socket = new WebSocket(session._url('websocket', { s: null, a: null }).replace(/^http/, 'ws'));
+    const done = (works) => { resolve(works); socket.close(); };
+    socket.onopen = () => done(true);
+    socket.onclose = socket.onerror = () => done(false);
+    setTimeout(done, OPEN_MS);
+  }),
+  sse: (session) => PROBES.stream(session),
+  stream: async (session) => {
+    const response = await fetch(session._url('streamtest', { s: null, a: null, bs: '\n' })), reader = response.body.getReader();
+    await reader.read();
+    const first = Date.now();
+    await reader.read();
+    return response.ok && Date.now() - first > 500;
+  },
 };
 
 /**
@@ -179,25 +215,32 @@ class Link {
 
   live() { return this.session._link === this; }
   age() { return Date.now() - this.born; }
+  streams() { return STREAMS.includes(this.name); }
 
-  /** The connection fails unless something happens within `ms` (0: for ever). */
-  watch(ms) {
+  /** The connection fails, or `then` is called, unless something happens within `ms`. */
+  watch(ms, then = () => this.ended()) {
     clearTimeout(this.timer);
-    if (ms) this.timer = setTimeout(() => this.ended(), ms);
+    this.timer = setTimeout(then, ms);
   }
+
+  /** The present link, or its rival that was faster in the end. */
+  takes() { return this.live() || (this.session._rival === this && this.session._adopt(this)); }
 
   /** `yet`: the request went out, but only its answer will prove that this transport works. */
   opened(yet = false) {
-    if (!this.live()) return;
-    this.proven = !yet;
+    if (!this.takes()) return;
+    // A head says nothing of a proxy that keeps the body back: the first beat does.
+    this.proven = !yet && (!this.streams() || this.session._streamed);
+    if (!yet && !this.proven) return this.session._opened(this);
     this.rest();
     this.session._opened(this);
   }
 
-  /** How long it may be silent: long-polls for as long as they are held, streams two beats. */
+  /** How long it may be silent: long-polls for as long as they are held, the others two beats. */
   rest() {
-    if (this.name === 'websocket') this.watch(this.session._out.length ? REQUEST_MS : 0);
-    else this.watch((this.name === 'sse' || this.name === 'stream' ? 2 * BEAT_S + 5 : this.session._hold + 10) * 1000);
+    const waits = this.name === 'websocket' && this.session._out.length;
+    const beats = this.name === 'websocket' ? 2 * SOCKET_BEAT_S : this.streams() ? 2 * BEAT_S : this.session._hold + 5;
+    this.watch(waits ? REQUEST_MS : (beats + 5) * 1000);
   }
 
   text(text) {
@@ -209,6 +252,7 @@ class Link {
   packets(packets) {
     if (!this.live()) return;
     this.proven = true;
+    if (this.streams()) this.session._streams();
     if (packets.length) this.fruitful = true;
     this.rest();
     this.session._take(this, packets);
@@ -220,6 +264,7 @@ class Link {
 
   ended(clean = false, delay = 0) {
     if (this.live()) this.session._lost(this, clean, delay);
+    else if (this.session._rival === this) this.session._outrun();
   }
 
   drop() {
@@ -242,11 +287,14 @@ class CometSession {
     this.ontransport = null;
     this.readyState = CLOSED;
     this.transport = '';
+    /** Whether the session is one that the page had before it was loaded again (`resume`); known at onopen. */
+    this.resumed = false;
     /** Characters (base64 for bytes) that the server has not acknowledged. */
     this.bufferedAmount = 0;
     /** Packets read; packets the server sent twice (dropped); packets missing (always ends the session); transports changed. */
     this.stats = { received: 0, repeated: 0, lost: 0, switches: 0 };
-    this._onOnline = () => { if (this._timer) this._open(this._choose()); };
+    this._onWake = () => { if (typeof document !== 'object' || document.visibilityState !== 'hidden') this._check(); };
+    this._onLeave = () => this._save();
   }
 
   /** Opens a session at `base`, such as `/_/echo/csp` or `http://host:8000/_/echo/csp`. Options are in CSP.d.ts. */
@@ -254,15 +302,20 @@ class CometSession {
     if (this.readyState !== CLOSED) throw new Error('CSP: connect() on a session that is not closed');
     const here = typeof document === 'object' ? document.baseURI : undefined;
     Object.assign(this, {
-      readyState: CONNECTING, transport: '', bufferedAmount: 0,
+      readyState: CONNECTING, transport: '',
       _base: new URL(base, here).href.replace(/\/$/, ''), _options: options, _hold: options.duration || 30,
-      _key: null, _order: options.transports || Object.keys(TRANSPORTS), _failed: new Map(), _noFetch: false,
-      _link: null, _was: '', _turn: 0, _tries: 0, _timer: 0, _heard: Date.now(),           // downstream
-      _last: 0, _ackSent: 0, _ackTimer: 0, _decoder: new TextDecoder('utf-8', { ignoreBOM: true }),
-      _out: [], _next: 1, _sending: false, _sendTries: 0, _kicked: 0, _ended: false,       // upstream
+      _order: options.transports || Object.keys(TRANSPORTS), _failed: new Map(), _noFetch: false,
+      _link: null, _rival: null, _was: '', _turn: 0, _tries: 0, _timer: 0, _heard: Date.now(),   // downstream
+      _streamed: false, _slow: SLOW_MS[0], _best: '', _seeker: 0, _seeks: 0,
+      _ackSent: 0, _ackTimer: 0, _decoder: new TextDecoder('utf-8', { ignoreBOM: true }),
+      _sending: false, _sendTries: 0, _kicked: 0, _ended: false,       // upstream
     });
     if (!this._choose()) { this.readyState = CLOSED; throw new Error('CSP: none of these transports works here'); }
-    if (globalThis.addEventListener) addEventListener('online', this._onOnline);
+    this._ranking = this._order;
+    this._best = options.remember !== false && storage('localStorage', 'csp ' + this._base);
+    if (this._order.includes(this._best)) this._order = [...new Set([this._best, ...this._order])];
+    this._listen('addEventListener');
+    this._restore();
     this._handshake(++serial);
   }
 
@@ -295,7 +348,8 @@ class CometSession {
 
   /** Sets the transports to choose from; the present one stays while it is among them. */
   setTransports(transports) {
-    this._order = transports.slice();
+    this._order = this._ranking = transports.slice();
+    if (this._rival) this._outrun();
     this._failed = new Map();
     if (this.readyState === OPEN && this._link && !transports.includes(this._link.name)) this._open(this._choose());
   }
@@ -330,8 +384,11 @@ class CometSession {
     const keepalive = this.readyState === CLOSING && d.length < 20000;
     const init = { method: 'POST', body: d, headers: { 'Content-Type': 'text/plain' }, signal: abort.signal, keepalive };
     return fetch(this._url(name, { ...vars, rp: '', rs: '' }), init)
-      .then(async (response) => ({ status: response.status, value: await response.text() }))
-      .then(({ status, value }) => ({ status, value: status === 200 ? unwrap(value) : value }))
+      .then(async (response) => {
+        const { status } = response, value = await response.text(), after = response.headers.get('Retry-After');
+        // Whoever was sent away with a time comes back within half of it after that time, not all at once.
+        return { status, value: status === 200 ? unwrap(value) : value, wait: between(0, after * 1000, 60000) * (1 + Math.random() / 2) };
+      })
       .finally(() => clearTimeout(timer));
   }
 
@@ -352,13 +409,21 @@ class CometSession {
     const gone = () => this._serial !== turn || this.readyState !== CONNECTING;
     this._serial = turn;
     for (let tries = 0; ; tries++) {
-      const answer = await this._greet(hello);
+      const since = Date.now();
+      const answer = this._key ? await this._request('send', {}, '[]').catch(() => null) : await this._greet(hello);
       if (gone()) return;
-      const { status, value } = answer || {};
-      if (status === 200 && value && value.session) return this._granted(value.session);
+      const { status, value, wait = 0 } = answer || {};
+      this._slow = between(SLOW_MS[0], 3 * (Date.now() - since), SLOW_MS[1]);
+      if (status === 200 && value && (this.resumed || value.session)) return this._granted(this._key || value.session);
+      if (status === 404 && this.resumed) {          // too late; what this page wrote goes to a new session
+        const fresh = this._out.filter(([id]) => id >= this._old);
+        this._begin();
+        fresh.forEach(([, encoding, data]) => this._push(encoding, data));
+        continue;
+      }
       if (status >= 400 && status < 500 && status !== 408 && status !== 429) return this._end('refused', value);
       if (Date.now() - this._heard > REQUEST_MS) return this._end('unreachable', value);
-      await new Promise((resolve) => setTimeout(resolve, backoff(tries)));
+      await new Promise((resolve) => setTimeout(resolve, Math.max(wait, backoff(tries))));
       if (gone()) return;
     }
   }
@@ -389,11 +454,17 @@ class CometSession {
 
   /** The first transport which did not fail lately; when all did, it is not their fault. */
   _choose() {
-    const usable = this._order.filter((name) => name in USABLE && USABLE[name]() && !(this._noFetch && NEEDS_FETCH.includes(name)));
-    const fresh = usable.find((name) => !(Date.now() - this._failed.get(name) < FAILED_MS));
+    const usable = this._usable(), fresh = usable.find((name) => !this._isFailed(name));
     if (!fresh) this._failed.clear();
     return fresh || usable[0];
   }
+
+  _usable() {
+    const rival = this._rival && this._rival.name;
+    return this._order.filter((name) => name !== rival && name in USABLE && USABLE[name]() && !(this._noFetch && NEEDS_FETCH.includes(name)));
+  }
+
+  _isFailed(name) { return Date.now() - this._failed.get(name) < FAILED_MS; }
 
   _open(name) {
     clearTimeout(this._timer);
@@ -401,8 +472,8 @@ class CometSession {
     this._turn++;
     if (this._link) this._link.drop();
     if (!name) return this._end('unreachable', 'no usable transport');
-    const link = this._link = new Link(this, name);
-    link.watch(OPEN_MS);
+    const link = this._link = new Link(this, name), slow = link.streams() && !this._streamed ? this._slow + 1000 : this._slow;
+    link.watch(slow, () => this._race(link));
     this._ackSent = this._last;
     try { link.stop = TRANSPORTS[name](this, link); } catch (e) { setTimeout(() => link.ended()); }
     if (!link.live()) link.drop();                // ontransport moved on at once
@@ -414,16 +485,120 @@ class CometSession {
       if (this._was && this._was !== link.name) this.stats.switches++;
       this._was = this.transport = link.name;
       this._emit('ontransport', link.name);
+      this._seek();
     }
     this._flush();
   }
+
+  /** It is slow, perhaps for ever: the next one begins, and whichever is open first stays. */
+  _race(link) {
+    const rest = this._usable().filter((name) => name !== link.name && !(link.streams() && STREAMS.includes(name)));
+    const next = rest.find((name) => !this._isFailed(name));
+    if (!next || this._rival) return link.watch(OPEN_MS);
+    // A stream is dropped: its request holds the session until the next takes it over.
+    if (link.streams()) STREAMS.forEach((name) => this._failed.set(name, Date.now()));
+    else {
+      this._rival = link;
+      this._link = null;
+      link.watch(OPEN_MS);
+    }
+    this._open(next);
+  }
+
+  /** The rival is open: the server has moved the session there. */
+  _adopt(link) {
+    if (this._link) this._link.drop();
+    clearTimeout(this._timer);
+    this._timer = 0;
+    this._turn++;
+    this._link = link;
+    this._rival = null;
+    return true;
+  }
+
+  /** The rival never opened. */
+  _outrun() {
+    this._failed.set(this._rival.name, Date.now());
+    this._rival.drop();
+    this._rival = null;
+  }
+
+  /** Data comes as it is sent: one beat was enough to see it, and they may be rare now. */
+  _streams() {
+    if (this._streamed) return;
+    this._streamed = true;
+    this._request('send', { i: BEAT_S }, '[]').catch(() => {});
+  }
+
+  /** While a lesser transport carries, a better one is looked for, ever more rarely. */
+  _seek() {
+    clearTimeout(this._seeker);
+    const link = this._link, at = this._ranking.indexOf(link && link.name);
+    const better = this._ranking.slice(0, Math.max(at, 0)).find((name) => name in PROBES && USABLE[name]());
+    if (!better || this._noFetch) return;
+    const pause = Math.min(BETTER_MS[0] * 2 ** this._seeks++, BETTER_MS[1]) * (0.5 + Math.random());
+    this._seeker = setTimeout(async () => {
+      const found = await PROBES[better](this).catch(() => false);
+      if (this.readyState !== OPEN || this._link !== link) return;
+      if (!found) return this._seek();
+      this._failed.clear();
+      this._order = this._ranking;
+      this._open(better);
+    }, pause);
+  }
+
+  /** After sleep, a hidden tab, another network: what is waited for is done now, and what may be dead is asked. */
+  _check() {
+    const link = this._link, silent = Date.now() - this._heard > (BEAT_S + 5) * 1000;
+    if (this.readyState > OPEN || !this._key) return;
+    if (this._timer) return this._open(this._choose());
+    if (link && link.socket && link.socket.readyState === 1) {
+      link.socket.send('[]');
+      link.watch(CHECK_MS);
+    } else if (link && silent && link.age() > CHECK_MS) this._open(link.name);
+  }
+
+  // A page that is left and comes back.
+
+  _save() {
+    const { resume } = this._options;
+    if (!resume || this.readyState !== OPEN) return;
+    const state = { base: this._base, key: this._key, last: this._last, next: this._next, out: this._out, at: Date.now() };
+    storage('sessionStorage', 'csp ' + resume, JSON.stringify(state));
+    this.cut();
+  }
+
+  _restore() {
+    const { resume } = this._options;
+    this._begin();
+    let was = resume && storage('sessionStorage', 'csp ' + resume, null);
+    try { was = JSON.parse(was); } catch (e) { return; }
+    if (!was || was.base !== this._base || Date.now() - was.at > RESUME_MS) return;
+    Object.assign(this, { resumed: true, _key: was.key, _last: was.last, _next: was.next, _old: was.next, _out: was.out });
+    was.out.forEach((packet) => { this.bufferedAmount += (packet[2] || '').length; });
+  }
+
+  /** Numbers from 1, for a session that is not granted yet. */
+  _begin() {
+    Object.assign(this, { resumed: false, bufferedAmount: 0, _key: null, _last: 0, _next: 1, _out: [] });
+  }
+
+  _listen(verb) {
+    if (!globalThis[verb]) return;
+    ['online', 'pageshow'].forEach((name) => globalThis[verb](name, this._onWake));
+    globalThis[verb]('pagehide', this._onLeave);
+    if (typeof document === 'object') document[verb]('visibilitychange', this._onWake);
+  }
+
+  _beat() { return this._streamed ? BEAT_S : 1; }
 
   /** A downstream is over. `clean`: by the rules, at the end of its time, so the same transport goes on. */
   _lost(link, clean, delay) {
     if (this._ended) return this._end('clean');
     const lasted = link.fruitful || (link.proven && link.age() > 1000);
     if (lasted) this._tries = 0;
-    if (clean && lasted) return this._open(link.name);
+    // With a rival about to open, the end may be the server's way of moving there.
+    if (clean && lasted && !this._rival) return this._open(link.name);
     if (clean) return this._later(link.name);
     if (link.proven && this._tries > 3) this._failed.set(link.name, Date.now());     // opens, and dies young
     this._unlink(link);
@@ -470,6 +645,8 @@ class CometSession {
 
   _take(link, packets) {
     this._heard = Date.now();
+    if (this._best !== link.name && this._options.remember !== false) storage('localStorage', 'csp ' + this._base, link.name);
+    this._best = link.name;
     for (const packet of packets) {
       if (this._link !== link) return;            // a callback moved the session: the rest comes again
       const [id, encoding, data] = Array.isArray(packet) ? packet : [];
@@ -563,7 +740,7 @@ class CometSession {
       this._sendTries = 0;
       this._ackSent = Math.max(this._ackSent, a);
       this._acknowledged(last);
-    } else if (!answer || !this._refused(answer.status, answer.value)) pause = backoff(this._sendTries++);
+    } else if (!answer || !this._refused(answer.status, answer.value)) pause = Math.max((answer || {}).wait || 0, backoff(this._sendTries++));
     if (this.readyState !== CLOSED && this._out.length) this._kick(pause);
   }
 
@@ -598,10 +775,10 @@ class CometSession {
     this.transport = '';
     this._key = null;
     this._kicked = 0;
-    [this._timer, this._ackTimer, this._goodbye].forEach(clearTimeout);
-    if (this._link) this._link.drop();
-    this._link = null;
-    if (globalThis.removeEventListener) removeEventListener('online', this._onOnline);
+    [this._timer, this._ackTimer, this._goodbye, this._seeker].forEach(clearTimeout);
+    for (const link of [this._link, this._rival]) if (link) link.drop();
+    this._link = this._rival = null;
+    this._listen('removeEventListener');
     this._emit('onclose', reason, typeof detail === 'string' ? detail : '');
   }
 

@@ -85,6 +85,7 @@ transcripts! {
     a_websocket_is_pinged_and_closed_as_rfc_6455_says
     a_websocket_that_answers_no_ping_is_given_up
     a_websocket_that_breaks_csp_ends_the_session
+    a_websocket_that_set_an_interval_is_shown_it
     a_websocket_with_a_bad_variable_is_told_so
     an_ack_beyond_what_was_sent_is_one_of_all_that_was
     an_answer_while_stopping_says_close

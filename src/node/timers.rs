@@ -9,9 +9,8 @@ use crate::cmd::Cause;
 use crate::http::fault::{self, Fault};
 use crate::ids::{ConnId, SessionId};
 use crate::session::{Carriage, Due, Session};
-use crate::transport::http;
+use crate::transport::{http, websocket};
 use crate::ws::codes::CloseCode;
-use crate::ws::frames;
 
 impl Node {
     /// Does what is due, at most `TIMERS_PER_TURN` of it. True when more is.
@@ -70,7 +69,7 @@ impl Node {
         };
         let (stage, chunked) = (conn.stage, conn.chunked);
         if stage == Stage::Socket {
-            return self.ping(conn_id);
+            return self.ping(conn_id, profile.interval_s > 0 && !bare);
         }
         let mut scratch = self.take_scratch();
         if let Some(out) = self.out(conn_id) {
@@ -88,14 +87,16 @@ impl Node {
         self.scratch = scratch;
     }
 
-    /// Asks a WebSocket for a sign of life, which is to come in time.
-    fn ping(&mut self, id: ConnId) {
+    /// Asks a WebSocket for a sign of life, which is to come in time. A script never sees a ping: one that asked
+    /// for an interval (`i`) is shown one by an empty batch.
+    fn ping(&mut self, id: ConnId, shown: bool) {
         let due = self.now() + PONG_MS;
         if let Some(out) = self.out(id) {
-            frames::ping(out.tail(), b"");
+            websocket::heartbeat(out, shown);
         }
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.heard = false;
+        if let Some(conn) = self.conns.get_mut(id)
+            && std::mem::take(&mut conn.heard)
+        {
             self.conn_timers.set(id.index(), due);
         }
     }

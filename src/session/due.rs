@@ -43,15 +43,21 @@ impl Session {
             return at(now, since + times.linger_ms, Due::Lingered);
         }
         let spoke = self.spoke.near(now);
+        let interval_ms = u64::from(profile.interval_s) * 1000;
         match self.down {
             Kind::None => at(now, since + times.idle_ms.max(2 * hold_ms), Due::Idle),
-            Kind::WebSocket => at(now, spoke + self.heartbeat_ms(times), Due::Silence),
+            Kind::WebSocket => {
+                let heartbeat_ms = match interval_ms {
+                    0 => self.heartbeat_ms(times),
+                    asked => asked.min(self.heartbeat_ms(times)),
+                };
+                at(now, spoke + heartbeat_ms, Due::Silence)
+            }
             _ if self.carriage == Carriage::Bare => {
                 at(now, spoke + self.heartbeat_ms(times), Due::Silence)
             }
             _ => {
                 let end = at(now, since + hold_ms, Due::EndOfHold);
-                let interval_ms = u64::from(profile.interval_s) * 1000;
                 if interval_ms == 0 || !profile.streams() {
                     return end;
                 }

@@ -33,6 +33,15 @@ pub fn ack(out: &mut OutQueue, id: u64) {
     out.tail().extend_from_slice(text);
 }
 
+/// A ping; with an empty batch behind it where a script is to see the sign of life too.
+pub fn heartbeat(out: &mut OutQueue, shown: bool) {
+    frames::ping(out.tail(), b"");
+    if shown {
+        frames::head(out.tail(), Opcode::Text, EMPTY.len());
+        out.tail().extend_from_slice(EMPTY);
+    }
+}
+
 /// One payload as one message, text where it is text.
 pub fn bare(out: &mut OutQueue, msg: &Rc<Msg>) {
     let opcode = if msg.is_binary() {
@@ -43,3 +52,6 @@ pub fn bare(out: &mut OutQueue, msg: &Rc<Msg>) {
     frames::head(out.tail(), opcode, msg.bytes().len());
     out.push_shared(msg, Form::Raw);
 }
+
+/// A batch of no packets.
+const EMPTY: &[u8] = b"[]";
