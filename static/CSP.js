@@ -494,7 +494,7 @@ class CometSession {
   _race(link) {
     const rest = this._usable().filter((name) => name !== link.name && !(link.streams() && STREAMS.includes(name)));
     const next = rest.find((name) => !this._isFailed(name));
-    if (!next || this._rival) return link.watch(OPEN_MS);
+    if (!next || (this._rival && !link.streams())) return link.watch(OPEN_MS);
     // A stream is dropped: its request holds the session until the next takes it over.
     if (link.streams()) STREAMS.forEach((name) => this._failed.set(name, Date.now()));
     else {

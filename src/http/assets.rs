@@ -70,11 +70,16 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 /// Type declarations are for people and compilers.
 const TEXT: &str = "text/plain; charset=utf-8";
 
-static FILES: [Asset; 8] = [
+static FILES: [Asset; 9] = [
     Asset {
         name: "CSP.js",
         content_type: SCRIPT,
         body: include_bytes!("../../static/CSP.js"),
+    },
+    Asset {
+        name: "CSP.min.js",
+        content_type: SCRIPT,
+        body: include_bytes!("../../static/CSP.min.js"),
     },
     Asset {
         name: "CSP.d.ts",

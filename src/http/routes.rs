@@ -149,6 +149,7 @@ fn csp(offer: Offer, name: &str) -> Route<'static> {
 fn library(name: &str) -> Option<&'static str> {
     match name {
         "CSP.js" | "csp.js" => Some("CSP.js"),
+        "CSP.min.js" | "csp.min.js" => Some("CSP.min.js"),
         "CSP.d.ts" | "csp.d.ts" => Some("CSP.d.ts"),
         "Revolved.js" | "revolved.js" => Some("Revolved.js"),
         "Revolved.d.ts" | "revolved.d.ts" => Some("Revolved.d.ts"),
@@ -252,6 +253,7 @@ mod tests {
                 assert_eq!(public(&format!("{base}{name}")), Route::Asset(&asset));
             }
         }
+        assert_eq!(public("/_/CSP.min.js"), Route::Asset("CSP.min.js"));
         for path in [
             "/_/echo/csp/static/csp.js",
             "/_/orbit/csp/static/csp.js",
