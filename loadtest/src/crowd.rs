@@ -265,6 +265,13 @@ impl Crowd {
     }
 }
 
+impl Drop for Crowd {
+    /// The server sees all of them go at once.
+    fn drop(&mut self) {
+        self.eye.phase("closing");
+    }
+}
+
 impl Counts {
     fn add(&mut self, answer: &Value) {
         let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();

@@ -31,7 +31,7 @@ impl Usage {
             let rollup = read(*pid, "smaps_rollup")?;
             sum.pss += kilobytes(&rollup, "Pss:").saturating_sub(kilobytes(&rollup, "Pss_File:"));
             sum.rss += kilobytes(&rollup, "Rss:");
-            sum.cpu_ns += cpu_ns(*pid)?;
+            sum.cpu_ns += Scheduled::of(*pid)?.ran_ns;
             let open = fs::read_dir(format!("/proc/{pid}/fd"));
             sum.descriptors += open.map_err(Trouble::io("/proc/PID/fd"))?.count() as u64;
         }
@@ -48,6 +48,8 @@ pub struct Glance {
     pub user: u64,
     /// Nanoseconds on a processor.
     pub cpu_ns: u64,
+    /// Nanoseconds that it was ready to run and something else ran.
+    pub waited_ns: u64,
     /// Open descriptors.
     pub descriptors: u64,
 }
@@ -63,7 +65,9 @@ impl Glance {
             let status = read(*pid, "status")?;
             sum.rss += kilobytes(&status, "VmRSS:");
             sum.user += kilobytes(&status, "RssAnon:") + kilobytes(&status, "RssShmem:");
-            sum.cpu_ns += cpu_ns(*pid)?;
+            let scheduled = Scheduled::of(*pid)?;
+            sum.cpu_ns += scheduled.ran_ns;
+            sum.waited_ns += scheduled.waited_ns;
             // Since Linux 6.2 the folder's size is the count, and nothing has to be listed.
             let folder = fs::metadata(format!("/proc/{pid}/fd"));
             sum.descriptors += folder.map_err(Trouble::io("/proc/PID/fd"))?.len();
@@ -77,7 +81,8 @@ impl Glance {
 /// # Errors
 /// A process that is gone.
 pub fn cpu_ns_of(pids: &[u32]) -> Result<u64, Trouble> {
-    pids.iter().map(|pid| cpu_ns(*pid)).sum()
+    let one = |pid: &u32| Scheduled::of(*pid).map(|scheduled| scheduled.ran_ns);
+    pids.iter().map(one).sum()
 }
 
 /// Resident bytes of processes, which unlike PSS costs them nothing to be asked for.
@@ -89,23 +94,32 @@ pub fn rss_of(pids: &[u32]) -> Result<u64, Trouble> {
     pids.iter().map(one).sum()
 }
 
-fn cpu_ns(pid: u32) -> Result<u64, Trouble> {
-    // The scheduler's own sum is exact; what is charged by ticks of 10 ms misses who runs between them.
-    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
-    let (mut sum, mut any) = (0, false);
-    for task in tasks.map_err(Trouble::io("/proc/PID/task"))?.flatten() {
-        // One that has ended since it was listed is no reason to read any other otherwise.
-        let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else {
-            continue;
-        };
-        match first_number(&text) {
-            Some(ns) => (sum, any) = (sum + ns, true),
-            None => break,
+/// What the scheduler has summed up of a process.
+#[derive(Debug, Default, Clone, Copy)]
+struct Scheduled {
+    ran_ns: u64,
+    waited_ns: u64,
+}
+
+impl Scheduled {
+    /// The scheduler's own sum is exact; what is charged by ticks of 10 ms misses who runs between them.
+    fn of(pid: u32) -> Result<Self, Trouble> {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+        let mut sum = Self::default();
+        for task in tasks.map_err(Trouble::io("/proc/PID/task"))?.flatten() {
+            // One that has ended since it was listed is no reason to read any other otherwise.
+            if let Ok(text) = fs::read_to_string(task.path().join("schedstat")) {
+                let mut numbers = text.split_ascii_whitespace().map(str::parse::<u64>);
+                let mut next = || numbers.next().and_then(Result::ok).unwrap_or_default();
+                sum.ran_ns += next();
+                sum.waited_ns += next();
+            }
         }
-    }
-    match any {
-        true => Ok(sum),
-        false => Ok(stat_ns(&read(pid, "stat")?)),
+        // A kernel may be built without.
+        if sum.ran_ns == 0 {
+            sum.ran_ns = stat_ns(&read(pid, "stat")?);
+        }
+        Ok(sum)
     }
 }
 

@@ -32,19 +32,21 @@ pub struct Samples {
     /// Looks that make no whole sample yet, and how many.
     part: Sample,
     parts: u32,
-    last: Option<(u64, u64)>,
+    last: Option<(u64, Glance)>,
+    first: Option<(u64, Glance)>,
 }
 
 impl Samples {
     /// Takes a look in.
     pub fn note(&mut self, at_ms: u64, look: &Glance) {
-        let cpu = match self.last.replace((at_ms, look.cpu_ns)) {
-            Some((before_ms, before_ns)) if at_ms > before_ms => {
-                let over_ns = (at_ms - before_ms) as f64 * 1e6;
-                look.cpu_ns.saturating_sub(before_ns) as f64 / over_ns * 100.0
-            }
-            _ => 0.0,
-        };
+        let last = self.last.replace((at_ms, *look));
+        self.first.get_or_insert((at_ms, *look));
+        let cpu = last.map_or(0.0, |(before_ms, before)| {
+            percent(
+                look.cpu_ns.saturating_sub(before.cpu_ns),
+                at_ms - before_ms.min(at_ms),
+            )
+        });
         let sample = Sample {
             at_ms,
             rss: look.rss,
@@ -76,6 +78,18 @@ impl Samples {
         self.more = self.more * 2 + 1;
     }
 
+    /// Percent of the time that the server was ready to run and something else ran: how much a run was disturbed.
+    #[must_use]
+    pub fn waited(&self) -> f64 {
+        match (self.first, self.last) {
+            (Some((from_ms, from)), Some((to_ms, to))) => percent(
+                to.waited_ns.saturating_sub(from.waited_ns),
+                to_ms - from_ms.min(to_ms),
+            ),
+            _ => 0.0,
+        }
+    }
+
     /// The highest, as it stands in a line of JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -86,6 +100,7 @@ impl Samples {
                 "user": self.peak.user,
                 "cpu": self.peak.cpu,
                 "descriptors": self.peak.descriptors,
+                "waited": self.waited(),
             }),
         }
     }
@@ -112,6 +127,14 @@ impl Sample {
     }
 }
 
+/// So many nanoseconds of so many milliseconds.
+fn percent(ns: u64, of_ms: u64) -> f64 {
+    match of_ms {
+        0 => 0.0,
+        of_ms => ns as f64 / (of_ms as f64 * 1e6) * 100.0,
+    }
+}
+
 /// Most samples that are kept: as many as a chart has room for.
 pub const KEPT_MAX: usize = 240;
 
@@ -124,6 +147,7 @@ mod tests {
             rss,
             user: rss / 2,
             cpu_ns,
+            waited_ns: cpu_ns / 5,
             descriptors: 7,
         }
     }
@@ -137,6 +161,7 @@ mod tests {
         let cpu: Vec<_> = samples.kept.iter().map(|sample| sample.cpu).collect();
         assert_eq!(cpu, [0.0, 50.0, 0.0]);
         assert_eq!((samples.peak.rss, samples.peak.cpu), (30, 50.0));
+        assert_eq!(samples.waited(), 5.0);
         assert_eq!(samples.to_json()["user"], 15);
         assert_eq!(Samples::default().to_json(), Value::Null);
     }

@@ -85,8 +85,9 @@ fn section((n, run): (usize, &Judged)) -> String {
         beside_the_floor(report, bars),
     ];
     let (charts, asked, table) = (charts.concat(), asked(report, bars), table(report));
+    let disturbed = report.disturbed().map(disturbed).unwrap_or_default();
     format!(
-        "<section id=\"run{n}\"><h2>{name} {verdict}</h2>{asked}\n<div class=\"charts\">{charts}</div>\n{table}</section>\n"
+        "<section id=\"run{n}\"><h2>{name} {verdict}</h2>{asked}{disturbed}\n<div class=\"charts\">{charts}</div>\n{table}</section>\n"
     )
 }
 
@@ -105,6 +106,14 @@ fn asked(report: &Report, bars: &[Bar]) -> String {
         true => items,
         false => format!("<ul class=\"asked\">{items}</ul>"),
     }
+}
+
+fn disturbed((server, floor): (f64, Option<f64>)) -> String {
+    let floor = floor.map(|floor| format!(", the floor {floor:.0} %"));
+    let floor = floor.unwrap_or_default();
+    format!(
+        "<p class=\"disturbed\">The server waited {server:.0} % of the time for a processor{floor}.</p>"
+    )
 }
 
 fn table(report: &Report) -> String {

@@ -86,6 +86,8 @@ const COMPARED: [&str; 14] = [
     "p99",
     "reopen_rate",
 ];
+/// Percent from which on others on the machine are worth a word.
+const DISTURBED: f64 = 2.0;
 /// What [`LOSSES`] adds up.
 const LOST: [&str; 6] = [
     "missing",
@@ -137,6 +139,14 @@ impl Report {
         figure.map_or("", |figure| figure.unit)
     }
 
+    /// Percent of the time that the server and the floor were kept from their processor, where it is worth a word.
+    #[must_use]
+    pub fn disturbed(&self) -> Option<(f64, Option<f64>)> {
+        let server = self.server.seen.samples.waited();
+        let floor = self.floor.as_ref().map(|floor| floor.seen.samples.waited());
+        (server.max(floor.unwrap_or_default()) >= DISTURBED).then_some((server, floor))
+    }
+
     /// The table.
     #[must_use]
     pub fn text(&self) -> String {
@@ -163,6 +173,14 @@ impl Report {
                 let _ = write!(out, " {floor:>12} {ratio:>7}");
             }
             let _ = writeln!(out, "  {}", figure.unit);
+        }
+        if let Some((server, floor)) = self.disturbed() {
+            let floor = floor.map(|floor| format!(", the floor {floor:.0} %"));
+            let floor = floor.unwrap_or_default();
+            let _ = writeln!(
+                out,
+                "  disturbed: the server waited {server:.0} % of the time for a processor{floor}"
+            );
         }
         out
     }

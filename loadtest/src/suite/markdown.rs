@@ -28,7 +28,8 @@ pub fn lines(report: &Report, bars: &[Bar], shown: &[&str], quick: bool) -> Stri
         let name = name.take().unwrap_or_default();
         format!("| {name} | {cells} | {wanted} | {met} |\n")
     };
-    asked.chain(shown).map(line).collect()
+    let lines: String = asked.chain(shown).map(line).collect();
+    lines + &disturbed(report)
 }
 
 /// Whether the run is bad when this bar is not met. A few connections say nothing of memory and time, but nothing may
@@ -36,6 +37,15 @@ pub fn lines(report: &Report, bars: &[Bar], shown: &[&str], quick: bool) -> Stri
 #[must_use]
 pub fn is_held(bar: &Bar, report: &Report, quick: bool) -> bool {
     !quick || bar.figure == LOSSES || bar.found(report).is_none()
+}
+
+/// Whoever reads the figures should know that something else ran.
+fn disturbed(report: &Report) -> String {
+    let line = |(server, floor): (f64, Option<f64>)| {
+        let floor = floor.map(|floor| format!("{floor:.0}")).unwrap_or_default();
+        format!("|  | waited for a processor (% of the time) | {server:.0} | {floor} |  |  |  |\n")
+    };
+    report.disturbed().map(line).unwrap_or_default()
 }
 
 fn cells(report: &Report, name: &str) -> String {
@@ -58,6 +68,7 @@ fn cells(report: &Report, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proc::Glance;
     use crate::report::{Found, figure};
 
     fn report() -> Report {
@@ -95,6 +106,23 @@ mod tests {
                 .all(|line| columns(line) == 8)
         );
         assert!(HEAD.lines().all(|line| columns(line) == 8));
+    }
+
+    #[test]
+    fn a_disturbed_run_says_so() {
+        let mut report = report();
+        for (at_ms, waited_ns) in [(0, 0), (1000, 300_000_000)] {
+            let look = Glance {
+                waited_ns,
+                ..Glance::default()
+            };
+            report.server.seen.samples.note(at_ms, &look);
+        }
+        let text = lines(&report, &[], &[], false);
+        assert_eq!(
+            text,
+            "|  | waited for a processor (% of the time) | 30 | 0 |  |  |  |\n"
+        );
     }
 
     #[test]
