@@ -10,8 +10,16 @@ use crate::samples::Sample;
 use std::fmt::Write as _;
 use std::iter;
 
-/// A report and what is asked of it.
-pub type Judged = (Report, Vec<Bar>);
+/// A report under its title, and what is asked of it.
+#[derive(Debug)]
+pub struct Judged {
+    /// What was run.
+    pub title: String,
+    /// What was found.
+    pub report: Report,
+    /// What is asked.
+    pub bars: Vec<Bar>,
+}
 
 /// The whole page.
 #[must_use]
@@ -50,20 +58,15 @@ pub fn escaped(text: &str) -> String {
 
 fn contents(runs: &[Judged]) -> String {
     let entry = |(n, run): (usize, &Judged)| {
-        let (name, verdict) = (escaped(&name(&run.0)), verdict(run));
+        let (name, verdict) = (escaped(&run.title), verdict(run));
         format!("<li><a href=\"#run{n}\">{name}</a> {verdict}</li>")
     };
     let entries: String = runs.iter().enumerate().map(entry).collect();
     format!("<nav><ul>{entries}</ul></nav>\n")
 }
 
-fn name(report: &Report) -> String {
-    let (scenario, mode) = (report.scenario, report.mode);
-    let connections = grouped(report.connections.into());
-    format!("{scenario}, {mode}, {connections} connections")
-}
-
-fn verdict((report, bars): &Judged) -> String {
+fn verdict(run: &Judged) -> String {
+    let (report, bars) = (&run.report, &run.bars);
     let missed = bars.iter().filter(|bar| !bar.is_met(report)).count();
     match (bars.len(), missed) {
         (0, _) => String::new(),
@@ -76,8 +79,8 @@ fn verdict((report, bars): &Judged) -> String {
 }
 
 fn section((n, run): (usize, &Judged)) -> String {
-    let (report, bars) = run;
-    let (name, verdict) = (escaped(&name(report)), verdict(run));
+    let (report, bars) = (&run.report, &run.bars);
+    let (name, verdict) = (escaped(&run.title), verdict(run));
     let charts = [
         latency(report),
         over_time(report, "Memory of the server", "MiB", &MEMORY),
@@ -287,6 +290,15 @@ mod tests {
         }
     }
 
+    fn judged(report: Report, bars: Vec<Bar>) -> Judged {
+        let title = "fanout <b>".into();
+        Judged {
+            title,
+            report,
+            bars,
+        }
+    }
+
     fn bars() -> Vec<Bar> {
         ["p99/floor<=1.2", "lost<=0"]
             .map(|bar| Bar::parse(bar).unwrap())
@@ -300,8 +312,9 @@ mod tests {
             processor: "<img src=x>".into(),
             ..Provenance::default()
         };
-        let page = page(&[(report(), bars())], &provenance, nasty);
+        let page = page(&[judged(report(), bars())], &provenance, nasty);
         assert!(!page.contains("<script") && !page.contains("<img") && !page.contains("<ms>"));
+        assert!(page.contains("<h2>fanout &lt;b&gt; "));
         assert!(page.contains("&lt;/pre&gt;&lt;script&gt;alert(&#39;&quot;&amp;&#39;)"));
         for outside in ["http:", "https:", "//", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");
@@ -310,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_run_has_its_bars_its_charts_and_its_table() {
-        let html = section((0, &(report(), bars())));
+        let html = section((0, &judged(report(), bars())));
         for part in [
             "1 of 2 bars met",
             "<li class=\"missed\">✗ p99 ≤ 1.2 × floor: <b>1.50</b></li>",
@@ -334,7 +347,7 @@ mod tests {
             floor: None,
             ..report()
         };
-        let html = section((0, &(bare, Vec::new())));
+        let html = section((0, &judged(bare, Vec::new())));
         assert!(!html.contains("<svg") && html.contains("<td>0</td></tr>"));
     }
 }

@@ -99,6 +99,14 @@ const LOST: [&str; 6] = [
 ];
 
 impl Report {
+    /// What was run, in words.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let (scenario, mode) = (self.scenario, self.mode);
+        let connections = grouped(self.connections.into());
+        format!("{scenario}, {mode}, {connections} connections")
+    }
+
     /// The server's figure of this name; [`LOSSES`] are a sum.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<f64> {

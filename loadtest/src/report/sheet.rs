@@ -41,21 +41,25 @@ impl Sheet {
     /// A file that cannot be written.
     pub fn tell(&mut self, report: Report, bars: &[Bar]) -> Result<(), Trouble> {
         println!("{}", report.text());
-        self.add(report, bars)
+        self.add(report.title(), report, bars)
     }
 
-    /// Adds a report to the files only.
+    /// Adds a report under a title to the files only.
     ///
     /// # Errors
     /// As [`Self::tell`].
-    pub fn add(&mut self, report: Report, bars: &[Bar]) -> Result<(), Trouble> {
+    pub fn add(&mut self, title: String, report: Report, bars: &[Bar]) -> Result<(), Trouble> {
         self.missed.extend(missed(&report, bars));
         if let Some(path) = &self.json {
             let file = OpenOptions::new().create(true).append(true).open(path);
             let written = file.and_then(|mut file| writeln!(file, "{}", report.json()));
             written.map_err(Trouble::io("writing the lines of JSON"))?;
         }
-        self.runs.push((report, bars.to_vec()));
+        self.runs.push(Judged {
+            title,
+            report,
+            bars: bars.to_vec(),
+        });
         if let Some(path) = &self.page {
             let page = html::page(&self.runs, &self.provenance, &self.command);
             fs::write(path, page).map_err(Trouble::io("writing the page"))?;

@@ -8,11 +8,9 @@ use crate::report::{Bar, LOSSES, Report, grouped};
 pub const HEAD: &str = "| run | figure | server | floor | ratio | bar | met |\n\
     |---|---|---:|---:|---:|---|---|\n";
 
-/// The lines of a run: a figure for each bar, then `shown`. In a quick run only what [`is_held`] is said to be met or not.
+/// The lines of a run called `name`: a figure for each bar, then `shown`. In a quick run only what [`is_held`] is said to be met or not.
 #[must_use]
-pub fn lines(report: &Report, bars: &[Bar], shown: &[&str], quick: bool) -> String {
-    let connections = grouped(report.connections.into());
-    let name = format!("{} `{}` {connections}", report.scenario, report.mode);
+pub fn lines(name: &str, report: &Report, bars: &[Bar], shown: &[&str], quick: bool) -> String {
     let asked = bars.iter().map(|bar| {
         let met = match (is_held(bar, report, quick), bar.is_met(report)) {
             (false, _) => "",
@@ -22,7 +20,7 @@ pub fn lines(report: &Report, bars: &[Bar], shown: &[&str], quick: bool) -> Stri
         (&*bar.figure, bar.wanted(), met)
     });
     let shown = shown.iter().map(|name| (*name, String::new(), ""));
-    let mut name = Some(name);
+    let mut name = Some(format!("`{name}`"));
     let line = |(figure, wanted, met): (&str, String, &str)| {
         let cells = cells(report, figure);
         let name = name.take().unwrap_or_default();
@@ -93,15 +91,15 @@ mod tests {
     #[test]
     fn a_figure_stands_beside_the_floors_and_its_bar() {
         assert_eq!(
-            lines(&report(), &bars(), &["p50"], false),
-            "| fanout `ws` 10,000 | p99 (ms) | 6 | 5 | 1.20 | ≤ 1.15 × floor | **no** |\n\
+            lines("fanout -n 9", &report(), &bars(), &["p50"], false),
+            "| `fanout -n 9` | p99 (ms) | 6 | 5 | 1.20 | ≤ 1.15 × floor | **no** |\n\
              |  | losses | 2 |  |  | ≤ 0 | **no** |\n\
              |  | idle cpu | not measured |  |  | ≤ 1 | **no** |\n\
              |  | p50 (ms) | 3 |  |  |  |  |\n"
         );
         let columns = |line: &str| line.matches('|').count();
         assert!(
-            lines(&report(), &bars(), &[], false)
+            lines("fanout -n 9", &report(), &bars(), &[], false)
                 .lines()
                 .all(|line| columns(line) == 8)
         );
@@ -118,7 +116,7 @@ mod tests {
             };
             report.server.seen.samples.note(at_ms, &look);
         }
-        let text = lines(&report, &[], &[], false);
+        let text = lines("fanout", &report, &[], &[], false);
         assert_eq!(
             text,
             "|  | waited for a processor (% of the time) | 30 | 0 |  |  |  |\n"
@@ -132,7 +130,7 @@ mod tests {
             .map(|bar| is_held(bar, &report(), true))
             .collect();
         assert_eq!(held, [false, true, true]);
-        let met = lines(&report(), &bars(), &[], true);
+        let met = lines("fanout -n 9", &report(), &bars(), &[], true);
         assert_eq!(met.matches("**no**").count(), 2);
     }
 }

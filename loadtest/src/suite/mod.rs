@@ -83,11 +83,15 @@ fn tell(
     quick: bool,
     sheet: &mut Sheet,
 ) -> Result<(), Trouble> {
+    let name = row.words.replace(" --floor", "");
     for (report, bars) in reports {
-        print!("{}", markdown::lines(&report, &bars, row.shown, quick));
+        print!(
+            "{}",
+            markdown::lines(&name, &report, &bars, row.shown, quick)
+        );
         let held = bars.into_iter().filter(|bar| is_held(bar, &report, quick));
         let held: Vec<_> = held.collect();
-        sheet.add(report, &held)?;
+        sheet.add(name.clone(), report, &held)?;
     }
     Ok(())
 }
@@ -95,7 +99,7 @@ fn tell(
 impl Row {
     /// The words, made quick if that is asked for, with the flags that every row has.
     fn full(&self, quick: bool) -> Vec<String> {
-        let words = self.words.split(' ').chain(every().split(' '));
+        let words = self.words.split(' ').chain(pins().then_some("--pin"));
         let words = words.chain(QUICK.split(' ').filter(|_| quick));
         let bars = self.bars.iter().flat_map(|bar| ["--bar", bar]);
         words.chain(bars).map(str::to_owned).collect()
@@ -128,12 +132,9 @@ impl Row {
     }
 }
 
-/// What every row has. A core of its own for the server needs another for the load.
-fn every() -> &'static str {
-    match available_parallelism().map_or(1, usize::from) {
-        1 => "--floor",
-        _ => "--floor --pin",
-    }
+/// A core of its own for the server needs another for the load.
+fn pins() -> bool {
+    available_parallelism().is_ok_and(|cores| cores.get() > 1)
 }
 
 /// What makes a row a matter of a second; a flag that comes again counts as it comes last.
@@ -153,9 +154,14 @@ mod tests {
             let (scenario, options) = row.parsed(&asked).unwrap();
             assert!(row.words.starts_with(scenario.name), "{}", row.words);
             assert_eq!(options.bars.len(), row.bars.len(), "{}", row.words);
-            assert!(options.floor && options.command.is_some());
-            let fits = |mode: &&mode::Row| mode.subscribes || !scenario.subscribes;
-            assert!(options.modes.iter().all(fits), "{}", row.words);
+            assert!(options.command.is_some());
+            assert_eq!(options.floor, !scenario.speaks, "{}", row.words);
+            assert!(
+                options
+                    .modes
+                    .iter()
+                    .all(|mode| scenario.suits(mode).is_ok())
+            );
         }
     }
 

@@ -32,19 +32,26 @@ const fn row(
 const IDLE: &str = "Idle connections, and opening them";
 const CHURN: &str = "Connections that close and come back";
 const FANOUT: &str = "Fan-out";
+const CLOSED: &str = "Fan-out in a closed loop: so many messages are on their way";
+const SPOKEN: &str = "Clients that publish, in 100 rooms, and in pairs by name";
 
-/// Every row. The bars are of a release build on one core, beside the floor on the same core.
+/// Every row. The bars are of a release build on one core, beside the floor on the same core; the floor does not hear
+/// what clients say.
 #[rustfmt::skip]
-pub const ROWS: [Row; 11] = [
-    row(IDLE, "hold --mode http -n 19000", &["bytes_per_conn<=128", "rss_before<=3072", "idle_cpu<=0.05", "losses<=0"], &["connect_rate"]),
-    row(IDLE, "hold --mode ws -n 19000", &["bytes_per_conn<=350", "connect_rate/floor>=0.9", "cpu_per_connect/floor<=1.7", "idle_cpu<=0.05", "losses<=0"], &[]),
-    row(IDLE, "hold --mode csp-ws -n 19000", &["bytes_per_conn<=400", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
-    row(IDLE, "hold --mode csp-sse -n 19000", &["bytes_per_conn<=400", "connect_rate/floor>=0.6", "idle_cpu<=0.05", "losses<=0"], &["cpu_per_connect"]),
-    row(IDLE, "hold --mode csp-longpoll -n 19000", &["bytes_per_conn<=400", "connect_rate/floor>=0.6", "idle_cpu<=0.05", "losses<=0"], &["cpu_per_connect"]),
-    row(IDLE, "hold --mode events -n 19000", &["losses<=0"], &["bytes_per_conn", "connect_rate", "cpu_per_connect", "idle_cpu"]),
-    row(CHURN, "churn --mode ws -n 1000 --total 20000", &["reopen_rate/floor>=0.75", "cpu_per_reopen/floor<=1.4", "losses<=0"], &["pss_growth"]),
-    row(FANOUT, "fanout --mode ws -n 10000 --rate 10 --size 200", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
-    row(FANOUT, "fanout --mode events -n 10000 --rate 10 --size 200", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
-    row(FANOUT, "fanout --mode csp-sse -n 10000 --rate 10 --size 200", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
-    row(FANOUT, "fanout --mode csp-longpoll -n 10000 --rate 10 --size 200", &["cpu_per_delivery/floor<=1.9", "rss_growth_peak<=5", "losses<=0"], &["p50", "p99"]),
+pub const ROWS: [Row; 15] = [
+    row(IDLE, "hold --mode http -n 19000 --floor", &["bytes_per_conn<=128", "rss_before<=3072", "idle_cpu<=0.05", "losses<=0"], &["connect_rate"]),
+    row(IDLE, "hold --mode ws -n 19000 --floor", &["bytes_per_conn<=350", "connect_rate/floor>=0.9", "cpu_per_connect/floor<=1.7", "idle_cpu<=0.05", "losses<=0"], &[]),
+    row(IDLE, "hold --mode csp-ws -n 19000 --floor", &["bytes_per_conn<=400", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
+    row(IDLE, "hold --mode csp-sse -n 19000 --floor", &["bytes_per_conn<=400", "connect_rate/floor>=0.6", "idle_cpu<=0.05", "losses<=0"], &["cpu_per_connect"]),
+    row(IDLE, "hold --mode csp-longpoll -n 19000 --floor", &["bytes_per_conn<=400", "connect_rate/floor>=0.6", "idle_cpu<=0.05", "losses<=0"], &["cpu_per_connect"]),
+    row(IDLE, "hold --mode events -n 19000 --floor", &["losses<=0"], &["bytes_per_conn", "connect_rate", "cpu_per_connect", "idle_cpu"]),
+    row(CHURN, "churn --mode ws -n 1000 --total 20000 --floor", &["reopen_rate/floor>=0.75", "cpu_per_reopen/floor<=1.4", "losses<=0"], &["pss_growth"]),
+    row(FANOUT, "fanout --mode ws -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
+    row(FANOUT, "fanout --mode events -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
+    row(FANOUT, "fanout --mode csp-sse -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
+    row(FANOUT, "fanout --mode csp-longpoll -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.9", "rss_growth_peak<=5", "losses<=0"], &["p50", "p99"]),
+    row(CLOSED, "fanout --mode ws -n 1000 --in-flight 1 --floor", &["closed_rate/floor>=0.9", "losses<=0"], &["deliveries", "done_p50", "done_p99"]),
+    row(CLOSED, "fanout --mode ws -n 1000 --in-flight 16 --floor", &["closed_rate/floor>=4", "losses<=0"], &["deliveries", "done_p50", "done_p99"]),
+    row(SPOKEN, "chat --mode csp-ws -n 1000 --rooms 100 --rate 1000", &["losses<=0"], &["arrived", "p50", "p99", "cpu_per_delivery"]),
+    row(SPOKEN, "peer --mode csp-ws -n 1000 --rate 1000", &["losses<=0"], &["arrived", "p50", "p99", "cpu_per_delivery"]),
 ];
