@@ -43,6 +43,8 @@ pub struct Counts {
     pub failed: u64,
     /// Connections that ended by themselves after they were ready.
     pub lost: u64,
+    /// Sessions that were to be resumed and were no more.
+    pub over: u64,
     /// When the last became ready, by `sys::now_ns`.
     pub ready_ns: u64,
     /// Messages that arrived in the run.
@@ -121,6 +123,20 @@ impl Crowd {
         for (n, worker) in self.workers.iter_mut().enumerate() {
             let count = total / workers + u32::from((n as u32) < total % workers);
             worker.ask(&json!({"do": "churn", "count": count}))?;
+        }
+        self.settle(most)
+    }
+
+    /// Cuts every connection at once and waits until all are ready again, `window` being set up at once.
+    ///
+    /// # Errors
+    /// As [`Self::raise`].
+    pub fn storm(&mut self, window: u32, anew: bool, most: Duration) -> Result<Counts, Trouble> {
+        self.eye.phase("storm");
+        let window = window.div_ceil(u32::try_from(self.workers.len()).unwrap_or(1).max(1));
+        let order = json!({"do": "cut", "window": window, "anew": u8::from(anew)});
+        for worker in &mut self.workers {
+            worker.ask(&order)?;
         }
         self.settle(most)
     }
@@ -279,6 +295,7 @@ impl Counts {
         self.unfinished += number("pending") + number("wanted");
         self.failed += number("failed");
         self.lost += number("lost");
+        self.over += number("over");
         self.arrived += number("arrived");
         self.loops += number("loops");
         self.refused += number("refused");

@@ -46,11 +46,15 @@ pub struct Sent {
     pub late_us_max: u64,
 }
 
-/// Publishes to its end; `between` is called while there is time.
+/// Publishes to its end, or until `between` says no more, which is called while there is time.
 ///
 /// # Errors
 /// A server that does not take the connection, or ends it and does not take another.
-pub fn run(to: SocketAddr, plan: &Plan, mut between: impl FnMut()) -> Result<Sent, Trouble> {
+pub fn run(
+    to: SocketAddr,
+    plan: &Plan,
+    mut between: impl FnMut() -> bool,
+) -> Result<Sent, Trouble> {
     let start = now_ns() + LEAD_NS;
     let mut wire = Wire::open(to, &plan.path)?;
     let mut sent = Sent::default();
@@ -63,7 +67,9 @@ pub fn run(to: SocketAddr, plan: &Plan, mut between: impl FnMut()) -> Result<Sen
         };
         let message = mark.message(plan.size);
         wire.read_answers();
-        between();
+        if !between() {
+            break;
+        }
         sleep(Duration::from_nanos(at_ns.saturating_sub(now_ns())));
         sent.late_us_max = sent.late_us_max.max(now_ns().saturating_sub(at_ns) / 1000);
         wire.send(to, &message)?;

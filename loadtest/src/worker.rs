@@ -101,6 +101,7 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         Some("raise") => engine.raise(narrow("count")),
         Some("begin") => engine.begin(u16::try_from(number("run")).unwrap_or_default()),
         Some("churn") => engine.churn(narrow("count")),
+        Some("cut") => engine.cut(narrow("window") as usize, number("anew") != 0),
         Some("loop") => Loop::from_json(&order).map_or(Ok(()), |wish| engine.begin_loop(wish))?,
         Some("talk") => Talk::from_json(&order)
             .into_iter()
@@ -115,6 +116,7 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         "wanted": counts.wanted,
         "failed": counts.failed,
         "lost": counts.lost,
+        "over": counts.over,
         "ready_ns": counts.ready_ns,
         "acks": counts.acks,
         "arrived": engine.marks.tally.arrived,

@@ -1,8 +1,9 @@
 //! Connections that are closed and opened again.
 //!
-//! In: how many. Out: closed sockets, and as many wishes for others.
+//! In: how many, some after the other or all at once. Out: closed sockets, and as many wishes for others.
 
 use super::Engine;
+use super::aside::{Acks, Sides};
 use super::conn::Role;
 
 impl Engine {
@@ -27,5 +28,27 @@ impl Engine {
                 self.counts.wanted += 1;
             }
         }
+    }
+
+    /// Closes everything at once, to open it again with so many being set up at once: `anew`, or where a session has
+    /// a key, by that.
+    pub fn cut(&mut self, window: usize, anew: bool) {
+        self.setup.window = window;
+        // What is said beside a connection goes over others, which a cut does not spare.
+        self.sides = Sides::default();
+        self.acks = Acks::default();
+        let calls = self.setup.part.calls();
+        for (_, conn) in std::mem::take(&mut self.conns) {
+            if conn.role != Role::Held {
+                continue;
+            }
+            self.parked.push(match anew {
+                true => conn.peer.anew(),
+                false => conn.peer.cut(calls),
+            });
+        }
+        self.seats.fill(None);
+        self.counts.wanted += self.counts.ready + self.counts.pending;
+        (self.counts.ready, self.counts.pending) = (0, 0);
     }
 }

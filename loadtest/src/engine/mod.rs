@@ -69,6 +69,8 @@ pub struct Counts {
     pub failed: u32,
     /// Connections that were ready and ended, not by us.
     pub lost: u32,
+    /// Sessions that were to be resumed, and that the server did not know any more.
+    pub over: u32,
     /// Setups left to start.
     pub wanted: u32,
     /// When the last became ready.
@@ -204,7 +206,10 @@ impl Engine {
             conn.connecting = false;
             if conn.role == Role::Held {
                 self.act(index, |mode, cx, conn| {
-                    mode.opened(cx, &mut conn.peer);
+                    match conn.peer.key.is_some() {
+                        true => mode.resumed(cx, &mut conn.peer),
+                        false => mode.opened(cx, &mut conn.peer),
+                    }
                     Ok(())
                 });
             }
@@ -291,11 +296,7 @@ impl Engine {
             now_ns: now,
         };
         let done = verb(&*self.mode, &mut cx, conn);
-        let sent = match (done, self.out.is_empty()) {
-            (Err(_), _) => false,
-            (Ok(()), true) => true,
-            (Ok(()), false) => conn.write(&self.out).is_ok(),
-        };
+        let sent = self.out.is_empty() || done.is_err() || conn.write(&self.out).is_ok();
         self.out.clear();
         let client = conn.peer.client;
         if conn.peer.ready && !was_ready {
@@ -305,8 +306,10 @@ impl Engine {
             self.seat(client, Some(index));
         }
         self.send_aside(index);
-        if !sent {
-            return self.drop_conn(index);
+        match (done, sent) {
+            (Err(_), _) => return self.fail(index),
+            (Ok(()), false) => return self.drop_conn(index),
+            (Ok(()), true) => {}
         }
         if self.setup.acks {
             self.queue_ack(index, now);

@@ -55,6 +55,8 @@ pub struct Options {
     pub size: usize,
     /// For how long messages are published.
     pub time: Duration,
+    /// Sessions are not resumed after a storm.
+    pub anew: bool,
     /// Connections to reopen.
     pub total: u32,
     /// Between the last connection and the first look.
@@ -107,6 +109,7 @@ impl Default for Options {
             rooms_per_client: 10,
             size: 200,
             time: Duration::from_secs(10),
+            anew: false,
             total: 1000,
             settle: Duration::from_secs(1),
             idle: Duration::from_secs(5),

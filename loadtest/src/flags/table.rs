@@ -33,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 37] = [
+pub const FLAGS: [Flag; 38] = [
     flag(
         "server",
         "COMMAND",
@@ -112,6 +112,12 @@ pub const FLAGS: [Flag; 37] = [
     flag("time", "TIME", "for how long to publish (10s)", |o, v| {
         set(&mut o.time, time(v))
     }),
+    flag(
+        "anew",
+        "",
+        "storm: shake hands again, though the session waits",
+        |o, _| set(&mut o.anew, Ok(true)),
+    ),
     flag("total", "N", "connections to reopen (1000)", |o, v| {
         set(&mut o.total, number(v, 1, 10_000_000))
     }),

@@ -7,13 +7,15 @@ use super::{Ack, Cx, Peer, post, refusals};
 use crate::held::Held;
 use crate::proto::csp::{packets, session_key};
 use crate::proto::http::{self, Event};
+use crate::proto::ws;
 use crate::trouble::Fault;
 
 const BASE: &str = "/_/revolved/csp";
 
 /// Steps of [`Peer::step`].
 const HANDSHAKE: u8 = 0;
-const SUBSCRIBE: u8 = 1;
+/// An answer is waited for, and then the downstream is opened.
+const ASKED: u8 = 1;
 /// The session is there; the rest is the transport's.
 const OPEN: u8 = 2;
 
@@ -40,7 +42,7 @@ pub fn set_up(cx: &mut Cx<'_>, peer: &mut Peer, rest: &mut &[u8]) -> Result<Setu
             let key = session_key(answer).ok_or(Fault::Response)?;
             let target = format!("{BASE}/send?s={key}");
             peer.key = Some(key);
-            peer.step = SUBSCRIBE;
+            peer.step = ASKED;
             let hello = upstream(peer, &cx.hello(peer));
             post(cx.out, cx.host, &target, &hello);
             Ok(Setup::More)
@@ -61,6 +63,32 @@ pub enum Setup {
     Opens,
     /// Since before: what came is the downstream's.
     Open,
+}
+
+/// Asks for the downstream of a session that is there.
+pub fn resume(cx: &mut Cx<'_>, peer: &mut Peer, transport: &str) {
+    peer.step = OPEN;
+    comet(cx, peer, transport);
+}
+
+/// The same where a downstream does not answer until it has something to say: an empty send before it does.
+pub fn resume_asking(cx: &mut Cx<'_>, peer: &mut Peer) {
+    peer.step = ASKED;
+    peer.acked = peer.got;
+    post(cx.out, cx.host, &target(peer, "send", ""), "[]");
+}
+
+/// Where an upgraded connection takes the session over.
+pub fn resume_upgraded(cx: &mut Cx<'_>, peer: &mut Peer) {
+    peer.step = OPEN;
+    peer.acked = peer.got;
+    upgrade(cx, peer);
+}
+
+/// Asks for the session's WebSocket.
+pub fn upgrade(cx: &mut Cx<'_>, peer: &Peer) {
+    ws::upgrade(cx.out, cx.host, &target(peer, "websocket", ""));
+    cx.out.extend_from_slice(b"\r\n");
 }
 
 /// `path?s=KEY&a=N` and more behind it.
@@ -96,7 +124,8 @@ pub fn stream(
     loop {
         match http::next(&mut peer.body, &mut rest)? {
             Event::More => return Ok(input.len() - rest.len()),
-            Event::Head(200) => {}
+            // Of a session that was resumed; another is ready with its first packets.
+            Event::Head(200) => peer.ready = peer.ready || cx.is_set_up(peer),
             Event::Head(_) => return Err(Fault::Response),
             Event::Data(bytes) => data(cx, peer, bytes)?,
             Event::End => {
@@ -125,7 +154,7 @@ pub fn batch(cx: &mut Cx<'_>, peer: &mut Peer, batch: &[u8]) -> Result<(), Fault
             if refusals(data) > 0 {
                 return Err(Fault::Response);
             }
-            peer.ready = peer.got >= cx.part.calls();
+            peer.ready = cx.is_set_up(peer);
         }
         cx.arrived(peer, data);
     }

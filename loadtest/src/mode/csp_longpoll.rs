@@ -14,11 +14,22 @@ impl Mode for CspLongPoll {
         csp::handshake(cx, peer);
     }
 
+    fn resumes(&self) -> bool {
+        true
+    }
+
+    fn resumed(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
+        csp::resume_asking(cx, peer);
+    }
+
     fn received(&self, cx: &mut Cx<'_>, peer: &mut Peer, input: &[u8]) -> Result<usize, Fault> {
         let mut rest = input;
         match csp::set_up(cx, peer, &mut rest)? {
             Setup::More => return Ok(input.len() - rest.len()),
-            Setup::Opens => csp::comet(cx, peer, "longpoll"),
+            Setup::Opens => {
+                peer.ready = cx.is_set_up(peer);
+                csp::comet(cx, peer, "longpoll");
+            }
             Setup::Open => {}
         }
         while let Some(batch) = http::whole(&mut peer.body, &mut rest)? {

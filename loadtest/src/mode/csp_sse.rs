@@ -13,6 +13,14 @@ impl Mode for CspSse {
         csp::handshake(cx, peer);
     }
 
+    fn resumes(&self) -> bool {
+        true
+    }
+
+    fn resumed(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
+        csp::resume(cx, peer, "sse");
+    }
+
     fn received(&self, cx: &mut Cx<'_>, peer: &mut Peer, input: &[u8]) -> Result<usize, Fault> {
         csp::stream(cx, peer, input, "sse", |cx, peer, data| {
             events::pieces(peer, data, sse::event, |peer, event| {

@@ -13,6 +13,14 @@ impl Mode for CspStream {
         csp::handshake(cx, peer);
     }
 
+    fn resumes(&self) -> bool {
+        true
+    }
+
+    fn resumed(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
+        csp::resume(cx, peer, "xhrstream");
+    }
+
     fn received(&self, cx: &mut Cx<'_>, peer: &mut Peer, input: &[u8]) -> Result<usize, Fault> {
         csp::stream(cx, peer, input, "xhrstream", |cx, peer, data| {
             events::pieces(peer, data, sse::line, |peer, line| {

@@ -16,21 +16,26 @@ impl Mode for CspWs {
         csp::handshake(cx, peer);
     }
 
+    fn resumes(&self) -> bool {
+        true
+    }
+
+    fn resumed(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
+        csp::resume_upgraded(cx, peer);
+    }
+
     fn received(&self, cx: &mut Cx<'_>, peer: &mut Peer, input: &[u8]) -> Result<usize, Fault> {
         let mut rest = input;
         match csp::set_up(cx, peer, &mut rest)? {
             Setup::More => return Ok(input.len() - rest.len()),
-            Setup::Opens => {
-                let target = csp::target(peer, "websocket", "");
-                ws::upgrade(cx.out, cx.host, &target);
-                cx.out.extend_from_slice(b"\r\n");
-            }
+            Setup::Opens => csp::upgrade(cx, peer),
             Setup::Open => {}
         }
         if peer.body != Body::Upgraded {
             match http::next(&mut peer.body, &mut rest)? {
                 Event::More => return Ok(input.len() - rest.len()),
-                Event::Head(101) => {}
+                // Of a session that was resumed; another is ready with its first packets.
+                Event::Head(101) => peer.ready = cx.is_set_up(peer),
                 _ => return Err(Fault::Response),
             }
         }

@@ -66,6 +66,23 @@ impl Peer {
             ..Self::default()
         }
     }
+
+    /// The same client without its connection. A session that was ready, as one is after `calls` answers, waits.
+    #[must_use]
+    pub fn cut(self, calls: u32) -> Self {
+        if self.got < calls {
+            return self.anew();
+        }
+        Self {
+            key: self.key,
+            got: self.got,
+            acked: self.acked,
+            sent: self.sent,
+            client: self.client,
+            window: self.window,
+            ..Self::default()
+        }
+    }
 }
 
 /// What a connection acts on besides itself.
@@ -106,6 +123,12 @@ impl Cx<'_> {
         self.part.hello(self.channel, peer.client)
     }
 
+    /// Whether everything that was said first is answered.
+    #[must_use]
+    pub fn is_set_up(&self, peer: &Peer) -> bool {
+        peer.got >= self.part.calls()
+    }
+
     /// A GET with these fields, each ended by CR LF.
     pub fn get(&mut self, target: &str, fields: &str) {
         let host = self.host;
@@ -133,6 +156,16 @@ fn refusals(bytes: &[u8]) -> u64 {
 pub trait Mode: Debug {
     /// The connection is there.
     fn opened(&self, cx: &mut Cx<'_>, peer: &mut Peer);
+
+    /// Whether a session waits for a client that was cut off.
+    fn resumes(&self) -> bool {
+        false
+    }
+
+    /// The connection is there for a client whose session waits for one.
+    fn resumed(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
+        self.opened(cx, peer);
+    }
 
     /// Bytes came; gives back how many of them were taken. The rest comes again with more behind it.
     ///
@@ -204,14 +237,23 @@ impl Row {
         ROWS.iter().chain(&foreign::ROWS)
     }
 
+    /// Whether its clients have sessions that wait for them.
+    #[must_use]
+    pub fn resumes(&self) -> bool {
+        self.plain().resumes()
+    }
+
     /// Whether its clients can send.
     #[must_use]
     pub fn speaks(&self) -> bool {
-        let wish = Wish {
+        self.plain().speaks()
+    }
+
+    fn plain(&self) -> Box<dyn Mode> {
+        self.make(&Wish {
             floor: false,
             template: &Template::default(),
-        };
-        self.make(&wish).speaks()
+        })
     }
 
     /// Makes it.
@@ -298,6 +340,26 @@ mod tests {
             let floor = Row::named(row.floor).map(|floor| floor.floor);
             assert_eq!(floor, Some(row.floor), "{}", row.name);
         }
+    }
+
+    #[test]
+    fn a_client_that_is_cut_keeps_its_session_once_it_was_ready() {
+        let peer = |got| Peer {
+            key: Some("k".into()),
+            got,
+            sent: 3,
+            client: 7,
+            ready: true,
+            ..Peer::default()
+        };
+        let kept = peer(2).cut(2);
+        assert_eq!(
+            (kept.key.as_deref(), kept.got, kept.sent),
+            (Some("k"), 2, 3)
+        );
+        assert!(!kept.ready && kept.client == 7);
+        let half = peer(1).cut(2);
+        assert_eq!((half.key, half.got, half.client), (None, 0, 7));
     }
 
     #[test]

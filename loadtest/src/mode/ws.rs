@@ -55,7 +55,7 @@ fn answers(cx: &Cx<'_>, peer: &mut Peer, data: &[u8]) -> Result<(), Fault> {
         return Err(Fault::Response);
     }
     peer.got += memmem::find_iter(data, b"[\"OK\"").count() as u32;
-    peer.ready = peer.got >= cx.part.calls();
+    peer.ready = cx.is_set_up(peer);
     Ok(())
 }
 

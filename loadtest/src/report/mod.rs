@@ -70,12 +70,13 @@ impl From<Vec<Figure>> for Found {
 /// Everything that must not be, added up: a name that bars may use though no table has it.
 pub const LOSSES: &str = "losses";
 /// Whose ratio to the floor says something.
-const COMPARED: [&str; 14] = [
+const COMPARED: [&str; 17] = [
     "bytes_per_conn",
     "closed_rate",
     "connect_rate",
     "cpu_per_connect",
     "cpu_per_delivery",
+    "cpu_per_reconnect",
     "cpu_per_reopen",
     "deliveries",
     "done_p50",
@@ -84,7 +85,9 @@ const COMPARED: [&str; 14] = [
     "max",
     "p50",
     "p99",
+    "reconnect_rate",
     "reopen_rate",
+    "storm_time",
 ];
 /// Percent from which on others on the machine are worth a word.
 const DISTURBED: f64 = 2.0;

@@ -37,6 +37,7 @@ pub fn run(case: &Case<'_>) -> Result<Vec<Figure>, Trouble> {
         if case.eye.wants_counts() {
             let _ = crowd.counts();
         }
+        true
     })?;
     let expected = u64::from(options.connections) * u64::from(sent.messages);
     crowd.await_messages(expected, options.drain)?;

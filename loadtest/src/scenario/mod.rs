@@ -12,6 +12,7 @@ mod hold;
 mod peer;
 pub mod smoke;
 mod spoken;
+mod storm;
 
 use crate::crowd::Crowd;
 use crate::engine::Setup;
@@ -55,7 +56,7 @@ pub struct Row {
 }
 
 /// Every scenario.
-pub const ROWS: [Row; 5] = [
+pub const ROWS: [Row; 6] = [
     Row {
         name: "hold",
         help: "opens -n connections and lets them idle: memory, CPU, descriptors",
@@ -90,6 +91,13 @@ pub const ROWS: [Row; 5] = [
         subscribes: false,
         speaks: false,
         run: churn::run,
+    },
+    Row {
+        name: "storm",
+        help: "cuts -n connections at once, which all come back: time, CPU of each, what is lost of sessions",
+        subscribes: true,
+        speaks: false,
+        run: storm::run,
     },
 ];
 
