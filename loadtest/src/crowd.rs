@@ -43,6 +43,10 @@ pub struct Counts {
     pub failed: u64,
     /// Connections that ended by themselves after they were ready.
     pub lost: u64,
+    /// Connections that do not read, or did not.
+    pub deaf: u64,
+    /// Those of them that ended by themselves.
+    pub shed: u64,
     /// Sessions that were to be resumed and were no more.
     pub over: u64,
     /// When the last became ready, by `sys::now_ns`.
@@ -177,6 +181,39 @@ impl Crowd {
         Ok(())
     }
 
+    /// This share of the clients stops reading.
+    ///
+    /// # Errors
+    /// A process that ended.
+    pub fn deafen(&mut self, share: f64) -> Result<Counts, Trouble> {
+        for worker in &mut self.workers {
+            worker.ask(&json!({"do": "deafen", "share": share}))?;
+        }
+        self.counts()
+    }
+
+    /// They read again, until all of them have found that they were closed, or for `quiet` none more has.
+    ///
+    /// # Errors
+    /// A process that ended.
+    pub fn undeafen(&mut self, quiet: Duration) -> Result<Counts, Trouble> {
+        self.eye.phase("looking who is left");
+        for worker in &mut self.workers {
+            worker.ask(&json!({"do": "undeafen"}))?;
+        }
+        let (mut shed, mut progressed) = (0, Instant::now());
+        loop {
+            let counts = self.counts()?;
+            if counts.shed > shed {
+                (shed, progressed) = (counts.shed, Instant::now());
+            }
+            if counts.shed >= counts.deaf || progressed.elapsed() > quiet {
+                return Ok(counts);
+            }
+            sleep(LOOK);
+        }
+    }
+
     /// Where all stand.
     ///
     /// # Errors
@@ -296,6 +333,8 @@ impl Counts {
         self.failed += number("failed");
         self.lost += number("lost");
         self.over += number("over");
+        self.deaf += number("deaf");
+        self.shed += number("shed");
         self.arrived += number("arrived");
         self.loops += number("loops");
         self.refused += number("refused");

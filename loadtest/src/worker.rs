@@ -102,6 +102,8 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         Some("begin") => engine.begin(u16::try_from(number("run")).unwrap_or_default()),
         Some("churn") => engine.churn(narrow("count")),
         Some("cut") => engine.cut(narrow("window") as usize, number("anew") != 0),
+        Some("deafen") => engine.deafen(order.get("share").and_then(Value::as_f64).unwrap_or(0.0)),
+        Some("undeafen") => engine.undeafen(),
         Some("loop") => Loop::from_json(&order).map_or(Ok(()), |wish| engine.begin_loop(wish))?,
         Some("talk") => Talk::from_json(&order)
             .into_iter()
@@ -117,6 +119,8 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         "failed": counts.failed,
         "lost": counts.lost,
         "over": counts.over,
+        "deaf": counts.deaf,
+        "shed": counts.shed,
         "ready_ns": counts.ready_ns,
         "acks": counts.acks,
         "arrived": engine.marks.tally.arrived,

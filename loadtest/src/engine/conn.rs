@@ -12,6 +12,7 @@ pub struct Conn {
     pub(super) role: Role,
     /// The kernel has not said yet that it is connected.
     pub(super) connecting: bool,
+    pub(super) hearing: Hearing,
     pub(super) peer: Peer,
     /// Bytes read that are no whole piece yet.
     pub(super) unread: Held,
@@ -28,6 +29,17 @@ pub enum Role {
     Side(u8),
     /// Publishes in a closed loop.
     Publisher,
+}
+
+/// Whether what comes is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearing {
+    /// It is.
+    Good,
+    /// It is not.
+    Deaf,
+    /// It is again.
+    Woken,
 }
 
 /// What a read brought.
@@ -47,6 +59,7 @@ impl Conn {
             socket,
             role,
             connecting: true,
+            hearing: Hearing::Good,
             peer: Peer::default(),
             unread: Held::default(),
             unsent: Held::default(),

@@ -4,7 +4,7 @@
 //! client that failed leaves to the next.
 
 use super::Engine;
-use super::conn::{Conn, Role};
+use super::conn::{Conn, Hearing, Role};
 use crate::mode::Peer;
 use mio::{Interest, Token};
 use std::io;
@@ -83,7 +83,10 @@ impl Engine {
             Role::Held if conn.peer.ready => {
                 self.seat(conn.peer.client, None);
                 self.counts.ready -= 1;
-                self.counts.lost += 1;
+                match conn.hearing {
+                    Hearing::Good => self.counts.lost += 1,
+                    Hearing::Deaf | Hearing::Woken => self.counts.shed += 1,
+                }
             }
             Role::Held => {
                 self.counts.pending -= 1;

@@ -7,6 +7,7 @@ mod aside;
 mod churn;
 mod closed;
 mod conn;
+mod deaf;
 mod dial;
 mod sources;
 mod talk;
@@ -22,7 +23,7 @@ use crate::tally::Window;
 use crate::trouble::Fault;
 use aside::{Acks, Sides};
 use closed::Closed;
-use conn::{Conn, Got, Role};
+use conn::{Conn, Got, Hearing, Role};
 use mio::event::Event;
 use mio::{Events, Registry};
 use slab::Slab;
@@ -69,6 +70,10 @@ pub struct Counts {
     pub failed: u32,
     /// Connections that were ready and ended, not by us.
     pub lost: u32,
+    /// Connections that do not read, or did not.
+    pub deaf: u32,
+    /// Those of them that ended, not by us.
+    pub shed: u32,
     /// Sessions that were to be resumed, and that the server did not know any more.
     pub over: u32,
     /// Setups left to start.
@@ -220,8 +225,14 @@ impl Engine {
         {
             return self.drop_conn(index);
         }
-        if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.read(index, event.is_read_closed());
+        let ended = event.is_read_closed() || event.is_error();
+        match self.conns.get(index).map(|conn| conn.hearing) {
+            // Who does not read can only be told of the end.
+            Some(Hearing::Deaf) if ended => self.drop_conn(index),
+            Some(Hearing::Good | Hearing::Woken) if ended || event.is_readable() => {
+                self.read(index, event.is_read_closed());
+            }
+            _ => {}
         }
     }
 

@@ -57,6 +57,8 @@ pub struct Options {
     pub time: Duration,
     /// Sessions are not resumed after a storm.
     pub anew: bool,
+    /// The share of clients that stop reading.
+    pub slow: f64,
     /// Connections to reopen.
     pub total: u32,
     /// Between the last connection and the first look.
@@ -110,6 +112,7 @@ impl Default for Options {
             size: 200,
             time: Duration::from_secs(10),
             anew: false,
+            slow: 0.1,
             total: 1000,
             settle: Duration::from_secs(1),
             idle: Duration::from_secs(5),

@@ -33,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 38] = [
+pub const FLAGS: [Flag; 39] = [
     flag(
         "server",
         "COMMAND",
@@ -117,6 +117,12 @@ pub const FLAGS: [Flag; 38] = [
         "",
         "storm: shake hands again, though the session waits",
         |o, _| set(&mut o.anew, Ok(true)),
+    ),
+    flag(
+        "slow",
+        "SHARE",
+        "slow: of the clients that stop reading (0.1)",
+        |o, v| set(&mut o.slow, number(v, 0.0, 0.99)),
     ),
     flag("total", "N", "connections to reopen (1000)", |o, v| {
         set(&mut o.total, number(v, 1, 10_000_000))

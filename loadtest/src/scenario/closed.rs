@@ -5,14 +5,13 @@ use super::delivery::{self, Meter};
 use crate::engine::Loop;
 use crate::report::{Figure, figure};
 use crate::trouble::Trouble;
-use std::net::SocketAddr;
 use std::thread::sleep;
 
 /// Opens all subscribers in one process, which publishes too: it sees at once when everyone has a message.
 ///
 /// # Errors
 /// Connections that cannot be opened or that one process does not hold, or a server that takes no message.
-pub fn run(case: &Case<'_>, to: SocketAddr, in_flight: u32) -> Result<Vec<Figure>, Trouble> {
+pub fn run(case: &Case<'_>, in_flight: u32) -> Result<Vec<Figure>, Trouble> {
     let options = case.options;
     let most = Case::per_process();
     if options.connections > most {
@@ -25,7 +24,7 @@ pub fn run(case: &Case<'_>, to: SocketAddr, in_flight: u32) -> Result<Vec<Figure
     crowd.begin(1)?;
     let mut meter = Meter::start(case, &crowd)?;
     let wish = Loop {
-        to,
+        to: case.internal()?,
         path: case.publish_path(),
         in_flight,
         size: options.size,

@@ -5,6 +5,7 @@
 use super::Case;
 use crate::crowd::Crowd;
 use crate::proc::{Usage, cpu_ns_of, rss_of};
+use crate::publish::{self, Plan, Sent};
 use crate::report::{Figure, figure};
 use crate::tally::Tally;
 use crate::trouble::Trouble;
@@ -35,6 +36,36 @@ pub fn latency(tally: &Tally) -> [Figure; 3] {
 /// Milliseconds below which this share of a histogram of microseconds is.
 pub fn ms(us: &Histogram<u64>, share: f64) -> f64 {
     us.value_at_quantile(share) as f64 / 1e3
+}
+
+/// Publishes in an open loop, under the marks of `run`, to all connections.
+///
+/// # Errors
+/// Nowhere to publish to, or a server that takes nothing.
+pub fn publish(
+    case: &Case<'_>,
+    crowd: &mut Crowd,
+    run: u16,
+    mut between: impl FnMut(),
+) -> Result<Sent, Trouble> {
+    let options = case.options;
+    let plan = Plan {
+        path: case.publish_path(),
+        rate: options.rate,
+        size: options.size,
+        time: options.time,
+        run,
+    };
+    case.eye.phase("publishing");
+    let expected = u64::from(options.connections) * u64::from(plan.total());
+    case.eye.expect(expected);
+    publish::run(case.internal()?, &plan, || {
+        between();
+        if case.eye.wants_counts() {
+            let _ = crowd.counts();
+        }
+        true
+    })
 }
 
 /// Connections that ended by themselves.
@@ -83,6 +114,18 @@ impl<'a> Meter<'a> {
     /// A process that is gone.
     pub fn cpu_ns(&self) -> Result<u64, Trouble> {
         Ok(cpu_ns_of(self.pids)?.saturating_sub(self.before.cpu_ns))
+    }
+
+    /// By how much user memory has grown since; nothing where no server's is known.
+    ///
+    /// # Errors
+    /// A process that is gone.
+    pub fn pss_growth(&self) -> Result<Option<Figure>, Trouble> {
+        if self.pids.is_empty() {
+            return Ok(None);
+        }
+        let pss = Usage::of(self.pids)?.pss as f64 / self.before.pss.max(1) as f64;
+        Ok(Some(figure("pss_growth", (pss - 1.0) * 100.0, "%")))
     }
 
     /// The costs of so many deliveries.

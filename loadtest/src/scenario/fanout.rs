@@ -2,7 +2,7 @@
 
 use super::delivery::{self, Meter};
 use super::{Case, closed};
-use crate::publish::{self, Plan, Sent};
+use crate::publish::Sent;
 use crate::report::{Figure, figure};
 use crate::trouble::Trouble;
 use std::thread::sleep;
@@ -13,32 +13,15 @@ use std::thread::sleep;
 /// Connections that cannot be opened, or nowhere to publish to.
 pub fn run(case: &Case<'_>) -> Result<Vec<Figure>, Trouble> {
     let options = case.options;
-    let to = case.internal()?;
     if let Some(in_flight) = options.in_flight {
-        return closed::run(case, to, in_flight);
+        return closed::run(case, in_flight);
     }
     let mut crowd = case.crowd()?;
     crowd.raise(options.ramp)?;
     sleep(options.settle);
-    let plan = Plan {
-        path: case.publish_path(),
-        rate: options.rate,
-        size: options.size,
-        time: options.time,
-        run: 1,
-    };
-    crowd.begin(plan.run)?;
+    crowd.begin(1)?;
     let mut meter = Meter::start(case, &crowd)?;
-    case.eye.phase("publishing");
-    case.eye
-        .expect(u64::from(options.connections) * u64::from(plan.total()));
-    let sent = publish::run(to, &plan, || {
-        meter.look();
-        if case.eye.wants_counts() {
-            let _ = crowd.counts();
-        }
-        true
-    })?;
+    let sent = delivery::publish(case, &mut crowd, 1, || meter.look())?;
     let expected = u64::from(options.connections) * u64::from(sent.messages);
     crowd.await_messages(expected, options.drain)?;
     let tally = crowd.report()?;

@@ -10,6 +10,7 @@ mod delivery;
 mod fanout;
 mod hold;
 mod peer;
+mod slow;
 pub mod smoke;
 mod spoken;
 mod storm;
@@ -56,7 +57,7 @@ pub struct Row {
 }
 
 /// Every scenario.
-pub const ROWS: [Row; 6] = [
+pub const ROWS: [Row; 7] = [
     Row {
         name: "hold",
         help: "opens -n connections and lets them idle: memory, CPU, descriptors",
@@ -98,6 +99,13 @@ pub const ROWS: [Row; 6] = [
         subscribes: true,
         speaks: false,
         run: storm::run,
+    },
+    Row {
+        name: "slow",
+        help: "publishes while a share of -n, --slow, reads nothing: what the others notice, and the server's memory",
+        subscribes: true,
+        speaks: false,
+        run: slow::run,
     },
 ];
 
