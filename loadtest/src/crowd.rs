@@ -3,6 +3,7 @@
 //! In: a setup and how many. Out: counts and tallies, summed. Every process is stopped by its pid when the crowd
 //! is dropped.
 
+use crate::beats::Beats;
 use crate::engine::{Loop, Setup, Talk};
 use crate::flights::Flights;
 use crate::sys;
@@ -179,6 +180,32 @@ impl Crowd {
             worker.ask(&json!({"do": "begin", "run": run}))?;
         }
         Ok(())
+    }
+
+    /// Listens for heartbeats from now on.
+    ///
+    /// # Errors
+    /// A process that ended.
+    pub fn listen(&mut self, heartbeat: Duration) -> Result<(), Trouble> {
+        let interval_ms = heartbeat.as_millis() as u64;
+        for worker in &mut self.workers {
+            worker.ask(&json!({"do": "listen", "interval_ms": interval_ms}))?;
+        }
+        Ok(())
+    }
+
+    /// The heartbeats since.
+    ///
+    /// # Errors
+    /// A process that ended, or did not listen.
+    pub fn beats(&mut self) -> Result<Beats, Trouble> {
+        let mut sum = Beats::new(0);
+        for worker in &mut self.workers {
+            let answer = worker.ask(&json!({"do": "report"}))?;
+            let beats = answer.get("beats").and_then(Beats::from_json);
+            sum.add(&beats.ok_or_else(|| Trouble::Worker("heard nothing".into()))?);
+        }
+        Ok(sum)
     }
 
     /// This share of the clients stops reading.

@@ -7,6 +7,7 @@
 //! reads what it cost, `report` prints it; `watch` looks on: `progress` is its line, `samples` and
 //! `curve` what it saw. `provenance` says where figures come from; `sys` has the unsafe calls.
 
+mod beats;
 mod crossing;
 mod crowd;
 mod curve;

@@ -2,9 +2,10 @@
 //!
 //! In: marks, and what the connection saw before. Out: the tally of the run, and which publication is through.
 
+use crate::beats::Beats;
 use crate::crossing::Crossing;
 use crate::flights::Flights;
-use crate::mode::Peer;
+use crate::mode::{Peer, millis};
 use crate::part::{Part, Seating};
 use crate::payload::Mark;
 use crate::tally::{Tally, Turn};
@@ -18,6 +19,8 @@ pub struct Marks {
     pub tally: Tally,
     /// The publications of a closed loop.
     pub flights: Option<Flights>,
+    /// The heartbeats, where they are listened for.
+    pub beats: Option<Beats>,
     part: Part,
     chat: Option<Chat>,
 }
@@ -49,8 +52,18 @@ impl Marks {
             run,
             tally: Tally::default(),
             flights: None,
+            beats: None,
             part,
             chat,
+        }
+    }
+
+    /// Something came on a connection.
+    pub fn heard(&mut self, peer: &mut Peer, now_ns: u64) {
+        let silence_ms = peer.silence_ms(now_ns);
+        peer.heard_ms = millis(now_ns);
+        if let Some(beats) = self.beats.as_mut().filter(|_| peer.ready) {
+            beats.note(silence_ms);
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! In: first the setup, then `{"do":…}`. Out: counts and tallies.
 
+use crate::beats::Beats;
 use crate::engine::{Engine, Loop, Setup, TOKENS_MAX, Talk};
 use crate::flights::Flights;
 use crate::mode::{Mode, Row, Template, Wish};
@@ -102,6 +103,7 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         Some("begin") => engine.begin(u16::try_from(number("run")).unwrap_or_default()),
         Some("churn") => engine.churn(narrow("count")),
         Some("cut") => engine.cut(narrow("window") as usize, number("anew") != 0),
+        Some("listen") => engine.listen(narrow("interval_ms")),
         Some("deafen") => engine.deafen(order.get("share").and_then(Value::as_f64).unwrap_or(0.0)),
         Some("undeafen") => engine.undeafen(),
         Some("loop") => Loop::from_json(&order).map_or(Ok(()), |wish| engine.begin_loop(wish))?,
@@ -130,6 +132,7 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         "mute": engine.talking().map(|talking| talking.mute),
         "said_late_us": engine.talking().map(|talking| talking.late_us_max),
         "tally": whole.then(|| engine.marks.tally.to_json()),
+        "beats": engine.beats().filter(|_| whole).as_ref().map(Beats::to_json),
         "flights": engine.marks.flights.as_ref().filter(|_| whole).map(Flights::to_json),
     });
     let mut out = io::stdout().lock();
@@ -149,6 +152,7 @@ pub fn setup_to_json(setup: &Setup) -> Value {
         "first": setup.first,
         "share": setup.share,
         "window": setup.window,
+        "interval_s": setup.interval_s,
         "worker": setup.worker,
         "acks": setup.acks,
         "template": setup.template.to_json(),
@@ -167,6 +171,7 @@ fn setup_from_json(value: &Value) -> Option<Setup> {
         first: u32::try_from(number("first")?).ok()?,
         share: u32::try_from(number("share")?).ok()?,
         window: usize::try_from(number("window")?).ok()?,
+        interval_s: u32::try_from(number("interval_s")?).ok()?,
         worker: u8::try_from(number("worker")?).ok()?,
         acks: value.get("acks")?.as_bool()?,
         template: Template::from_json(value.get("template")?)?,
@@ -191,6 +196,7 @@ mod tests {
             first: 4,
             share: 2,
             window: 128,
+            interval_s: 5,
             worker: 2,
             acks: true,
             template: Template::default(),

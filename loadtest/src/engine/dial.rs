@@ -127,6 +127,7 @@ mod tests {
             first: 4,
             share: 2,
             window: 2,
+            interval_s: 0,
             worker: 0,
             acks: true,
             template: Template::default(),

@@ -15,6 +15,7 @@ mod talk;
 pub use closed::Loop;
 pub use talk::{Talk, Talking};
 
+use crate::beats::Beats;
 use crate::marks::Marks;
 use crate::mode::{Cx, Mode, Peer, Template};
 use crate::part::Part;
@@ -51,6 +52,8 @@ pub struct Setup {
     pub share: u32,
     /// Connections being set up at once.
     pub window: usize,
+    /// See [`Cx::interval_s`].
+    pub interval_s: u32,
     /// The number of this load process.
     pub worker: u8,
     /// CSP streams and WebSockets acknowledge.
@@ -171,6 +174,22 @@ impl Engine {
         }
     }
 
+    /// Listens for heartbeats.
+    pub fn listen(&mut self, interval_ms: u32) {
+        self.marks.beats = Some(Beats::new(interval_ms));
+    }
+
+    /// What it heard of them, with those that have not come.
+    #[must_use]
+    pub fn beats(&self) -> Option<Beats> {
+        let mut beats = self.marks.beats.clone()?;
+        let now = now_ns();
+        let held = self.conns.iter().map(|(_, conn)| conn);
+        held.filter(|conn| conn.peer.ready)
+            .for_each(|conn| beats.end(conn.peer.silence_ms(now)));
+        Some(beats)
+    }
+
     /// How long a turn may sleep, and whether to the point: a message that is sent late is late by the load.
     #[must_use]
     pub fn wait(&self) -> (Option<Duration>, bool) {
@@ -268,6 +287,7 @@ impl Engine {
             _ => return,
         }
         self.act(index, |mode, cx, conn| {
+            cx.marks.heard(&mut conn.peer, cx.now_ns);
             let mut held = conn.unread.take();
             let input = match held.is_empty() {
                 true => bytes,
@@ -301,6 +321,7 @@ impl Engine {
             host: &self.host,
             channel: &self.setup.channel,
             part: self.setup.part,
+            interval_s: self.setup.interval_s,
             out: &mut self.out,
             side: &mut self.side,
             marks: &mut self.marks,

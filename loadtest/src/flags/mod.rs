@@ -57,6 +57,10 @@ pub struct Options {
     pub time: Duration,
     /// Sessions are not resumed after a storm.
     pub anew: bool,
+    /// The server's: after so long a silence it says something.
+    pub heartbeat: Duration,
+    /// Who is published to while others are idle.
+    pub storm_subscribers: u32,
     /// The share of clients that stop reading.
     pub slow: f64,
     /// Connections to reopen.
@@ -112,6 +116,8 @@ impl Default for Options {
             size: 200,
             time: Duration::from_secs(10),
             anew: false,
+            heartbeat: Duration::from_secs(25),
+            storm_subscribers: 100,
             slow: 0.1,
             total: 1000,
             settle: Duration::from_secs(1),
@@ -148,13 +154,6 @@ impl Options {
                 "one of --server and --target is needed".into(),
             )),
         }
-    }
-
-    /// Where messages are posted to.
-    #[must_use]
-    pub fn publish_path(&self) -> String {
-        let node = || format!("/api/publish/{}", self.channel);
-        self.publish.clone().unwrap_or_else(node)
     }
 }
 

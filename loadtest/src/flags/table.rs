@@ -33,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 39] = [
+pub const FLAGS: [Flag; 41] = [
     flag(
         "server",
         "COMMAND",
@@ -123,6 +123,18 @@ pub const FLAGS: [Flag; 39] = [
         "SHARE",
         "slow: of the clients that stop reading (0.1)",
         |o, v| set(&mut o.slow, number(v, 0.0, 0.99)),
+    ),
+    flag(
+        "heartbeat",
+        "TIME",
+        "heartbeats: what the server's is set to (25s)",
+        |o, v| set(&mut o.heartbeat, time(v)),
+    ),
+    flag(
+        "storm-subscribers",
+        "N",
+        "heartbeats: who is published to (100)",
+        |o, v| set(&mut o.storm_subscribers, number(v, 1, 1_000_000)),
     ),
     flag("total", "N", "connections to reopen (1000)", |o, v| {
         set(&mut o.total, number(v, 1, 10_000_000))

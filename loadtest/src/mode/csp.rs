@@ -99,7 +99,13 @@ pub fn target(peer: &Peer, endpoint: &str, more: &str) -> String {
 
 /// Asks for a downstream on the connection itself; everything that came is thereby acknowledged.
 pub fn comet(cx: &mut Cx<'_>, peer: &mut Peer, transport: &str) {
-    let target = target(peer, "comet", &format!("&transport={transport}"));
+    // A stream says something after `i` seconds, a poll after `du`.
+    let interval = match (cx.interval_s, transport) {
+        (0, _) => String::new(),
+        (seconds, "longpoll") => format!("&du={seconds}"),
+        (seconds, _) => format!("&i={seconds}"),
+    };
+    let target = target(peer, "comet", &format!("&transport={transport}{interval}"));
     peer.acked = peer.got;
     cx.get(&target, "");
 }

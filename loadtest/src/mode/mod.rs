@@ -46,6 +46,8 @@ pub struct Peer {
     pub sent: u32,
     /// The number of the client.
     pub client: u32,
+    /// When something came last, in milliseconds that go round.
+    pub heard_ms: u32,
     /// Where it stands in its setting up; the mode's own numbering.
     pub step: u8,
     /// It holds what is to be held.
@@ -57,6 +59,12 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// How long nothing has come.
+    #[must_use]
+    pub fn silence_ms(&self, now_ns: u64) -> u32 {
+        millis(now_ns).wrapping_sub(self.heard_ms)
+    }
+
     /// The same client before it had a connection.
     #[must_use]
     pub fn anew(self) -> Self {
@@ -85,6 +93,12 @@ impl Peer {
     }
 }
 
+/// Milliseconds that go round after 49 days.
+#[must_use]
+pub fn millis(ns: u64) -> u32 {
+    (ns / 1_000_000) as u32
+}
+
 /// What a connection acts on besides itself.
 #[derive(Debug)]
 pub struct Cx<'a> {
@@ -94,6 +108,8 @@ pub struct Cx<'a> {
     pub channel: &'a str,
     /// What clients are there for.
     pub part: Part,
+    /// Seconds after which a CSP client asks its server to break a silence; 0 leaves it to the server.
+    pub interval_s: u32,
     /// What to send on the connection itself.
     pub out: &'a mut Vec<u8>,
     /// Whole requests to send on one of the shared connections beside it, whose answers nobody reads.

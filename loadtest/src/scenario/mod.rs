@@ -8,6 +8,7 @@ mod churn;
 mod closed;
 mod delivery;
 mod fanout;
+mod heartbeats;
 mod hold;
 mod peer;
 mod slow;
@@ -51,18 +52,21 @@ pub struct Row {
     pub help: &'static str,
     /// Whether a mode must be one that messages reach.
     pub subscribes: bool,
-    /// Whether clients send themselves: a mode must be able to, and the floor does not hear them.
+    /// Whether clients send themselves, which a mode must be able to.
     pub speaks: bool,
+    /// Whether the floor can do it too: it hears no client, and has no heartbeats.
+    pub floor: bool,
     run: fn(&Case<'_>) -> Result<Vec<Figure>, Trouble>,
 }
 
 /// Every scenario.
-pub const ROWS: [Row; 7] = [
+pub const ROWS: [Row; 8] = [
     Row {
         name: "hold",
         help: "opens -n connections and lets them idle: memory, CPU, descriptors",
         subscribes: false,
         speaks: false,
+        floor: true,
         run: hold::run,
     },
     Row {
@@ -70,6 +74,7 @@ pub const ROWS: [Row; 7] = [
         help: "publishes to -n subscribers, at --rate or with --in-flight: latency, CPU per delivery, what is lost",
         subscribes: true,
         speaks: false,
+        floor: true,
         run: fanout::run,
     },
     Row {
@@ -77,6 +82,7 @@ pub const ROWS: [Row; 7] = [
         help: "every client is in some rooms and publishes to them itself, at --rate in total: latency, what is lost",
         subscribes: true,
         speaks: true,
+        floor: false,
         run: chat::run,
     },
     Row {
@@ -84,6 +90,7 @@ pub const ROWS: [Row; 7] = [
         help: "clients in pairs send to each other by name, at --rate in total: latency, what is lost",
         subscribes: true,
         speaks: true,
+        floor: false,
         run: peer::run,
     },
     Row {
@@ -91,6 +98,7 @@ pub const ROWS: [Row; 7] = [
         help: "closes and reopens --total of -n connections as fast as it goes: rate, CPU of each",
         subscribes: false,
         speaks: false,
+        floor: true,
         run: churn::run,
     },
     Row {
@@ -98,6 +106,7 @@ pub const ROWS: [Row; 7] = [
         help: "cuts -n connections at once, which all come back: time, CPU of each, what is lost of sessions",
         subscribes: true,
         speaks: false,
+        floor: true,
         run: storm::run,
     },
     Row {
@@ -105,7 +114,16 @@ pub const ROWS: [Row; 7] = [
         help: "publishes while a share of -n, --slow, reads nothing: what the others notice, and the server's memory",
         subscribes: true,
         speaks: false,
+        floor: true,
         run: slow::run,
+    },
+    Row {
+        name: "heartbeats",
+        help: "holds -n idle ones beside a storm of messages on another channel: how late their heartbeats are",
+        subscribes: true,
+        speaks: false,
+        floor: false,
+        run: heartbeats::run,
     },
 ];
 
@@ -139,11 +157,8 @@ impl Row {
     /// A run that could not be made.
     pub fn report(&self, options: &Options, mode: &'static mode::Row) -> Result<Report, Trouble> {
         self.suits(mode)?;
-        if options.floor && self.speaks {
-            eprintln!(
-                "{}: the floor does not hear its clients: no ratios",
-                self.name
-            );
+        if options.floor && !self.floor {
+            eprintln!("{}: not what the floor can do: no ratios", self.name);
         }
         let runs = (0..options.repeat).map(|_| self.once(options, mode));
         let runs: Result<Vec<_>, _> = runs.collect();
@@ -151,7 +166,7 @@ impl Row {
     }
 
     fn once(&self, options: &Options, mode: &'static mode::Row) -> Result<Report, Trouble> {
-        let floor = match (options.floor && !self.speaks, mode::Row::named(mode.floor)) {
+        let floor = match (options.floor && self.floor, mode::Row::named(mode.floor)) {
             (true, Some(mode)) => {
                 let server = Server::floor(options.batch, options.pin)?;
                 Some(self.case(options, mode, &server, true)?)
@@ -200,21 +215,32 @@ impl Case<'_> {
 
     /// The crowd that is there for something else.
     fn crowd_of(&self, part: Part) -> Result<Crowd, Trouble> {
+        self.crowd_for(&Crew {
+            channel: &self.options.channel,
+            part,
+            total: self.options.connections,
+            interval_s: 0,
+        })
+    }
+
+    /// One of several crowds.
+    fn crowd_for(&self, crew: &Crew<'_>) -> Result<Crowd, Trouble> {
         let setup = Setup {
             mode: self.mode.name.to_owned(),
             floor: self.floor,
             target: self.server.target,
-            channel: self.options.channel.clone(),
-            part,
+            channel: crew.channel.to_owned(),
+            part: crew.part,
             first: 0,
             share: 0,
+            interval_s: crew.interval_s,
             window: self.options.window,
             worker: 0,
             acks: self.options.acks,
             template: self.options.template.clone(),
         };
-        let (total, pin) = (self.options.connections, self.options.pin);
-        Crowd::start(setup, total, Self::per_process(), pin, self.eye.clone())
+        let (share, pin) = (Self::per_process(), self.options.pin);
+        Crowd::start(setup, crew.total, share, pin, self.eye.clone())
     }
 
     /// Connections that one load process holds.
@@ -232,11 +258,30 @@ impl Case<'_> {
 
     /// The path there.
     fn publish_path(&self) -> String {
-        match self.floor {
-            true => "/publish".into(),
-            false => self.options.publish_path(),
+        self.publish_path_of(&self.options.channel)
+    }
+
+    /// The path there of some channel.
+    fn publish_path_of(&self, channel: &str) -> String {
+        match (self.floor, &self.options.publish) {
+            (true, _) => "/publish".into(),
+            (false, Some(path)) => path.clone(),
+            (false, None) => format!("/api/publish/{channel}"),
         }
     }
+}
+
+/// Clients of one kind.
+#[derive(Debug)]
+struct Crew<'a> {
+    /// What they subscribe to.
+    channel: &'a str,
+    /// What they are there for.
+    part: Part,
+    /// How many they are.
+    total: u32,
+    /// The silence, in seconds, after which CSP clients ask to hear something; 0 leaves it to the server.
+    interval_s: u32,
 }
 
 /// Connections of one load process where the open-file limit allows more: one thread reads no more in time.

@@ -112,6 +112,7 @@ mod client {
                 out: &mut self.said,
                 side: &mut side,
                 part: Part::Reads,
+                interval_s: 0,
                 marks: &mut self.marks,
                 now_ns: 0,
             };
