@@ -83,8 +83,11 @@ fn obey(command: Command) -> Result<Vec<String>, Trouble> {
             return suite::run(&options, sheet);
         }
         Command::Smoke(options) => {
-            let (mut sheet, bars) = (sheet(&options), smoke::bars());
-            smoke::run(&options, |report| sheet.tell(report, &bars))?;
+            let mut sheet = sheet(&options);
+            smoke::run(&options, |report| {
+                let bars = smoke::bars(&report);
+                sheet.tell(report, &bars)
+            })?;
             return Ok(sheet.missed());
         }
     }
