@@ -4,8 +4,7 @@
 //! spelling looks is the protocol's business: it hands in the function that makes it.
 
 use super::ledger::{Charge, Ledger};
-use std::cell::OnceCell;
-use std::cell::RefCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
 /// Which spelling of a payload is meant.
@@ -28,6 +27,10 @@ pub struct Msg {
     utf8: OnceCell<Box<[u8]>>,
     pieces: OnceCell<Box<[Rc<Msg>]>>,
     charge: RefCell<Charge>,
+    /// What whoever was sent this was sent behind it, if that was the same for all.
+    next: OnceCell<Rc<Msg>>,
+    /// How many are before this in its chain.
+    place: Cell<u8>,
 }
 
 impl Msg {
@@ -54,6 +57,8 @@ impl Msg {
             utf8: OnceCell::new(),
             pieces: OnceCell::new(),
             charge: RefCell::new(charge),
+            next: OnceCell::new(),
+            place: Cell::new(0),
         })
     }
 
@@ -99,6 +104,28 @@ impl Msg {
         cell.get().map_or(&[], |text| text)
     }
 
+    /// What follows in the chain.
+    #[must_use]
+    pub fn next(&self) -> Option<&Rc<Msg>> {
+        self.next.get()
+    }
+
+    /// Whether `after` follows this in the chain; it does from now on if nothing does and the chain may go on. A
+    /// payload keeps those behind it alive, so chains are short, and what leads on is never put behind: no ring.
+    pub fn leads_to(self: &Rc<Self>, after: &Rc<Self>) -> bool {
+        if let Some(next) = self.next.get() {
+            return Rc::ptr_eq(next, after);
+        }
+        let place = self.place.get() + 1;
+        let fresh = after.next.get().is_none() && !Rc::ptr_eq(self, after);
+        let later = after.place.get() == 0 || after.place.get() >= place;
+        if !fresh || !later || place >= CHAIN_MAX {
+            return false;
+        }
+        after.place.set(after.place.get().max(place));
+        self.next.set(after.clone()).is_ok()
+    }
+
     /// The payload in pieces of at most `max` bytes, cut between characters where it is text. `max` must be
     /// the same on every call (it is a protocol's constant).
     pub fn pieces(&self, max: usize, ledger: &Ledger) -> &[Rc<Msg>] {
@@ -109,6 +136,10 @@ impl Msg {
         })
     }
 }
+
+/// Payloads of one chain: whoever keeps the first keeps at most so many, and most who wait for more than one wait for
+/// fewer.
+const CHAIN_MAX: u8 = 16;
 
 /// Cuts `bytes` into runs of at most `max`, not inside a UTF-8 sequence if that can be helped.
 fn cut(bytes: &[u8], max: usize) -> impl Iterator<Item = &[u8]> {

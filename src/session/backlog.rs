@@ -1,35 +1,121 @@
 //! The packets of a session that the client has not acknowledged.
 //!
-//! In: payloads at the end, acknowledgements at the front. Out: the payloads in order. One message in
-//! flight costs no allocation: a million idle sessions are each waiting for at most one.
+//! In: payloads at the end, acknowledgements at the front. Out: the payloads in order. Whatever a crowd of
+//! subscribers is sent together is a chain that all of them share: to have the whole of it waiting, a session keeps
+//! its first payload and a count, which is no allocation.
 
 use crate::mem::{Charge, Ledger, Msg};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// A queue that is mostly empty or holds one.
+/// A queue that is mostly empty or holds what others hold too.
 #[derive(Debug, Default)]
 pub enum Backlog {
     /// Everything is acknowledged.
     #[default]
     Empty,
-    /// One payload.
-    One(Rc<Msg>),
-    /// Two or more, or what is left of them.
+    /// One chain: its first and how many. Not a [`Run`], whose padding could not hold which variant this is.
+    One(Rc<Msg>, u16),
+    /// Several, or what is left of them.
     Many(Box<Queue>),
 }
 
-/// Places for two or more payloads, and their account.
+/// Payloads that follow one another in their chain.
+#[derive(Debug)]
+pub struct Run {
+    first: Rc<Msg>,
+    len: u16,
+}
+
+/// Places for several runs, and their account.
 #[derive(Debug)]
 pub struct Queue {
-    list: VecDeque<Rc<Msg>>,
+    runs: VecDeque<Run>,
+    len: usize,
     charge: Charge,
 }
 
+impl Run {
+    fn new(first: Rc<Msg>) -> Self {
+        Self { first, len: 1 }
+    }
+
+    /// Takes `msg` in as the next of the chain, or gives it back.
+    fn extend(&mut self, msg: Rc<Msg>) -> Result<(), Rc<Msg>> {
+        if !self.iter().last().is_some_and(|last| last.leads_to(&msg)) {
+            return Err(msg);
+        }
+        self.len += 1;
+        Ok(())
+    }
+
+    /// The first; `None` for the rest when there is none.
+    fn split_first(self) -> (Rc<Msg>, Option<Self>) {
+        let rest = self.first.next().filter(|_| self.len > 1).cloned();
+        let len = self.len.saturating_sub(1);
+        (self.first, rest.map(|first| Self { first, len }))
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Rc<Msg>> {
+        chain(&self.first, self.len)
+    }
+}
+
+/// The `len` payloads of a chain from `first` on.
+fn chain(first: &Rc<Msg>, len: u16) -> impl Iterator<Item = &Rc<Msg>> {
+    std::iter::successors(Some(first), |msg| msg.next()).take(usize::from(len))
+}
+
+impl From<Run> for Backlog {
+    fn from(Run { first, len }: Run) -> Self {
+        Self::One(first, len)
+    }
+}
+
 impl Queue {
+    fn of_two(run: Run, msg: Rc<Msg>, ledger: &Ledger) -> Self {
+        let mut queue = Self {
+            len: usize::from(run.len),
+            runs: VecDeque::from([run]),
+            charge: ledger.charge(0),
+        };
+        queue.push(msg);
+        queue
+    }
+
     fn push(&mut self, msg: Rc<Msg>) {
-        self.list.push_back(msg);
-        self.charge.set(self.list.capacity() * size_of::<Rc<Msg>>());
+        self.len += 1;
+        let left = match self.runs.back_mut() {
+            Some(run) => run.extend(msg).err(),
+            None => Some(msg),
+        };
+        if let Some(msg) = left {
+            self.runs.push_back(Run::new(msg));
+            self.charge.set(self.runs.capacity() * size_of::<Run>());
+        }
+    }
+
+    /// The run of the `skip`th payload, and how many of it come before: looked for from the end, where what is not
+    /// sent yet is.
+    fn place_of(&self, skip: usize) -> (usize, usize) {
+        let mut wanted = self.len.saturating_sub(skip);
+        for (at, run) in self.runs.iter().enumerate().rev() {
+            let len = usize::from(run.len);
+            if wanted <= len {
+                return (at, len - wanted);
+            }
+            wanted -= len;
+        }
+        (0, 0)
+    }
+
+    fn pop(&mut self) -> Option<Rc<Msg>> {
+        let (first, rest) = self.runs.pop_front()?.split_first();
+        if let Some(rest) = rest {
+            self.runs.push_front(rest);
+        }
+        self.len -= 1;
+        Some(first)
     }
 }
 
@@ -37,15 +123,13 @@ impl Backlog {
     /// Appends a payload; the place it takes is accounted to `ledger`.
     pub fn push(&mut self, msg: Rc<Msg>, ledger: &Ledger) {
         *self = match std::mem::take(self) {
-            Backlog::Empty => Backlog::One(msg),
-            Backlog::One(first) => {
-                let mut queue = Queue {
-                    list: VecDeque::new(),
-                    charge: ledger.charge(0),
-                };
-                queue.push(first);
-                queue.push(msg);
-                Backlog::Many(Box::new(queue))
+            Backlog::Empty => Run::new(msg).into(),
+            Backlog::One(first, len) => {
+                let mut run = Run { first, len };
+                match run.extend(msg) {
+                    Ok(()) => run.into(),
+                    Err(msg) => Backlog::Many(Box::new(Queue::of_two(run, msg, ledger))),
+                }
             }
             Backlog::Many(mut queue) => {
                 queue.push(msg);
@@ -58,12 +142,18 @@ impl Backlog {
     pub fn pop(&mut self) -> Option<Rc<Msg>> {
         match std::mem::take(self) {
             Backlog::Empty => None,
-            Backlog::One(msg) => Some(msg),
+            Backlog::One(first, len) => {
+                let (first, rest) = Run { first, len }.split_first();
+                *self = rest.map_or(Backlog::Empty, Run::into);
+                Some(first)
+            }
             Backlog::Many(mut queue) => {
-                let msg = queue.list.pop_front();
-                if !queue.list.is_empty() {
-                    *self = Backlog::Many(queue);
-                }
+                let msg = queue.pop();
+                *self = match queue.runs.len() {
+                    0 => Backlog::Empty,
+                    1 => queue.runs.pop_front().map_or(Backlog::Empty, Run::into),
+                    _ => Backlog::Many(queue),
+                };
                 msg
             }
         }
@@ -74,8 +164,8 @@ impl Backlog {
     pub fn len(&self) -> usize {
         match self {
             Backlog::Empty => 0,
-            Backlog::One(_) => 1,
-            Backlog::Many(queue) => queue.list.len(),
+            Backlog::One(_, len) => usize::from(*len),
+            Backlog::Many(queue) => queue.len,
         }
     }
 
@@ -87,18 +177,23 @@ impl Backlog {
 
     /// The payloads from the `skip`th on, oldest first.
     pub fn iter_from(&self, skip: usize) -> impl Iterator<Item = &Rc<Msg>> {
-        let (one, many) = match self {
-            Backlog::Empty => (None, None),
-            Backlog::One(msg) => (Some(msg).filter(|_| skip == 0), None),
-            Backlog::Many(queue) => (None, Some(queue.list.range(skip.min(queue.list.len())..))),
+        let (one, many, skip) = match self {
+            Backlog::Empty => (None, None, 0),
+            Backlog::One(first, len) => (Some(chain(first, *len)), None, skip),
+            Backlog::Many(queue) => {
+                let (at, skip) = queue.place_of(skip);
+                (None, Some(queue.runs.range(at..)), skip)
+            }
         };
-        one.into_iter().chain(many.into_iter().flatten())
+        let many = many.into_iter().flatten().flat_map(Run::iter);
+        one.into_iter().flatten().chain(many).skip(skip)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rng::Rng;
 
     #[test]
     fn payloads_leave_in_the_order_they_came() {
@@ -115,5 +210,67 @@ mod tests {
             .collect();
         assert_eq!(all, [0, 1, 2, 3, 4]);
         assert!(backlog.is_empty() && matches!(backlog, Backlog::Empty));
+    }
+
+    #[test]
+    fn what_a_crowd_is_sent_together_takes_no_place_of_its_own() {
+        let ledger = Ledger::default();
+        let mut crowd: Vec<Backlog> = (0..100).map(|_| Backlog::default()).collect();
+        for _ in 0..10 {
+            let msg = Msg::new(&b"to all"[..], &ledger);
+            crowd.iter_mut().for_each(|b| b.push(msg.clone(), &ledger));
+        }
+        assert!(crowd.iter().all(|b| matches!(b, Backlog::One(_, 10))));
+        drop(crowd);
+        assert_eq!(ledger.used(), 0);
+    }
+
+    /// Sessions that are sent some of the same, some of their own, the same twice, in whatever order, and
+    /// acknowledge when they like: each agrees with a plain queue, and nothing is kept by a ring of links.
+    #[test]
+    fn backlogs_agree_with_plain_queues_whatever_they_share() {
+        for seed in 0..60 {
+            let (ledger, mut rng) = (Ledger::default(), Rng::new([seed; 32]));
+            let mut crowd: Vec<(Backlog, VecDeque<Rc<Msg>>)> =
+                (0..6).map(|_| Default::default()).collect();
+            let mut known: Vec<Rc<Msg>> = Vec::new();
+            for step in 0..400_u32 {
+                let fresh = Msg::new(step.to_be_bytes(), &ledger);
+                known.push(fresh.clone());
+                if known.len() > 5 {
+                    known.remove(rng.below(5) as usize);
+                }
+                for (backlog, twin) in &mut crowd {
+                    let msg = match rng.below(10) {
+                        0..=5 => fresh.clone(),
+                        6 => Msg::new(&b"own"[..], &ledger),
+                        7 => known[rng.below(known.len() as u64) as usize].clone(),
+                        _ => {
+                            for _ in 0..rng.below(30) {
+                                let same = match (backlog.pop(), twin.pop_front()) {
+                                    (Some(a), Some(b)) => Rc::ptr_eq(&a, &b),
+                                    (a, b) => a.is_none() && b.is_none(),
+                                };
+                                assert!(same, "seed {seed}, step {step}");
+                            }
+                            continue;
+                        }
+                    };
+                    backlog.push(msg.clone(), &ledger);
+                    twin.push_back(msg);
+                    let skip = rng.below(twin.len() as u64 + 2) as usize;
+                    assert_eq!(backlog.len(), twin.len());
+                    assert!(
+                        backlog
+                            .iter_from(skip)
+                            .map(Rc::as_ptr)
+                            .eq(twin.iter().skip(skip).map(Rc::as_ptr)),
+                        "seed {seed}, step {step}, from {skip}"
+                    );
+                }
+            }
+            drop((crowd, known));
+            assert_eq!(ledger.used(), 0, "seed {seed}: something is kept");
+        }
     }
 }
