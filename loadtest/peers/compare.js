@@ -53,8 +53,9 @@ const fail = text => {
   process.exit(2)
 }
 
-/** What every peer goes through. The rest before a look is long enough for what the servers in JavaScript leave to
-    their garbage collector; nothing is cut off that is only late. */
+/** What every peer goes through, with no more connections being set up at once than Mosquitto's queue of 100 takes. The
+    rest before a look is long enough for what the servers in JavaScript leave to their garbage collector; nothing is cut
+    off that is only late. */
 const scenarios = asked => ({
   hold: ['hold', '-n', asked.n, '--settle', asked.settle, '--idle', asked.idle],
   fanout: ['fanout', '-n', asked.n, '--rate', '10', '--size', '200', '--time', asked.time, '--settle', asked.settle, '--drain', '2m'],
@@ -70,7 +71,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 const run = async (peer, scenario, asked) => {
   const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'loadtest-peers-'))
   const json = path.join(temporary, 'json')
-  const words = [...scenario, '--mode', ...peer.mode, '--server', peer.server, '--floor', '--pin', '--repeat', asked.repeat, '--json', json]
+  const words = [...scenario, '--mode', ...peer.mode, '--server', peer.server, '--floor', '--pin', '--window', '64', '--repeat', asked.repeat, '--json', json]
   child = spawn(HARNESS, words.map(String), { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.on('data', data => { said += data })
@@ -89,7 +90,7 @@ const ratio = (found, name) => found.server?.[name] / found.floor?.[name]
 const LOST = ['missing', 'repeated', 'reordered', 'refused', 'lost']
 const lost = (...all) => all.flatMap(found => LOST.map(name => found.server?.[name] ?? 0)).reduce((a, b) => a + b, 0)
 
-const HEAD = ['', 'bytes each, idle', 'connects, × floor', 'churn, × floor', 'CPU of a delivery, × floor', 'p99', 'lost', 'process, empty']
+const HEAD = ['', 'bytes each, idle', 'connects, × floor', 'churn, × floor', 'CPU of a delivery, × floor', 'p99, × floor', 'lost', 'process, empty', 'waited']
 
 const cells = (peer, { hold, fanout, churn }) => {
   const some = (found, text) => found.server ? text() : '–'
@@ -99,14 +100,16 @@ const cells = (peer, { hold, fanout, churn }) => {
     some(hold, () => peer.blind ? '' : `${grouped(figure(hold, 'connect_rate'))}/s, ${ratio(hold, 'connect_rate').toFixed(2)}`),
     some(churn, () => peer.blind ? '' : `${grouped(figure(churn, 'reopen_rate'))}/s, ${ratio(churn, 'reopen_rate').toFixed(2)}`),
     some(fanout, () => `${short(figure(fanout, 'cpu_per_delivery'))} µs, ${ratio(fanout, 'cpu_per_delivery').toFixed(2)}`),
-    some(fanout, () => `${short(figure(fanout, 'p99'))} ms`),
+    some(fanout, () => `${short(figure(fanout, 'p99'))} ms, ${ratio(fanout, 'p99').toFixed(2)}`),
     some(fanout, () => grouped(lost(hold, fanout, churn))),
     some(hold, () => `${(figure(hold, 'rss_before') / 1024).toFixed(1)} MiB`),
+    some(fanout, () => `${Math.round(fanout.peak?.waited ?? 0)} %, ${Math.round(fanout.floor_peak?.waited ?? 0)} %`),
   ]
 }
 
 /** The floor of the first peer's runs, as a line of its own. */
-const floorOf = found => Object.fromEntries(Object.entries(found).map(([name, { floor }]) => [name, { server: floor, floor }]))
+const floorOf = found => Object.fromEntries(Object.entries(found).map(([name, { floor, floor_peak: peak }]) =>
+  [name, { server: floor, floor, peak, floor_peak: peak }]))
 
 const row = cells => `| ${cells.join(' | ')} |`
 
@@ -137,13 +140,14 @@ const main = async () => {
     }
     if (!floor && Object.values(found).every(({ floor }) => floor)) {
       floor = true
-      console.log(row(cells({ name: 'floor, WebSocket' }, floorOf(found))))
+      console.log(row(cells({ name: 'floor' }, floorOf(found))))
     }
     console.log(row(cells(peer, found)))
   }
   console.log('\n*Bytes each* is what the server grew by; what it keeps for connections from its start, as nginx does, is in')
   console.log('*process, empty*, which adds up nginx\'s two processes. V8 had collected its garbage before the look. A long-poll')
-  console.log('of Nchan is answered by nothing, so its client cannot know when it is held.')
+  console.log('of Nchan is answered by nothing, so its client cannot know when it is held. *Waited* is the share of the fan-out for')
+  console.log('which the server, and the floor, were ready and something else had their core.')
   for (const trouble of troubles) console.log(`\n${trouble}`)
   process.exitCode = troubles.length ? 1 : 0
 }

@@ -94,10 +94,7 @@ impl Server {
             let line = told.recv_timeout(READY_MAX);
             let line = line.map_err(|_| Trouble::Server("does not say that it is ready".into()))?;
             if let Some(ready) = ready(&line) {
-                (server.target, server.internal) = (ready.target, ready.internal);
-                if !ready.pids.is_empty() {
-                    server.pids = ready.pids;
-                }
+                server.is(ready);
                 break;
             }
         }
@@ -105,6 +102,13 @@ impl Server {
             return Err(Trouble::Server("cannot be bound to processor 0".into()));
         }
         Ok(server)
+    }
+
+    fn is(&mut self, ready: Ready) {
+        (self.target, self.internal) = (ready.target, ready.internal);
+        if !ready.pids.is_empty() {
+            self.pids = ready.pids;
+        }
     }
 }
 

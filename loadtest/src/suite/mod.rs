@@ -22,19 +22,14 @@ use std::thread::available_parallelism;
 /// # Errors
 /// No server is named, no row is meant, or a file cannot be written.
 pub fn run(asked: &Options, mut sheet: Sheet) -> Result<Vec<String>, Trouble> {
-    let is_meant = |row: &&Row| {
-        asked
-            .only
-            .as_deref()
-            .is_none_or(|only| row.words.contains(only))
-    };
-    let rows: Vec<&Row> = ROWS.iter().filter(is_meant).collect();
+    let only = asked.only.as_deref().unwrap_or_default();
+    let rows: Vec<&Row> = ROWS.iter().filter(|row| row.words.contains(only)).collect();
     if rows.is_empty() {
-        return Err(Trouble::Usage(
-            "no row of the suite has --only's words".into(),
-        ));
+        return Err(Trouble::Usage(format!(
+            "no row of the suite has {only:?} in it"
+        )));
     }
-    // Before an hour of work: whether there is a server at all.
+    // Before minutes of work: whether there is a server at all.
     drop(asked.server()?);
     println!("{}.", Provenance::here().line());
     if asked.quick {
@@ -42,29 +37,33 @@ pub fn run(asked: &Options, mut sheet: Sheet) -> Result<Vec<String>, Trouble> {
             "Quick: too few connections for bars on memory and time, which are shown, not held."
         );
     }
-    let mut group = "";
-    for row in &rows {
-        if row.group != group {
-            group = row.group;
-            print!("\n### {group}\n\n{HEAD}");
-        }
-        match reports(row, asked) {
-            Ok(reports) => tell(row, reports, asked.quick, &mut sheet)?,
-            Err(trouble) => {
-                println!(
-                    "| `{}` | could not run: {trouble} ||||| **no** |",
-                    row.words
-                );
-                sheet.fail(format!("{}: could not run: {trouble}", row.words));
-            }
-        }
-    }
+    tables(&rows, asked, &mut sheet)?;
     println!("\nEach run again:\n\n```");
     for row in rows {
         println!("{}", row.command(asked));
     }
     println!("```");
     Ok(sheet.missed())
+}
+
+fn tables(rows: &[&Row], asked: &Options, sheet: &mut Sheet) -> Result<(), Trouble> {
+    let mut group = "";
+    for row in rows {
+        if row.group != group {
+            group = row.group;
+            print!("\n### {group}\n\n{HEAD}");
+        }
+        match reports(row, asked) {
+            Ok(reports) => tell(row, reports, asked.quick, sheet)?,
+            Err(trouble) => {
+                let words = row.words;
+                let trouble = trouble.to_string().replace(['\n', '|'], " ");
+                println!("| `{words}` | could not run: {trouble} ||||| **no** |");
+                sheet.fail(format!("{words}: could not run: {trouble}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn reports(row: &Row, asked: &Options) -> Result<Vec<(Report, Vec<Bar>)>, Trouble> {
