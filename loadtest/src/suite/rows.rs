@@ -13,6 +13,8 @@ pub struct Row {
     pub bars: &'static [&'static str],
     /// Figures that are shown though nothing is asked of them.
     pub shown: &'static [&'static str],
+    /// It says nothing in a second, and so is left out of a quick run.
+    pub long: bool,
 }
 
 const fn row(
@@ -26,6 +28,13 @@ const fn row(
         words,
         bars,
         shown,
+        long: false,
+    }
+}
+
+impl Row {
+    const fn long(self) -> Self {
+        Self { long: true, ..self }
     }
 }
 
@@ -34,11 +43,12 @@ const CHURN: &str = "Connections that close and come back";
 const FANOUT: &str = "Fan-out";
 const CLOSED: &str = "Fan-out in a closed loop: so many messages are on their way";
 const SPOKEN: &str = "Clients that publish, in 100 rooms, and in pairs by name";
+const TROUBLE: &str = "Everyone comes back at once; a tenth stops reading; one channel is stormed";
 
 /// Every row. The bars are of a release build on one core, beside the floor on the same core; the floor does not hear
 /// what clients say.
 #[rustfmt::skip]
-pub const ROWS: [Row; 15] = [
+pub const ROWS: [Row; 18] = [
     row(IDLE, "hold --mode http -n 19000 --floor", &["bytes_per_conn<=128", "rss_before<=3072", "idle_cpu<=0.05", "losses<=0"], &["connect_rate"]),
     row(IDLE, "hold --mode ws -n 19000 --floor", &["bytes_per_conn<=350", "connect_rate/floor>=0.9", "cpu_per_connect/floor<=1.7", "idle_cpu<=0.05", "losses<=0"], &[]),
     row(IDLE, "hold --mode csp-ws -n 19000 --floor", &["bytes_per_conn<=400", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
@@ -54,4 +64,7 @@ pub const ROWS: [Row; 15] = [
     row(CLOSED, "fanout --mode ws -n 1000 --in-flight 16 --floor", &["closed_rate/floor>=4", "losses<=0"], &["deliveries", "done_p50", "done_p99"]),
     row(SPOKEN, "chat --mode csp-ws -n 1000 --rooms 100 --rate 1000", &["losses<=0"], &["arrived", "p50", "p99", "cpu_per_delivery"]),
     row(SPOKEN, "peer --mode csp-ws -n 1000 --rate 1000", &["losses<=0"], &["arrived", "p50", "p99", "cpu_per_delivery"]),
+    row(TROUBLE, "storm --mode csp-ws -n 5000 --floor", &["losses<=0"], &["storm_time", "reconnect_rate", "cpu_per_reconnect"]),
+    row(TROUBLE, "slow --mode csp-ws -n 1000 --slow 0.1 --size 16384 --rate 50", &["losses<=0"], &["shed", "calm_p99", "p99", "p99_to_calm", "pss_growth"]),
+    row(TROUBLE, "heartbeats --mode csp-sse -n 10000 --rate 100 --time 40s", &["heartbeat_late_max<=200", "heartbeats>=1", "losses<=0"], &["heartbeat_late_p99"]).long(),
 ];
