@@ -34,6 +34,7 @@ const SOCKET_BEAT_S = 25;           // ... and on a WebSocket
 const PACKET_UNITS = 3072;          // UTF-16 units: percent-encoded it still fits the server's 32 KiB URL
 const BATCH_UNITS = 32768;          // of JSON in one POST or WebSocket message
 const URL_UNITS = 28000;            // of percent-encoded JSON in the URL of a script tag
+const ACK_UNITS = 65536;            // of data read: acknowledged at once, since the server holds it until then
 const SOCKET_BYTES = 1 << 20;       // let a WebSocket buffer no more than this
 
 // Small tools.
@@ -307,7 +308,7 @@ class CometSession {
       _order: options.transports || Object.keys(TRANSPORTS), _failed: new Map(), _noFetch: false,
       _link: null, _rival: null, _was: '', _turn: 0, _tries: 0, _timer: 0, _heard: Date.now(),   // downstream
       _streamed: false, _slow: SLOW_MS[0], _best: '', _seeker: 0, _seeks: 0,
-      _ackSent: 0, _ackTimer: 0, _decoder: new TextDecoder('utf-8', { ignoreBOM: true }),
+      _ackSent: 0, _ackTimer: 0, _unacked: 0, _decoder: new TextDecoder('utf-8', { ignoreBOM: true }),
       _sending: false, _sendTries: 0, _kicked: 0, _ended: false,       // upstream
     });
     if (!this._choose()) { this.readyState = CLOSED; throw new Error('CSP: none of these transports works here'); }
@@ -659,6 +660,7 @@ class CometSession {
       this._last = id;
       if (data === null) { this._ended = true; return this.close(); }
       this.stats.received++;
+      this._unacked += data.length;
       try { this._read(encoding, data); } catch (e) { return this._end('protocol', String(e)); }
     }
     if (this._link === link) this._ackSoon(link);
@@ -676,16 +678,17 @@ class CometSession {
   _ackSoon(link) {
     const poll = link.name === 'longpoll' || link.name === 'jsonp', due = this._last - this._ackSent;
     if (poll || !due) return;
-    if (due >= (link.socket ? 32 : 64)) return this._ack();
+    if (due >= (link.socket ? 32 : 64) || this._unacked >= ACK_UNITS) return this._ack();
     if (!this._ackTimer) this._ackTimer = setTimeout(() => this._ack(), link.socket ? 40 : 1000);
   }
 
   _ack() {
     clearTimeout(this._ackTimer);
     this._ackTimer = 0;
+    this._unacked = 0;
     const socket = this._link && this._link.socket;
     if (this.readyState === CLOSED || this._last === this._ackSent) return;
-    if (!socket && this._sending) this._ackTimer = setTimeout(() => this._ack(), 1000);
+    if (!socket && this._sending) this._ackTimer = setTimeout(() => this._ack(), 50);
     else if (!socket) this._post();
     else socket.send(`{"a":${this._ackSent = this._last}}`);
   }

@@ -121,3 +121,17 @@ test('Revolved.js in node: when another server takes the place of the first, the
   assert.equal(ann.r.user, 'ann');
   assert.deepEqual(ann.got.filter(([, , payload]) => payload === 'before').length, 1);
 });
+
+for (const transport of ['sse', 'stream', 'websocket']) {
+  test(`CSP.js in node over ${transport}: more than a queue holds comes through to who reads it`, async (after) => {
+    const server = await start(after, '--max-queue', '256KiB');
+    const seen = await connect(after, server.url, { transports: [transport] }), line = 'x'.repeat(10000);
+    await until('the transport', () => seen.session.transport === transport);
+    for (let n = 1; n <= 60; n++) {
+      seen.session.write(line);
+      if (n % 10 === 0) await until(`${n} pieces`, () => seen.got.length >= (n - 9) * line.length || seen.reason);
+    }
+    await until('all of it', () => seen.got.length === 60 * line.length || seen.reason);
+    assert.equal(seen.reason, null);
+  });
+}
