@@ -74,14 +74,14 @@ pub fn resume(cx: &mut Cx<'_>, peer: &mut Peer, transport: &str) {
 /// The same where a downstream does not answer until it has something to say: an empty send before it does.
 pub fn resume_asking(cx: &mut Cx<'_>, peer: &mut Peer) {
     peer.step = ASKED;
-    peer.acked = peer.got;
+    peer.acknowledged();
     post(cx.out, cx.host, &target(peer, "send", ""), "[]");
 }
 
 /// Where an upgraded connection takes the session over.
 pub fn resume_upgraded(cx: &mut Cx<'_>, peer: &mut Peer) {
     peer.step = OPEN;
-    peer.acked = peer.got;
+    peer.acknowledged();
     upgrade(cx, peer);
 }
 
@@ -106,7 +106,7 @@ pub fn comet(cx: &mut Cx<'_>, peer: &mut Peer, transport: &str) {
         (seconds, _) => format!("&i={seconds}"),
     };
     let target = target(peer, "comet", &format!("&transport={transport}{interval}"));
-    peer.acked = peer.got;
+    peer.acknowledged();
     cx.get(&target, "");
 }
 
@@ -155,6 +155,7 @@ pub fn batch(cx: &mut Cx<'_>, peer: &mut Peer, batch: &[u8]) -> Result<(), Fault
         let data = packet.data.filter(|_| packet.id == peer.got + 1);
         let data = data.ok_or(Fault::Batch)?;
         peer.got = packet.id;
+        peer.unacked = peer.unacked.saturating_add(data.len() as u32);
         // The first packets are the answers to what was said first.
         if !peer.ready {
             if refusals(data) > 0 {
@@ -180,16 +181,19 @@ pub fn say(cx: &mut Cx<'_>, peer: &mut Peer, line: &str) {
     send(cx, peer, &batch);
 }
 
-/// At once for so many packets, else after so long.
+/// At once for so many packets or [`ACK_BYTES`], else after so long, as CSP.js does it.
 pub fn ack_after(peer: &Peer, most: u32, wait_ms: u64) -> Ack {
     match peer.got - peer.acked {
         0 => Ack::None,
-        due if due >= most => Ack::Now,
+        due if due >= most || peer.unacked >= ACK_BYTES => Ack::Now,
         _ => Ack::After(wait_ms * 1_000_000),
     }
 }
 
-/// As CSP.js does it on a stream: an empty send, after 64 packets or a second.
+/// What is acknowledged at once: the server holds it until then.
+const ACK_BYTES: u32 = 65_536;
+
+/// On a stream: an empty send, after 64 packets or a second.
 pub fn stream_ack(peer: &Peer) -> Ack {
     ack_after(peer, 64, 1000)
 }
@@ -201,7 +205,7 @@ pub fn send_ack(cx: &mut Cx<'_>, peer: &mut Peer) {
 }
 
 fn send(cx: &mut Cx<'_>, peer: &mut Peer, batch: &str) {
-    peer.acked = peer.got;
+    peer.acknowledged();
     let target = target(peer, "send", "");
     post(cx.side, cx.host, &target, batch);
 }

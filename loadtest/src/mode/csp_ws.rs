@@ -54,7 +54,7 @@ impl Mode for CspWs {
     }
 
     fn acknowledge(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
-        peer.acked = peer.got;
+        peer.acknowledged();
         let text = format!("{{\"a\":{}}}", peer.got);
         ws::masked(cx.out, ws::TEXT, text.as_bytes());
     }

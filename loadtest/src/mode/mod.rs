@@ -42,6 +42,8 @@ pub struct Peer {
     pub got: u32,
     /// See `got`.
     pub acked: u32,
+    /// Bytes of the packets between the two.
+    pub unacked: u32,
     /// The last CSP packet that was sent.
     pub sent: u32,
     /// The number of the client.
@@ -59,6 +61,11 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// All that came is acknowledged.
+    pub fn acknowledged(&mut self) {
+        (self.acked, self.unacked) = (self.got, 0);
+    }
+
     /// How long nothing has come.
     #[must_use]
     pub fn silence_ms(&self, now_ns: u64) -> u32 {
@@ -380,6 +387,6 @@ mod tests {
 
     #[test]
     fn what_is_remembered_of_a_connection_is_little() {
-        assert!(size_of::<Peer>() <= 72, "{}", size_of::<Peer>());
+        assert!(size_of::<Peer>() <= 80, "{}", size_of::<Peer>());
     }
 }
