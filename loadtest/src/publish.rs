@@ -46,17 +46,19 @@ pub struct Sent {
     pub late_us_max: u64,
 }
 
-/// Publishes to its end, or until `between` says no more, which is called while there is time.
+/// Publishes to its end, every message to each of `to`, or until `between` says no more, which is called while there is
+/// time.
 ///
 /// # Errors
 /// A server that does not take the connection, or ends it and does not take another.
 pub fn run(
-    to: SocketAddr,
+    to: &[SocketAddr],
     plan: &Plan,
     mut between: impl FnMut() -> bool,
 ) -> Result<Sent, Trouble> {
     let start = now_ns() + LEAD_NS;
-    let mut wire = Wire::open(to, &plan.path)?;
+    let wires = to.iter().map(|to| Wire::open(*to, &plan.path));
+    let mut wires = wires.collect::<Result<Vec<_>, _>>()?;
     let mut sent = Sent::default();
     for seq in 0..plan.total() {
         let at_ns = start + (f64::from(seq) * 1e9 / plan.rate) as u64;
@@ -66,22 +68,25 @@ pub fn run(
             at_ns,
         };
         let message = mark.message(plan.size);
-        wire.read_answers();
+        wires.iter_mut().for_each(Wire::read_answers);
         if !between() {
             break;
         }
         sleep(Duration::from_nanos(at_ns.saturating_sub(now_ns())));
-        sent.late_us_max = sent.late_us_max.max(now_ns().saturating_sub(at_ns) / 1000);
-        wire.send(to, &message)?;
+        for wire in &mut wires {
+            sent.late_us_max = sent.late_us_max.max(now_ns().saturating_sub(at_ns) / 1000);
+            wire.send(&message)?;
+        }
         sent.messages += 1;
     }
-    wire.finish(to)?;
-    sent.refused = wire.pipeline.refused;
+    wires.iter_mut().try_for_each(Wire::finish)?;
+    sent.refused = wires.iter().map(|wire| wire.pipeline.refused).sum();
     Ok(sent)
 }
 
 #[derive(Debug)]
 struct Wire {
+    to: SocketAddr,
     stream: TcpStream,
     pipeline: Pipeline,
     ended: bool,
@@ -90,27 +95,28 @@ struct Wire {
 impl Wire {
     fn open(to: SocketAddr, path: &str) -> Result<Self, Trouble> {
         Ok(Self {
+            to,
             stream: connect(to)?,
             pipeline: Pipeline::new(to, path),
             ended: false,
         })
     }
 
-    fn send(&mut self, to: SocketAddr, message: &[u8]) -> Result<(), Trouble> {
-        self.mend(to)?;
+    fn send(&mut self, message: &[u8]) -> Result<(), Trouble> {
+        self.mend()?;
         let mut out = Vec::new();
         self.pipeline.publish(message, &mut out);
         self.write(&out)
     }
 
     /// A server may end a connection after so many requests: what it did not answer goes on another.
-    fn mend(&mut self, to: SocketAddr) -> Result<(), Trouble> {
+    fn mend(&mut self) -> Result<(), Trouble> {
         if !self.ended {
             return Ok(());
         }
         let again = self.pipeline.again();
         let again = again.ok_or_else(|| Trouble::Server("takes no publications".into()))?;
-        self.stream = connect(to)?;
+        self.stream = connect(self.to)?;
         self.ended = false;
         self.write(&again)
     }
@@ -148,13 +154,13 @@ impl Wire {
     }
 
     /// Waits for the last answers.
-    fn finish(&mut self, to: SocketAddr) -> Result<(), Trouble> {
+    fn finish(&mut self) -> Result<(), Trouble> {
         for _ in 0..ANSWER_MAX.as_millis() {
             self.read_answers();
             if self.pipeline.is_answered() {
                 break;
             }
-            self.mend(to)?;
+            self.mend()?;
             sleep(Duration::from_millis(1));
         }
         Ok(())

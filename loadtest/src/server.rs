@@ -3,25 +3,39 @@
 //! In: a command line or addresses. Out: where it listens and its pids. What was started is stopped by its pid.
 
 use crate::crowd::end;
+use crate::flags::Options;
 use crate::sys;
 use crate::trouble::Trouble;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// A server that runs.
+/// A server that runs, or several copies of it on one port.
 #[derive(Debug)]
 pub struct Server {
     /// Where clients connect.
     pub target: SocketAddr,
-    /// Where messages are published, if anywhere.
-    pub internal: Option<SocketAddr>,
+    /// Where messages are published: nowhere, or to each copy.
+    pub internals: Vec<SocketAddr>,
     /// What it uses is read by these; none, no figures of that.
     pub pids: Vec<u32>,
-    child: Option<Child>,
+    /// From its start, by a shell, until it said that it was ready.
+    pub started_in: Duration,
+    children: Vec<Child>,
+}
+
+/// How a server is started.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch {
+    /// So many copies, which share their port by SO_REUSEPORT.
+    pub copies: u32,
+    /// On processor 0.
+    pub pin: bool,
+    /// What it says on standard error is not to be seen.
+    pub quiet: bool,
 }
 
 impl Server {
@@ -30,9 +44,10 @@ impl Server {
     pub fn running(target: SocketAddr, internal: Option<SocketAddr>, pids: &[u32]) -> Self {
         Self {
             target,
-            internal,
+            internals: internal.into_iter().collect(),
             pids: pids.to_vec(),
-            child: None,
+            started_in: Duration::ZERO,
+            children: Vec::new(),
         }
     }
 
@@ -41,71 +56,91 @@ impl Server {
     ///
     /// # Errors
     /// It does not start, or says nothing of the kind in [`READY_MAX`].
-    pub fn start(command: &str, pin: bool) -> Result<Self, Trouble> {
-        // By the shell's rules of quoting, and in its place: the pid is the server's.
-        let mut shell = Command::new("/bin/sh");
-        shell.arg("-c").arg(format!("exec {command}"));
-        Self::spawn(&mut shell, pin)
+    pub fn start(command: &str, launch: Launch) -> Result<Self, Trouble> {
+        Self::copies(launch, |_| {
+            // By the shell's rules of quoting, and in its place: the pid is the server's.
+            let mut shell = Command::new("/bin/sh");
+            shell.arg("-c").arg(format!("exec {command}"));
+            shell
+        })
     }
 
     /// Starts the floor.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn floor(batch: bool, pin: bool) -> Result<Self, Trouble> {
+    pub fn floor(options: &Options) -> Result<Self, Trouble> {
         let program = std::env::current_exe().map_err(Trouble::io("own path"))?;
-        let mut floor = Command::new(program);
-        floor.args(["floor", "--listen", "127.0.0.1:0"]);
-        if batch {
-            floor.arg("--batch");
-        }
-        Self::spawn(&mut floor, pin)
+        Self::copies(options.launch(), |listen| {
+            let mut floor = Command::new(&program);
+            floor.args(["floor", "--listen", &listen.to_string()]);
+            floor.args(options.batch.then_some("--batch"));
+            floor.args((options.servers > 1).then_some("--reuse-port"));
+            floor
+        })
     }
 
-    fn spawn(command: &mut Command, pin: bool) -> Result<Self, Trouble> {
-        let mut child = command
-            .env("ORBITED_LISTEN", "127.0.0.1:0")
+    /// The first copy takes a free port, the others the same.
+    fn copies(launch: Launch, make: impl Fn(SocketAddr) -> Command) -> Result<Self, Trouble> {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut first = Self::spawn(&mut make(any), any, launch)?;
+        for _ in 1..launch.copies {
+            let at = first.target;
+            // One of them has said on standard error what there is to say.
+            let quiet = Launch {
+                quiet: true,
+                ..launch
+            };
+            let mut copy = Self::spawn(&mut make(at), at, quiet)?;
+            if copy.target != at {
+                let text = format!("a copy listens on {}, not on {at}", copy.target);
+                return Err(Trouble::Server(text));
+            }
+            first.internals.append(&mut copy.internals);
+            first.pids.append(&mut copy.pids);
+            first.children.append(&mut copy.children);
+        }
+        Ok(first)
+    }
+
+    fn spawn(command: &mut Command, at: SocketAddr, launch: Launch) -> Result<Self, Trouble> {
+        command
+            .env("ORBITED_LISTEN", at.to_string())
             .env("ORBITED_INTERNAL", "127.0.0.1:0")
             .env("ORBITED_LOG", "warn")
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(Stdio::piped());
+        if launch.copies > 1 {
+            command.env("ORBITED_REUSE_PORT", "true");
+        }
+        if launch.quiet {
+            command.stderr(Stdio::null());
+        }
+        let start = Instant::now();
+        let mut child = command
             .spawn()
             .map_err(Trouble::io("starting the server"))?;
-        let pid = child.id();
-        let stdout = child.stdout.take();
+        let (pid, stdout) = (child.id(), child.stdout.take());
         // From here on it is stopped whatever happens.
         let mut server = Self {
-            target: SocketAddr::from(([127, 0, 0, 1], 0)),
-            internal: None,
+            target: at,
+            internals: Vec::new(),
             pids: vec![pid],
-            child: Some(child),
+            started_in: Duration::ZERO,
+            children: vec![child],
         };
-        let (tell, told) = mpsc::channel();
-        thread::spawn(move || {
-            // Reads on after the line, so that the server never finds its output closed.
-            for line in stdout
-                .into_iter()
-                .flat_map(|out| BufReader::new(out).lines())
-            {
-                let _ = line.map(|line| tell.send(line));
-            }
-        });
-        loop {
-            let line = told.recv_timeout(READY_MAX);
-            let line = line.map_err(|_| Trouble::Server("does not say that it is ready".into()))?;
-            if let Some(ready) = ready(&line) {
-                server.is(ready);
-                break;
-            }
-        }
-        if pin && !server.pids.iter().all(|pid| sys::pin(*pid, 0)) {
+        let ready = wait_ready(stdout)?;
+        server.started_in = start.elapsed();
+        server.is(ready);
+        if launch.pin && !server.pids.iter().all(|pid| sys::pin(*pid, 0)) {
             return Err(Trouble::Server("cannot be bound to processor 0".into()));
         }
         Ok(server)
     }
 
     fn is(&mut self, ready: Ready) {
-        (self.target, self.internal) = (ready.target, ready.internal);
+        self.target = ready.target;
+        self.internals = ready.internal.into_iter().collect();
         if !ready.pids.is_empty() {
             self.pids = ready.pids;
         }
@@ -114,9 +149,28 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
+        for child in &self.children {
             sys::terminate(child.id());
-            end(&mut child);
+        }
+        self.children.iter_mut().for_each(end);
+    }
+}
+
+/// Waits for the line that says where it listens, and reads on after it, so that the server never finds its output
+/// closed.
+fn wait_ready(stdout: Option<ChildStdout>) -> Result<Ready, Trouble> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let lines = stdout.into_iter().map(BufReader::new);
+        for line in lines.flat_map(BufReader::lines) {
+            let _ = line.map(|line| tell.send(line));
+        }
+    });
+    loop {
+        let line = told.recv_timeout(READY_MAX);
+        let line = line.map_err(|_| Trouble::Server("does not say that it is ready".into()))?;
+        if let Some(ready) = ready(&line) {
+            return Ok(ready);
         }
     }
 }
@@ -166,6 +220,7 @@ mod tests {
 
     #[test]
     fn a_server_that_says_nothing_is_no_server() {
-        assert!(Server::start("true", false).is_err());
+        let launch = Options::default().launch();
+        assert!(Server::start("true", launch).is_err());
     }
 }

@@ -8,7 +8,7 @@ mod value;
 use crate::mode::{self, Template};
 use crate::report::Bar;
 use crate::scenario;
-use crate::server::Server;
+use crate::server::{Launch, Server};
 use crate::trouble::Trouble;
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
@@ -31,10 +31,14 @@ pub struct Options {
     pub pids: Vec<u32>,
     /// The path messages are posted to, instead of the node's.
     pub publish: Option<String>,
+    /// Copies of the server, on one port.
+    pub servers: u32,
     /// Run against the floor too.
     pub floor: bool,
     /// The floor writes once per subscriber per turn.
     pub batch: bool,
+    /// The floor shares its address with others.
+    pub reuse_port: bool,
     /// Where the floor listens.
     pub listen: SocketAddr,
     /// The kinds of client.
@@ -103,8 +107,10 @@ impl Default for Options {
             internal: None,
             pids: Vec::new(),
             publish: None,
+            servers: 1,
             floor: false,
             batch: false,
+            reuse_port: false,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             modes: mode::Row::named("ws").into_iter().collect(),
             connections: 1000,
@@ -148,11 +154,21 @@ impl Options {
     /// It does not start, or none is named.
     pub fn server(&self) -> Result<Server, Trouble> {
         match (&self.command, self.target) {
-            (Some(command), None) => Server::start(command, self.pin),
+            (Some(command), None) => Server::start(command, self.launch()),
             (None, Some(target)) => Ok(Server::running(target, self.internal, &self.pids)),
             _ => Err(Trouble::Usage(
                 "one of --server and --target is needed".into(),
             )),
+        }
+    }
+
+    /// How a server is started.
+    #[must_use]
+    pub fn launch(&self) -> Launch {
+        Launch {
+            copies: self.servers,
+            pin: self.pin,
+            quiet: false,
         }
     }
 }

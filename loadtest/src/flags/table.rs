@@ -33,12 +33,18 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 41] = [
+pub const FLAGS: [Flag; 43] = [
     flag(
         "server",
         "COMMAND",
         "start this and stop it after; it must print `ready http=… internal=…`",
         |o, v| some(&mut o.command, text(v)),
+    ),
+    flag(
+        "servers",
+        "N",
+        "copies of it on one port, by SO_REUSEPORT (1)",
+        |o, v| set(&mut o.servers, number(v, 1, 200)),
     ),
     flag("target", "ADDR", "a server that runs already", |o, v| {
         some(&mut o.target, local(v))
@@ -66,6 +72,12 @@ pub const FLAGS: [Flag; 41] = [
         "",
         "the floor writes once per subscriber per turn",
         |o, _| set(&mut o.batch, Ok(true)),
+    ),
+    flag(
+        "reuse-port",
+        "",
+        "`floor` shares its address with others",
+        |o, _| set(&mut o.reuse_port, Ok(true)),
     ),
     flag(
         "listen",

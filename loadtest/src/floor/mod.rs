@@ -22,11 +22,23 @@ use std::net::SocketAddr;
 /// An address that cannot be listened on.
 pub fn run(options: &Options) -> Result<(), Trouble> {
     let _ = crate::sys::raise_open_files();
-    let listener = listen(options.listen).map_err(Trouble::io("listening"))?;
-    let at = listener.local_addr().map_err(Trouble::io("listening"))?;
-    println!("ready http={at} internal={at}");
+    let listen = |at, share| {
+        let listener = listen(at, share).map_err(Trouble::io("listening"))?;
+        let at = listener.local_addr().map_err(Trouble::io("listening"))?;
+        Ok((listener, at))
+    };
+    let (listener, at) = listen(options.listen, options.reuse_port)?;
+    let mut listeners = vec![listener];
+    let mut internal = at;
+    if options.reuse_port {
+        // Who publishes has to reach each of those that share the other port.
+        let (own, at) = listen(SocketAddr::new(at.ip(), 0), false)?;
+        listeners.push(own);
+        internal = at;
+    }
+    println!("ready http={at} internal={internal}");
     let mut floor = Floor {
-        listener,
+        listeners,
         batch: options.batch,
         conns: Slab::new(),
         heads: HashMap::new(),
@@ -37,7 +49,8 @@ pub fn run(options: &Options) -> Result<(), Trouble> {
 }
 
 struct Floor {
-    listener: TcpListener,
+    /// Their tokens count from [`LISTENERS`].
+    listeners: Vec<TcpListener>,
     batch: bool,
     conns: Slab<Conn>,
     /// Requests that are not whole yet: of few, so not in every connection.
@@ -92,8 +105,11 @@ impl Frames {
 impl Floor {
     fn serve(&mut self) -> io::Result<()> {
         let mut poll = Poll::new()?;
-        poll.registry()
-            .register(&mut self.listener, LISTENER, Interest::READABLE)?;
+        for (n, listener) in self.listeners.iter_mut().enumerate() {
+            let token = Token(LISTENERS + n);
+            poll.registry()
+                .register(listener, token, Interest::READABLE)?;
+        }
         let mut events = Events::with_capacity(1024);
         let mut buffer = vec![0; 64 * 1024];
         loop {
@@ -103,7 +119,7 @@ impl Floor {
             }
             for event in &events {
                 match event.token() {
-                    LISTENER => self.accept(&poll)?,
+                    Token(index @ LISTENERS..) => self.accept(&poll, index - LISTENERS)?,
                     Token(index) => {
                         if event.is_writable() {
                             self.flush(index);
@@ -121,9 +137,9 @@ impl Floor {
         }
     }
 
-    fn accept(&mut self, poll: &Poll) -> io::Result<()> {
-        loop {
-            let mut socket = match self.listener.accept() {
+    fn accept(&mut self, poll: &Poll, listener: usize) -> io::Result<()> {
+        while let Some(listener) = self.listeners.get(listener) {
+            let mut socket = match listener.accept() {
                 Ok((socket, _)) => socket,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 // The peer is gone again, or there are no descriptors: the load counts it.
@@ -139,6 +155,7 @@ impl Floor {
                 kind: Kind::Http,
             });
         }
+        Ok(())
     }
 
     fn read(&mut self, index: usize, buffer: &mut [u8]) {
@@ -239,15 +256,16 @@ impl Floor {
     }
 }
 
-fn listen(at: SocketAddr) -> io::Result<TcpListener> {
+fn listen(at: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(at), Type::STREAM.nonblocking(), None)?;
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(reuse_port)?;
     socket.bind(&at.into())?;
     socket.listen(4096)?;
     Ok(TcpListener::from_std(socket.into()))
 }
 
-const LISTENER: Token = Token(usize::MAX - 1);
+const LISTENERS: usize = usize::MAX - 8;
 /// Of one who does not read.
 const UNSENT_BYTES_MAX: usize = 1024 * 1024;
 

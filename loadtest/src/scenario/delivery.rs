@@ -59,7 +59,7 @@ pub fn publish(
     case.eye.phase("publishing");
     let expected = u64::from(options.connections) * u64::from(plan.total());
     case.eye.expect(expected);
-    publish::run(case.internal()?, &plan, || {
+    publish::run(case.internals()?, &plan, || {
         between();
         if case.eye.wants_counts() {
             let _ = crowd.counts();
@@ -137,10 +137,12 @@ impl<'a> Meter<'a> {
         let mut figures = Vec::new();
         if !self.pids.is_empty() {
             let cpu = self.cpu_ns()? as f64 / deliveries / 1e3;
+            let held = Usage::of(self.pids)?.pss as f64 / 1e6;
             let growth = self.rss_peak as f64 / self.before.rss.max(1) as f64;
             figures.extend([
                 figure("cpu_per_delivery", cpu, "us of the server"),
                 figure("rss_growth_peak", (growth - 1.0) * 100.0, "% over idle"),
+                figure("pss_after", held, "MB of the server"),
             ]);
         }
         let load = cpu_ns_of(&self.load)?.saturating_sub(self.load_cpu_ns);

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub fn run(case: &Case<'_>) -> Result<Vec<Figure>, Trouble> {
     let options = case.options;
     check(case)?;
-    let to = case.internal()?;
+    let to = case.internals()?;
     let channel = format!("{}-storm", options.channel);
     let others = options.storm_subscribers;
     let mut idle = case.crowd_for(&Crew {

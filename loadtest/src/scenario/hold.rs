@@ -45,6 +45,7 @@ pub fn run(case: &Case<'_>) -> Result<Vec<Figure>, Trouble> {
             figure("cpu_per_connect", cpu / n / 1e3, "us"),
             figure("bytes_per_conn", growth(held.pss, before.pss), "of PSS"),
             figure("rss_per_conn", growth(held.rss, before.rss), "bytes"),
+            figure("pss_held", held.pss as f64 / 1e6, "MB of the server"),
             figure("rss_before", before.rss as f64 / 1024.0, "KiB"),
             figure("idle_cpu", idle / over * 100.0, "% of a core"),
             figure(

@@ -127,6 +127,9 @@ pub const ROWS: [Row; 8] = [
     },
 ];
 
+/// Those that need nothing of two connections to different copies of a server.
+const SPREADS: [&str; 3] = ["hold", "fanout", "churn"];
+
 impl Row {
     /// The scenario of this name.
     #[must_use]
@@ -160,6 +163,10 @@ impl Row {
         if options.floor && !self.floor {
             eprintln!("{}: not what the floor can do: no ratios", self.name);
         }
+        if options.servers > 1 && !SPREADS.contains(&self.name) {
+            let text = format!("{} is about one server, not --servers", self.name);
+            return Err(Trouble::Usage(text));
+        }
         let runs = (0..options.repeat).map(|_| self.once(options, mode));
         let runs: Result<Vec<_>, _> = runs.collect();
         median(runs?).ok_or_else(|| Trouble::Usage("no run is asked for".into()))
@@ -168,7 +175,7 @@ impl Row {
     fn once(&self, options: &Options, mode: &'static mode::Row) -> Result<Report, Trouble> {
         let floor = match (options.floor && self.floor, mode::Row::named(mode.floor)) {
             (true, Some(mode)) => {
-                let server = Server::floor(options.batch, options.pin)?;
+                let server = Server::floor(options)?;
                 Some(self.case(options, mode, &server, true)?)
             }
             _ => None,
@@ -239,8 +246,9 @@ impl Case<'_> {
             acks: self.options.acks,
             template: self.options.template.clone(),
         };
-        let (share, pin) = (Self::per_process(), self.options.pin);
-        Crowd::start(setup, crew.total, share, pin, self.eye.clone())
+        // As many load processes as there are servers, or what one may hold decides.
+        let share = Self::per_process().min(crew.total.div_ceil(self.options.servers));
+        Crowd::start(setup, crew.total, share, self.options.pin, self.eye.clone())
     }
 
     /// Connections that one load process holds.
@@ -250,10 +258,22 @@ impl Case<'_> {
         files.saturating_sub(200).clamp(100, PER_PROCESS)
     }
 
-    /// Where messages are published.
+    /// Where messages are published: to each of these.
+    fn internals(&self) -> Result<&[SocketAddr], Trouble> {
+        match &self.server.internals[..] {
+            [] => Err(Trouble::Usage("this needs --internal".into())),
+            internals => Ok(internals),
+        }
+    }
+
+    /// Where they are where it is one server.
     fn internal(&self) -> Result<SocketAddr, Trouble> {
-        let needed = || Trouble::Usage("this needs --internal".into());
-        self.server.internal.ok_or_else(needed)
+        match self.internals()? {
+            [internal] => Ok(*internal),
+            _ => Err(Trouble::Usage(
+                "this is about one server, not --servers".into(),
+            )),
+        }
     }
 
     /// The path there.

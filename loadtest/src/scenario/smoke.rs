@@ -1,6 +1,6 @@
 //! Everything once, tiny: that it works, in seconds. For a CI.
 
-use super::{ROWS, Row};
+use super::{ROWS, Row, SPREADS};
 use crate::flags::Options;
 use crate::mode;
 use crate::report::{Bar, Report};
@@ -23,7 +23,23 @@ pub fn run(
             }
         }
     }
+    for mode in &options.modes {
+        for row in ROWS.iter().filter(|row| SPREADS.contains(&row.name)) {
+            for tiny in tiny(row, options).into_iter().take(1) {
+                each(row.report(&copies(tiny), mode)?)?;
+            }
+        }
+    }
     Ok(())
+}
+
+/// The same over several copies of the server.
+fn copies(tiny: Options) -> Options {
+    Options {
+        servers: 3,
+        floor: true,
+        ..tiny
+    }
 }
 
 /// What a scenario is run with: its own flags, and few of everything.

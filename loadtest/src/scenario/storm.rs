@@ -58,7 +58,7 @@ struct Storm {
 
 /// The storm itself, with a rest before and after it, and messages all the time.
 fn weather(case: &Case<'_>, crowd: &mut Crowd) -> Result<(Storm, Sent), Trouble> {
-    let (options, pids, to) = (case.options, &case.server.pids[..], case.internal()?);
+    let (options, pids, to) = (case.options, &case.server.pids[..], case.internals()?);
     let plan = Plan {
         path: case.publish_path(),
         rate: options.rate,
