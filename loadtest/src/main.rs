@@ -4,9 +4,11 @@
 //! In data-path order: `flags`, `scenario` and `suite` decide what is done; `server` starts what is measured, `floor` is the
 //! server to compare with; `crowd` starts load processes, each a `worker` around an `engine` of clients whose
 //! protocol is a `mode`, read by `proto`; `publish` sends messages that `payload` marks and `tally` counts; `proc`
-//! reads what it cost, `report` prints it; `watch` looks on: `progress` is its line, `samples` and
-//! `curve` what it saw. `provenance` says where figures come from; `sys` has the unsafe calls.
+//! reads what it cost, `report` prints it; `asker` is a client whose answers are waited for; `watch` looks on:
+//! `progress` is its line, `samples` and `curve` what it saw. `provenance` says where figures come from; `sys` has the
+//! unsafe calls.
 
+mod asker;
 mod beats;
 mod crossing;
 mod crowd;

@@ -5,6 +5,7 @@
 use crate::sys;
 use crate::trouble::Trouble;
 use std::fs;
+use std::path::PathBuf;
 
 /// What processes use together.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -12,12 +13,16 @@ pub struct Usage {
     /// Proportional set size in bytes, without pages of files: user memory. Pages of the program itself would
     /// come and go with other processes that run it.
     pub pss: u64,
+    /// The same with them: what the program's pages cost, shared with others that run it.
+    pub pss_all: u64,
     /// Resident set size in bytes.
     pub rss: u64,
     /// Nanoseconds on a processor, in user code and in the kernel.
     pub cpu_ns: u64,
     /// Open descriptors.
     pub descriptors: u64,
+    /// How often it has gone to sleep, which is how often it was woken.
+    pub sleeps: u64,
 }
 
 impl Usage {
@@ -29,9 +34,12 @@ impl Usage {
         let mut sum = Self::default();
         for pid in pids {
             let rollup = read(*pid, "smaps_rollup")?;
-            sum.pss += kilobytes(&rollup, "Pss:").saturating_sub(kilobytes(&rollup, "Pss_File:"));
+            let all = kilobytes(&rollup, "Pss:");
+            sum.pss += all.saturating_sub(kilobytes(&rollup, "Pss_File:"));
+            sum.pss_all += all;
             sum.rss += kilobytes(&rollup, "Rss:");
             sum.cpu_ns += Scheduled::of(*pid)?.ran_ns;
+            sum.sleeps += sleeps(*pid)?;
             let open = fs::read_dir(format!("/proc/{pid}/fd"));
             sum.descriptors += open.map_err(Trouble::io("/proc/PID/fd"))?.count() as u64;
         }
@@ -123,6 +131,25 @@ impl Scheduled {
     }
 }
 
+fn sleeps(pid: u32) -> Result<u64, Trouble> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let mut sum = 0;
+    for task in tasks.map_err(Trouble::io("/proc/PID/task"))?.flatten() {
+        // A thread may have ended since.
+        let text = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        sum += field(&text, "voluntary_ctxt_switches:");
+    }
+    Ok(sum)
+}
+
+/// The file that a process runs.
+///
+/// # Errors
+/// A process that is gone, or of another user.
+pub fn program_of(pid: u32) -> Result<PathBuf, Trouble> {
+    fs::read_link(format!("/proc/{pid}/exe")).map_err(Trouble::io("/proc/PID/exe"))
+}
+
 fn read(pid: u32, name: &str) -> Result<String, Trouble> {
     let path = format!("/proc/{pid}/{name}");
     fs::read_to_string(&path).map_err(|error| Trouble::Server(format!("{path}: {error}")))
@@ -134,8 +161,13 @@ fn first_number(text: &str) -> Option<u64> {
 
 /// `Name:  12 kB` in bytes, 0 when it is not there.
 fn kilobytes(text: &str, name: &str) -> u64 {
+    field(text, name) * 1024
+}
+
+/// `Name:  12`, 0 when it is not there.
+fn field(text: &str, name: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(first_number).unwrap_or_default() * 1024
+    line.and_then(first_number).unwrap_or_default()
 }
 
 /// User and system time out of `/proc/PID/stat`. The name before them may hold blanks and parentheses.
@@ -155,6 +187,8 @@ mod tests {
         let rollup = "5581-7ffe ---p 0 00:00 0   [rollup]\nRss:     1784 kB\nPss:      307 kB\nPss_Dirty:  1 kB\n";
         assert_eq!(kilobytes(rollup, "Pss:"), 307 * 1024);
         assert_eq!(kilobytes(rollup, "Swap:"), 0);
+        let status = "Name:\tx\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t545\n";
+        assert_eq!(field(status, "voluntary_ctxt_switches:"), 150);
         let stat = "12 (a b) c) S 1 1 1 0 -1 4194304 97 0 0 0 150 50 0 0 20 0 1 0 1 1 1";
         assert_eq!(stat_ns(stat), 2_000_000_000 * 100 / sys::ticks_per_second());
         assert_eq!(stat_ns("nonsense"), 0);
@@ -164,6 +198,8 @@ mod tests {
     fn this_very_process_can_be_read() {
         let usage = Usage::of(&[std::process::id()]).unwrap();
         assert!(usage.pss > 0 && usage.rss >= usage.pss && usage.descriptors > 2);
+        assert!(usage.pss_all > usage.pss && usage.rss >= usage.pss_all);
+        assert!(program_of(std::process::id()).unwrap().is_file());
         assert!(Usage::of(&[u32::MAX]).is_err());
         let glance = Glance::of(&[std::process::id()]).unwrap();
         assert!(glance.rss >= glance.user && glance.user > 0 && glance.cpu_ns > 0);

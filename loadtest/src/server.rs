@@ -76,6 +76,9 @@ impl Server {
             floor.args(["floor", "--listen", &listen.to_string()]);
             floor.args(options.batch.then_some("--batch"));
             floor.args((options.servers > 1).then_some("--reuse-port"));
+            if let Some(every) = options.floor_heartbeat {
+                floor.args(["--floor-heartbeat", &format!("{}ms", every.as_millis())]);
+            }
             floor
         })
     }

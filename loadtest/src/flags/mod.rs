@@ -37,6 +37,8 @@ pub struct Options {
     pub floor: bool,
     /// The floor writes once per subscriber per turn.
     pub batch: bool,
+    /// The floor sends everybody a heartbeat once in this time.
+    pub floor_heartbeat: Option<Duration>,
     /// The floor shares its address with others.
     pub reuse_port: bool,
     /// Where the floor listens.
@@ -69,8 +71,16 @@ pub struct Options {
     pub slow: f64,
     /// Connections to reopen.
     pub total: u32,
+    /// How often the server is started.
+    pub times: u32,
+    /// Channels that each session is subscribed to.
+    pub subscriptions: u32,
     /// Between the last connection and the first look.
     pub settle: Duration,
+    /// `hold`: all closed and opened again.
+    pub twice: bool,
+    /// Between the two.
+    pub between: Duration,
     /// For how long idle CPU is looked at.
     pub idle: Duration,
     /// Most time for opening all.
@@ -110,6 +120,7 @@ impl Default for Options {
             servers: 1,
             floor: false,
             batch: false,
+            floor_heartbeat: None,
             reuse_port: false,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             modes: mode::Row::named("ws").into_iter().collect(),
@@ -126,7 +137,11 @@ impl Default for Options {
             storm_subscribers: 100,
             slow: 0.1,
             total: 1000,
+            times: 10,
+            subscriptions: 1,
             settle: Duration::from_secs(1),
+            twice: false,
+            between: Duration::from_secs(3),
             idle: Duration::from_secs(5),
             ramp: Duration::from_secs(120),
             drain: Duration::from_secs(5),

@@ -33,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 43] = [
+pub const FLAGS: [Flag; 48] = [
     flag(
         "server",
         "COMMAND",
@@ -72,6 +72,12 @@ pub const FLAGS: [Flag; 43] = [
         "",
         "the floor writes once per subscriber per turn",
         |o, _| set(&mut o.batch, Ok(true)),
+    ),
+    flag(
+        "floor-heartbeat",
+        "TIME",
+        "the floor sends every held connection a ping or comment once in it",
+        |o, v| some(&mut o.floor_heartbeat, time(v)),
     ),
     flag(
         "reuse-port",
@@ -151,9 +157,30 @@ pub const FLAGS: [Flag; 43] = [
     flag("total", "N", "connections to reopen (1000)", |o, v| {
         set(&mut o.total, number(v, 1, 10_000_000))
     }),
+    flag("times", "N", "start: how often (10)", |o, v| {
+        set(&mut o.times, number(v, 1, 1000))
+    }),
+    flag(
+        "subscriptions",
+        "N",
+        "sessions: channels of each (1)",
+        |o, v| set(&mut o.subscriptions, number(v, 1, 128)),
+    ),
     flag("settle", "TIME", "rest before a look (1s)", |o, v| {
         set(&mut o.settle, time(v))
     }),
+    flag(
+        "twice",
+        "",
+        "hold: close all and do it again, in the same server",
+        |o, _| set(&mut o.twice, Ok(true)),
+    ),
+    flag(
+        "between",
+        "TIME",
+        "--twice: rest between the two; for CSP longer than sessions live on, 65s (3s)",
+        |o, v| set(&mut o.between, time(v)),
+    ),
     flag(
         "idle",
         "TIME",

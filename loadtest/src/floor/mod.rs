@@ -1,12 +1,16 @@
 //! The floor: a bare server that holds sockets and sends to all of them, the least that a push server can do.
 //!
 //! In: any request. Out: a fixed answer; a WebSocket or an event stream is held, and the body of a `POST /publish`
-//! is sent once to each, framed once for each kind. No channels, no sessions, no timers.
+//! is sent once to each, framed once for each kind. No channels, no sessions, and no timers but for `--floor-heartbeat`.
 
+mod beat;
 mod reply;
 
 use crate::flags::Options;
+use crate::proto::ws;
+use crate::sys::now_ns;
 use crate::trouble::Trouble;
+use beat::Beat;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use reply::{Reply, reply};
@@ -40,6 +44,10 @@ pub fn run(options: &Options) -> Result<(), Trouble> {
     let mut floor = Floor {
         listeners,
         batch: options.batch,
+        beat: options
+            .floor_heartbeat
+            .map(|every| Beat::new(every, now_ns())),
+        slots: 0,
         conns: Slab::new(),
         heads: HashMap::new(),
         unsent: HashMap::new(),
@@ -52,6 +60,9 @@ struct Floor {
     /// Their tokens count from [`LISTENERS`].
     listeners: Vec<TcpListener>,
     batch: bool,
+    beat: Option<Beat>,
+    /// How many places of `conns` were ever in use.
+    slots: usize,
     conns: Slab<Conn>,
     /// Requests that are not whole yet: of few, so not in every connection.
     heads: HashMap<usize, Vec<u8>>,
@@ -90,7 +101,7 @@ impl Frames {
         self.events.extend_from_slice(b"data: ");
         self.events.extend_from_slice(body);
         self.events.extend_from_slice(b"\n\n");
-        crate::proto::ws::plain(&mut self.socket, crate::proto::ws::TEXT, body);
+        ws::plain(&mut self.socket, ws::TEXT, body);
     }
 
     fn of(&self, kind: Kind) -> &[u8] {
@@ -113,7 +124,9 @@ impl Floor {
         let mut events = Events::with_capacity(1024);
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            match poll.poll(&mut events, None) {
+            let beat = self.beat.as_ref();
+            let wait = beat.and_then(|beat| beat.wait(now_ns(), self.slots));
+            match poll.poll(&mut events, wait) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 other => other?,
             }
@@ -134,6 +147,7 @@ impl Floor {
             if !frames.events.is_empty() {
                 self.send_all(&frames);
             }
+            self.send_beats();
         }
     }
 
@@ -147,6 +161,7 @@ impl Floor {
             };
             let _ = socket.set_nodelay(true);
             let entry = self.conns.vacant_entry();
+            self.slots = self.slots.max(entry.key() + 1);
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry()
                 .register(&mut socket, Token(entry.key()), interest)?;
@@ -206,21 +221,39 @@ impl Floor {
     }
 
     fn send_all(&mut self, frames: &Frames) {
-        for index in 0..self.conns.capacity() {
-            let Some(conn) = self.conns.get_mut(index) else {
-                continue;
-            };
-            let bytes = frames.of(conn.kind);
-            if bytes.is_empty() {
-                continue;
-            }
-            // Most often the whole of it goes at once, and nothing has to be looked up.
-            if self.unsent.is_empty()
-                && matches!(conn.socket.write(bytes), Ok(n) if n == bytes.len())
-            {
-                continue;
-            }
-            self.send(index, bytes);
+        for index in 0..self.slots {
+            self.send_frame(index, frames);
+        }
+    }
+
+    fn send_frame(&mut self, index: usize, frames: &Frames) {
+        let Some(conn) = self.conns.get_mut(index) else {
+            return;
+        };
+        let bytes = frames.of(conn.kind);
+        if bytes.is_empty() {
+            return;
+        }
+        // Most often the whole of it goes at once, and nothing has to be looked up.
+        if self.unsent.is_empty() && matches!(conn.socket.write(bytes), Ok(n) if n == bytes.len()) {
+            return;
+        }
+        self.send(index, bytes);
+    }
+
+    /// A ping or a comment to each whose turn it is, one write each: what heartbeats cost at the least.
+    fn send_beats(&mut self) {
+        let Some(beat) = &mut self.beat else {
+            return;
+        };
+        let due = beat.due(now_ns(), self.slots);
+        let mut frames = Frames {
+            events: b":\n\n".to_vec(),
+            socket: Vec::new(),
+        };
+        ws::plain(&mut frames.socket, ws::PING, b"");
+        for index in due {
+            self.send_frame(index, &frames);
         }
     }
 

@@ -11,9 +11,11 @@ mod fanout;
 mod heartbeats;
 mod hold;
 mod peer;
+mod sessions;
 mod slow;
 pub mod smoke;
 mod spoken;
+mod start;
 mod storm;
 
 use crate::crowd::Crowd;
@@ -21,7 +23,7 @@ use crate::engine::Setup;
 use crate::flags::Options;
 use crate::mode;
 use crate::part::Part;
-use crate::report::{Figure, Found, Report, median};
+use crate::report::{Figure, Found, Report, figure, median};
 use crate::server::Server;
 use crate::sys;
 use crate::trouble::Trouble;
@@ -60,7 +62,7 @@ pub struct Row {
 }
 
 /// Every scenario.
-pub const ROWS: [Row; 8] = [
+pub const ROWS: [Row; 10] = [
     Row {
         name: "hold",
         help: "opens -n connections and lets them idle: memory, CPU, descriptors",
@@ -125,7 +127,26 @@ pub const ROWS: [Row; 8] = [
         floor: false,
         run: heartbeats::run,
     },
+    Row {
+        name: "start",
+        help: "starts the server --times times: time until it is ready, memory before anybody connects, its size",
+        subscribes: false,
+        speaks: false,
+        floor: false,
+        run: start::run,
+    },
+    Row {
+        name: "sessions",
+        help: "makes -n CSP sessions without connections: memory of each, and of each of --subscriptions",
+        subscribes: false,
+        speaks: false,
+        floor: false,
+        run: sessions::run,
+    },
 ];
+
+/// Those that have no crowd, so no mode.
+const CROWDLESS: [&str; 2] = ["start", "sessions"];
 
 /// Those that need nothing of two connections to different copies of a server.
 const SPREADS: [&str; 3] = ["hold", "fanout", "churn"];
@@ -181,13 +202,22 @@ impl Row {
             _ => None,
         };
         let server = options.server()?;
-        Ok(Report {
+        let mut report = Report {
             scenario: self.name,
-            mode: mode.name,
+            mode: match CROWDLESS.contains(&self.name) {
+                true => "-",
+                false => mode.name,
+            },
             connections: options.connections,
             server: self.case(options, mode, &server, false)?,
             floor,
-        })
+        };
+        if let Some(floor) = report.floor_value("idle_cpu") {
+            let above = report.value("idle_cpu").unwrap_or_default() - floor;
+            let above = figure("idle_cpu_above", above, "% of a core, above the floor");
+            report.server.figures.push(above);
+        }
+        Ok(report)
     }
 
     fn case(
