@@ -46,7 +46,7 @@ impl Marks {
                 first,
                 crossings: vec![Crossing::new(rooms.clients); clients as usize],
             }),
-            Part::Reads | Part::Pairs(_) => None,
+            Part::Reads | Part::Idles | Part::Pairs(_) => None,
         };
         Self {
             run,

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 pub enum Part {
     /// Everyone subscribes to the one channel; messages come from elsewhere.
     Reads,
+    /// Everyone connects, and asks for nothing.
+    Idles,
     /// Everyone is in some rooms, and publishes to them in turn.
     Chats(Rooms),
     /// Clients 0 and 1 send to each other, 2 and 3, and so on. Of so many.
@@ -38,7 +40,7 @@ impl Part {
     #[must_use]
     pub fn clients(self) -> Option<u32> {
         match self {
-            Self::Reads => None,
+            Self::Reads | Self::Idles => None,
             Self::Chats(rooms) => Some(rooms.clients),
             Self::Pairs(clients) => Some(clients),
         }
@@ -48,6 +50,7 @@ impl Part {
     #[must_use]
     pub fn calls(self) -> u32 {
         match self {
+            Self::Idles => 0,
             Self::Reads | Self::Pairs(_) => 1,
             Self::Chats(rooms) => rooms.each,
         }
@@ -58,6 +61,7 @@ impl Part {
     pub fn hello(self, channel: &str, client: u32) -> String {
         let subscribe = |(n, name): (usize, String)| format!("[{n},\"SUBSCRIBE\",[\"{name}\"]]\n");
         match self {
+            Self::Idles => String::new(),
             Self::Reads => subscribe((1, channel.to_owned())),
             Self::Pairs(_) => format!("[1,\"AUTH\",[\"{}\",null]]\n", user(client)),
             Self::Chats(rooms) => {
@@ -94,6 +98,7 @@ impl Part {
     pub fn to_json(self) -> Value {
         match self {
             Self::Reads => json!({"part": "reads"}),
+            Self::Idles => json!({"part": "idles"}),
             Self::Chats(rooms) => json!({
                 "part": "chats",
                 "count": rooms.count,
@@ -110,6 +115,7 @@ impl Part {
         let number = |name: &str| u32::try_from(value.get(name)?.as_u64()?).ok();
         match value.get("part")?.as_str()? {
             "reads" => Some(Self::Reads),
+            "idles" => Some(Self::Idles),
             "pairs" => Some(Self::Pairs(number("clients")?)),
             "chats" => Some(Self::Chats(Rooms {
                 count: number("count")?,
@@ -274,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_hello_has_as_many_lines_as_answers_are_waited_for() {
-        for part in [Part::Reads, Part::Chats(ROOMS), Part::Pairs(2)] {
+        for part in [Part::Reads, Part::Idles, Part::Chats(ROOMS), Part::Pairs(2)] {
             let lines = part.hello("x", 1).lines().count();
             assert_eq!(lines, part.calls() as usize);
             assert_eq!(Part::from_json(&part.to_json()), Some(part));

@@ -77,6 +77,8 @@ pub struct Options {
     pub subscriptions: u32,
     /// Between the last connection and the first look.
     pub settle: Duration,
+    /// Clients ask for the channel.
+    pub subscribe: bool,
     /// `hold`: all closed and opened again.
     pub twice: bool,
     /// Between the two.
@@ -140,6 +142,7 @@ impl Default for Options {
             times: 10,
             subscriptions: 1,
             settle: Duration::from_secs(1),
+            subscribe: true,
             twice: false,
             between: Duration::from_secs(3),
             idle: Duration::from_secs(5),

@@ -33,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 48] = [
+pub const FLAGS: [Flag; 49] = [
     flag(
         "server",
         "COMMAND",
@@ -169,6 +169,12 @@ pub const FLAGS: [Flag; 48] = [
     flag("settle", "TIME", "rest before a look (1s)", |o, v| {
         set(&mut o.settle, time(v))
     }),
+    flag(
+        "no-subscribe",
+        "",
+        "hold: clients only connect: an open WebSocket, a session with its first comet",
+        |o, _| set(&mut o.subscribe, Ok(false)),
+    ),
     flag(
         "twice",
         "",

@@ -42,6 +42,10 @@ pub fn set_up(cx: &mut Cx<'_>, peer: &mut Peer, rest: &mut &[u8]) -> Result<Setu
             let key = session_key(answer).ok_or(Fault::Response)?;
             let target = format!("{BASE}/send?s={key}");
             peer.key = Some(key);
+            if cx.is_set_up(peer) {
+                peer.step = OPEN;
+                return Ok(Setup::Opens);
+            }
             peer.step = ASKED;
             let hello = upstream(peer, &cx.hello(peer));
             post(cx.out, cx.host, &target, &hello);

@@ -24,7 +24,7 @@ impl Mode for Ws {
         if peer.body != Body::Upgraded {
             match http::next(&mut peer.body, &mut rest)? {
                 Event::More => return Ok(0),
-                Event::Head(101) if self.bare => peer.ready = true,
+                Event::Head(101) if self.bare || cx.is_set_up(peer) => peer.ready = true,
                 Event::Head(101) => ws::masked(cx.out, ws::TEXT, cx.hello(peer).as_bytes()),
                 _ => return Err(Fault::Response),
             }

@@ -245,9 +245,12 @@ impl Row {
 }
 
 impl Case<'_> {
-    /// The crowd that reads the channel, not yet dialed.
+    /// The crowd that reads the channel, or only connects; not yet dialed.
     fn crowd(&self) -> Result<Crowd, Trouble> {
-        self.crowd_of(Part::Reads)
+        self.crowd_of(match self.options.subscribe {
+            true => Part::Reads,
+            false => Part::Idles,
+        })
     }
 
     /// The crowd that is there for something else.

@@ -39,7 +39,8 @@ impl Row {
 }
 
 const START: &str = "The process, and sessions without a connection";
-const IDLE: &str = "Idle connections, and opening them";
+const IDLE: &str = "Idle connections, subscribed";
+const CONNECT: &str = "From connect to ready: an open WebSocket; a CSP session and its first comet";
 const CHURN: &str = "Connections that close and come back";
 const FANOUT: &str = "Fan-out";
 const CLOSED: &str = "Fan-out in a closed loop: so many messages are on their way";
@@ -49,15 +50,18 @@ const TROUBLE: &str = "Everyone comes back at once; a tenth stops reading; one c
 /// Every row. The bars are of a release build on one core, beside the floor on the same core; the floor does not hear
 /// what clients say.
 #[rustfmt::skip]
-pub const ROWS: [Row; 22] = [
+pub const ROWS: [Row; 25] = [
     row(IDLE, "hold --mode http -n 19000 --floor", &["bytes_per_conn<=128", "rss_before<=3072", "idle_cpu<=0.05", "losses<=0"], &["connect_rate"]),
-    row(IDLE, "hold --mode ws -n 19000 --floor", &["bytes_per_conn<=350", "connect_rate/floor>=0.9", "cpu_per_connect/floor<=1.7", "idle_cpu<=0.05", "losses<=0"], &[]),
+    row(IDLE, "hold --mode ws -n 19000 --floor", &["bytes_per_conn<=350", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
     row(IDLE, "hold --mode csp-ws -n 19000 --floor", &["bytes_per_conn<=400", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
-    row(IDLE, "hold --mode csp-sse -n 19000 --floor", &["bytes_per_conn<=400", "connect_rate/floor>=0.6", "idle_cpu<=0.05", "losses<=0"], &["cpu_per_connect"]),
-    row(IDLE, "hold --mode csp-longpoll -n 19000 --floor", &["bytes_per_conn<=400", "connect_rate/floor>=0.6", "idle_cpu<=0.05", "losses<=0"], &["cpu_per_connect"]),
+    row(IDLE, "hold --mode csp-sse -n 19000 --floor", &["bytes_per_conn<=400", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
+    row(IDLE, "hold --mode csp-longpoll -n 19000 --floor", &["bytes_per_conn<=400", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
     row(IDLE, "hold --mode events -n 19000 --floor", &["losses<=0"], &["bytes_per_conn", "connect_rate", "cpu_per_connect", "idle_cpu"]),
     row(IDLE, "hold --mode ws -n 19000 --twice --floor", &["second_run_growth<=2", "losses<=0"], &["kept_after_close"]),
     row(IDLE, "hold --mode ws,csp-ws,events -n 19000 --idle 60s --floor-heartbeat 25s --floor", &["idle_cpu_above<=0.05", "losses<=0"], &["idle_cpu", "idle_wakeups"]),
+    row(CONNECT, "hold --mode ws -n 19000 --no-subscribe --idle 1s --floor", &["connect_rate/floor>=0.9", "cpu_per_connect/floor<=1.7", "losses<=0"], &[]),
+    row(CONNECT, "hold --mode csp-sse -n 19000 --no-subscribe --idle 1s --floor", &["connect_rate/floor>=0.6", "losses<=0"], &["cpu_per_connect"]),
+    row(CONNECT, "hold --mode csp-longpoll -n 19000 --no-subscribe --idle 1s --floor", &["connect_rate/floor>=0.6", "losses<=0"], &["cpu_per_connect"]),
     row(CHURN, "churn --mode ws -n 1000 --total 20000 --floor", &["reopen_rate/floor>=0.75", "cpu_per_reopen/floor<=1.4", "losses<=0"], &["pss_growth"]),
     row(FANOUT, "fanout --mode ws -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
     row(FANOUT, "fanout --mode events -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
