@@ -62,7 +62,7 @@ pub const ROWS: [Row; 25] = [
     row(CONNECT, "hold --mode ws -n 19000 --no-subscribe --idle 1s --floor", &["connect_rate/floor>=0.9", "cpu_per_connect/floor<=1.7", "losses<=0"], &[]),
     row(CONNECT, "hold --mode csp-sse -n 19000 --no-subscribe --idle 1s --floor", &["connect_rate/floor>=0.6", "losses<=0"], &["cpu_per_connect"]),
     row(CONNECT, "hold --mode csp-longpoll -n 19000 --no-subscribe --idle 1s --floor", &["connect_rate/floor>=0.6", "losses<=0"], &["cpu_per_connect"]),
-    row(CHURN, "churn --mode ws -n 1000 --total 20000 --floor", &["reopen_rate/floor>=0.75", "cpu_per_reopen/floor<=1.4", "losses<=0"], &["pss_growth"]),
+    row(CHURN, "churn --mode ws -n 1000 --total 20000 --no-subscribe --floor", &["reopen_rate/floor>=0.75", "cpu_per_reopen/floor<=1.4", "losses<=0"], &["pss_growth"]),
     row(FANOUT, "fanout --mode ws -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
     row(FANOUT, "fanout --mode events -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
     row(FANOUT, "fanout --mode csp-sse -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
