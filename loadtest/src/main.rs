@@ -36,6 +36,7 @@ mod server;
 mod suite;
 mod sys;
 mod tally;
+mod trend;
 mod trouble;
 mod watch;
 mod worker;

@@ -146,6 +146,14 @@ impl Eye {
         state.progress.arrived = counts.arrived;
     }
 
+    /// Says something that is to stay, above the line.
+    pub fn say(&self, text: &str) {
+        match self.0.shown {
+            true => write(&format!("{}\n", over(text))),
+            false => write(&format!("{text}\n")),
+        }
+    }
+
     /// Whether it is worth asking the load processes for counts that nobody else needs.
     #[must_use]
     pub fn wants_counts(&self) -> bool {

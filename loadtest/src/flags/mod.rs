@@ -69,6 +69,8 @@ pub struct Options {
     pub storm_subscribers: u32,
     /// The share of clients that stop reading.
     pub slow: f64,
+    /// `soak`: between two looks and cuts.
+    pub every: Duration,
     /// Connections to reopen.
     pub total: u32,
     /// How often the server is started.
@@ -138,6 +140,7 @@ impl Default for Options {
             heartbeat: Duration::from_secs(25),
             storm_subscribers: 100,
             slow: 0.1,
+            every: Duration::from_secs(60),
             total: 1000,
             times: 10,
             subscriptions: 1,

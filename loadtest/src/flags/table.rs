@@ -166,6 +166,12 @@ pub const FLAGS: [Flag; 49] = [
         "sessions: channels of each (1)",
         |o, v| set(&mut o.subscriptions, number(v, 1, 128)),
     ),
+    flag(
+        "every",
+        "TIME",
+        "soak: between two looks, each of which cuts a tenth off (1m)",
+        |o, v| set(&mut o.every, time(v)),
+    ),
     flag("settle", "TIME", "rest before a look (1s)", |o, v| {
         set(&mut o.settle, time(v))
     }),

@@ -14,6 +14,7 @@ mod peer;
 mod sessions;
 mod slow;
 pub mod smoke;
+mod soak;
 mod spoken;
 mod start;
 mod storm;
@@ -62,7 +63,7 @@ pub struct Row {
 }
 
 /// Every scenario.
-pub const ROWS: [Row; 10] = [
+pub const ROWS: [Row; 11] = [
     Row {
         name: "hold",
         help: "opens -n connections and lets them idle: memory, CPU, descriptors",
@@ -126,6 +127,14 @@ pub const ROWS: [Row; 10] = [
         speaks: false,
         floor: false,
         run: heartbeats::run,
+    },
+    Row {
+        name: "soak",
+        help: "publishes for hours, cuts a tenth off every --every: what grows, what is lost",
+        subscribes: true,
+        speaks: false,
+        floor: true,
+        run: soak::run,
     },
     Row {
         name: "start",

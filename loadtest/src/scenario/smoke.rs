@@ -56,6 +56,7 @@ fn tiny(row: &Row, options: &Options) -> Vec<Options> {
         size: 200,
         time: Duration::from_millis(200),
         times: 2,
+        every: Duration::from_millis(60),
         subscriptions: 3,
         settle: Duration::from_millis(20),
         twice: true,
