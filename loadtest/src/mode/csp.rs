@@ -16,8 +16,8 @@ const BASE: &str = "/_/revolved/csp";
 const HANDSHAKE: u8 = 0;
 /// An answer is waited for, and then the downstream is opened.
 const ASKED: u8 = 1;
-/// The session is there; the rest is the transport's.
-const OPEN: u8 = 2;
+/// The session is there; the rest is the transport's, and so are steps behind it.
+pub const OPEN: u8 = 2;
 
 /// The first request.
 pub fn handshake(cx: &mut Cx<'_>, peer: &mut Peer) {
@@ -31,7 +31,7 @@ pub fn handshake(cx: &mut Cx<'_>, peer: &mut Peer) {
 /// # Errors
 /// An answer that is not 200 or says no session.
 pub fn set_up(cx: &mut Cx<'_>, peer: &mut Peer, rest: &mut &[u8]) -> Result<Setup, Fault> {
-    if peer.step == OPEN {
+    if peer.step >= OPEN {
         return Ok(Setup::Open);
     }
     let Some(answer) = http::whole(&mut peer.body, rest)? else {

@@ -5,6 +5,7 @@
 
 mod csp;
 mod csp_longpoll;
+mod csp_moves;
 mod csp_sse;
 mod csp_stream;
 mod csp_ws;
@@ -287,7 +288,7 @@ impl Row {
 }
 
 /// Every mode that is the node's own, and `template`.
-pub const ROWS: [Row; 9] = [
+pub const ROWS: [Row; 10] = [
     Row {
         name: "raw",
         help: "sockets that say nothing",
@@ -336,6 +337,13 @@ pub const ROWS: [Row; 9] = [
         floor: "events",
         subscribes: true,
         make: |_| Box::new(csp_longpoll::CspLongPoll),
+    },
+    Row {
+        name: "csp-moves",
+        help: "the same on server-sent events, or on a WebSocket after a cut: for storm and soak",
+        floor: "events",
+        subscribes: true,
+        make: |_| Box::new(csp_moves::CspMoves),
     },
     Row {
         name: "events",
