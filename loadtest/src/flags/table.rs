@@ -33,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 49] = [
+pub const FLAGS: [Flag; 50] = [
     flag(
         "server",
         "COMMAND",
