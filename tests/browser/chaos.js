@@ -8,7 +8,7 @@ const { chaos } = require('../interop/lib/chaos.js');
 const { Dice, SEED } = require('../interop/lib/dice.js');
 const { page: open, screenshot } = require('../interop/lib/chromium.js');
 
-const ROUNDS = process.env.ORB_LONG ? 60 : 12;      // strokes of each of the two
+const ROUNDS = process.env.ORB_LONG ? 30 : 12;      // strokes of each of the two
 const USABLE_MS = 3000, ATTEMPTS = 3;               // the best of so many: a busy machine is not the client's fault
 const TRANSPORTS = ['websocket', 'sse', 'stream', 'longpoll', 'jsonp'];
 

@@ -18,7 +18,7 @@ const { CometSession } = require(top + '/static/CSP.js');
 
 const SECONDS = Number(process.env.ORB_CHAOS_SECONDS) || (process.env.ORB_LONG ? 600 : 60);
 const ECHOES = 120, LISTENERS = 80;               // sessions that write and read; sessions that only read
-const MOVE_MS = [50, 500], WRITE_MS = [300, 1200], PUBLISH_MS = 200;
+const MOVE_MS = [50, 500], WRITE_MS = [300, 1200], PUBLISH_MS = 200, LATE_MS = 100;
 const WEATHER_MS = Math.min(4000, SECONDS * 1000 / 7);
 const SETTLE_S = 60, EMPTY_S = 90;                // a session whose handshake was swallowed is gone after its 60 s
 const TRANSPORTS = ['websocket', 'sse', 'stream', 'longpoll'];
@@ -88,19 +88,21 @@ class Client extends Reader {
     session.connect(this.base, { transports: this.dice.shuffle(TRANSPORTS), duration: 10 });
   }
 
-  /** To another transport: either to that alone, or to whichever works, beginning with that. */
+  /** To another transport: either to that alone, or to whichever works, beginning with that. Or once more to the same. */
   move() {
     const { session, dice } = this, to = dice.pick(TRANSPORTS.filter((name) => name !== session.transport));
-    const rest = dice.shuffle(TRANSPORTS.filter((name) => name !== to));
-    session.switchTo(dice.chance(0.5) ? [to] : [to, ...rest]);
+    const rest = dice.shuffle(TRANSPORTS.filter((name) => name !== to)), [alone, again] = [dice.chance(0.5), dice.chance(0.1)];
+    if (again) session.cut(); else session.switchTo(alone ? [to] : [to, ...rest]);
     if (this.open) this.moves++;
   }
 
+  /** Moves until then; a machine that is behind is given less to do. */
   async wander(until) {
     while (Date.now() < until) {
-      await wait(this.dice.between(...MOVE_MS));
+      const ms = this.dice.between(...MOVE_MS), due = Date.now() + ms;
+      await wait(ms);
       if (this.reason) return;
-      this.move();
+      if (Date.now() - due < LATE_MS) this.move();
     }
   }
 }
@@ -195,7 +197,8 @@ async function run() {
   console.log(`chaos: ${clients.length} sessions for ${SECONDS} s, ORB_CHAOS_SEED=${SEED}`);
   clients.forEach((client) => client.begin());
   await Promise.all([weather(proxy, end), publish(server, channel, end), ...clients.flatMap((client) => [client.wander(end), client.talk(end)])]);
-  for (const client of clients) client.session.setTransports(TRANSPORTS);
+  // What one transport left undone, another would do: so each keeps to one now.
+  for (const client of clients) client.session.setTransports([client.session.transport || TRANSPORTS[client.n % TRANSPORTS.length]]);
   const settled = await comes(SETTLE_S, () => clients.every((client) => client.reason || (client.open && !client.session.bufferedAmount && !client.lost(...client.expected))));
   const died = clients.filter((client) => client.reason);
   clients.forEach((client) => client.session.close());
