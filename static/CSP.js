@@ -372,15 +372,17 @@ class CometSession {
 
   /** Resolves to {status, value}, value being text unless status is 200; rejects when there was no answer. */
   _request(name, vars, d, byScript = this._byScript()) {
+    // A greeting that is swallowed is said again while there is time.
+    const wait = this._key ? REQUEST_MS : REQUEST_MS / 2;
     if (byScript) {
       return new Promise((resolve, reject) => {
         let value;
         const stop = runScript((cb) => this._url(name, { ...vars, d, rp: cb, rs: ';', n: Math.random() }), (v) => { value = v; },
           (called) => { clearTimeout(timer); called ? resolve({ status: 200, value }) : reject(new Error('no answer')); });
-        const timer = setTimeout(() => { stop(); reject(new Error('no answer')); }, REQUEST_MS);
+        const timer = setTimeout(() => { stop(); reject(new Error('no answer')); }, wait);
       });
     }
-    const abort = new AbortController(), timer = setTimeout(() => abort.abort(), REQUEST_MS);
+    const abort = new AbortController(), timer = setTimeout(() => abort.abort(), wait);
     // text/plain needs no CORS preflight; keepalive lets the last words out when the page is left.
     const keepalive = this.readyState === CLOSING && d.length < 20000;
     const init = { method: 'POST', body: d, headers: { 'Content-Type': 'text/plain' }, signal: abort.signal, keepalive };
