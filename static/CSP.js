@@ -46,7 +46,7 @@ const between = (low, value, high) => Math.max(low, Math.min(value, high));
 /** Storage may be forbidden, full or missing; then nothing is remembered. */
 function storage(kind, key, value) {
   try {
-    const store = globalThis[kind], was = store.getItem(key);
+    const store = key && globalThis[kind], was = store.getItem(key);
     if (value === null) store.removeItem(key); else if (value) store.setItem(key, value);
     return was;
   } catch (e) { return null; }
@@ -116,7 +116,8 @@ function websocket(session, link) {
   socket.onclose = ({ code, reason }) => {
     const fatal = { 4404: 'expired', 4408: 'timeout', 1008: 'refused', 1009: 'too-big' }[code];
     if (fatal && link.live()) session._end(fatal, reason);
-    else link.ended(false, code === 1001 ? Math.min(parseInt(reason.replace(/\D+/, ''), 10) || 0, 60000) : 0);
+    else if (code === 4409 && link.live()) session._raced(link);
+    else link.ended(false, code === 1001 ? 1000 * Math.random() : 0);    // a server that stops sends everybody away
   };
   return () => socket.close();
 }
@@ -178,32 +179,30 @@ const TRANSPORTS = { websocket, sse, stream, longpoll, jsonp };
 const STREAMS = ['sse', 'stream'];
 const NEEDS_FETCH = [...STREAMS, 'longpoll'];
 
-const USABLE = {
-  websocket: () => typeof WebSocket === 'function',
-  sse: () => typeof EventSource === 'function',
-  stream: () => typeof ReadableStream === 'function',
-  longpoll: () => typeof fetch === 'function',
-  jsonp: () => typeof document === 'object',
-};
+/** What each needs of the browser. */
+const NEEDS = { websocket: 'WebSocket', sse: 'EventSource', stream: 'ReadableStream', longpoll: 'fetch', jsonp: 'document' };
+
+const isUsable = (name) => globalThis[NEEDS[name]];
 
 /** Whether a better transport works, tried beside the session: a socket that opens, a body that comes as it is sent. */
-const PROBES = {
-  websocket: (session) => new Promise((resolve) => {
+const PROBES = { websocket: probeSocket, sse: probeStream, stream: probeStream };
+
+function probeSocket(session, signal) {
+  return new Promise((resolve) => {
     const socket = new WebSocket(session._url('websocket', { s: null, a: null }).replace(/^http/, 'ws'));
     const done = (works) => { resolve(works); socket.close(); };
     socket.onopen = () => done(true);
-    socket.onclose = socket.onerror = () => done(false);
-    setTimeout(done, OPEN_MS);
-  }),
-  sse: (session) => PROBES.stream(session),
-  stream: async (session) => {
-    const response = await fetch(session._url('streamtest', { s: null, a: null, bs: '\n' })), reader = response.body.getReader();
-    await reader.read();
-    const first = Date.now();
-    await reader.read();
-    return response.ok && Date.now() - first > 500;
-  },
-};
+    socket.onclose = socket.onerror = signal.onabort = () => done(false);
+  });
+}
+
+async function probeStream(session, signal) {
+  const response = await fetch(session._url('streamtest', { s: null, a: null, bs: '\n' }), { signal }), reader = response.body.getReader();
+  await reader.read();
+  const first = Date.now();
+  await reader.read();
+  return response.ok && Date.now() - first > 500;
+}
 
 /**
  * One downstream connection. Only the session's present link is listened to: what a superseded one still says may
@@ -230,6 +229,7 @@ class Link {
   /** `yet`: the request went out, but only its answer will prove that this transport works. */
   opened(yet = false) {
     if (!this.takes()) return;
+    if (!yet) this.session._slow = Math.max(this.session._slow, Math.min(2 * this.age(), OPEN_MS));
     // A head says nothing of a proxy that keeps the body back: the first beat does.
     this.proven = !yet && (!this.streams() || this.session._streamed);
     if (!yet && !this.proven) return this.session._opened(this);
@@ -254,9 +254,10 @@ class Link {
     if (!this.live()) return;
     this.proven = true;
     if (this.streams()) this.session._streams();
-    if (packets.length) this.fruitful = true;
+    const had = this.session._last;
     this.rest();
     this.session._take(this, packets);
+    if (this.session._last > had) this.fruitful = true;
   }
 
   refused(status, text) {
@@ -294,29 +295,32 @@ class CometSession {
     this.bufferedAmount = 0;
     /** Packets read; packets the server sent twice (dropped); packets missing (always ends the session); transports changed. */
     this.stats = { received: 0, repeated: 0, lost: 0, switches: 0 };
-    this._onWake = () => { if (typeof document !== 'object' || document.visibilityState !== 'hidden') this._check(); };
+    this._onWake = () => { if (!globalThis.document || document.visibilityState !== 'hidden') this._back(); };
     this._onLeave = () => this._save();
   }
 
   /** Opens a session at `base`, such as `/_/echo/csp` or `http://host:8000/_/echo/csp`. Options are in CSP.d.ts. */
   connect(base, options = {}) {
-    if (this.readyState !== CLOSED) throw new Error('CSP: connect() on a session that is not closed');
-    const here = typeof document === 'object' ? document.baseURI : undefined;
+    if (this.readyState !== CLOSED) throw new Error('CSP: not closed');
+    const here = globalThis.document && document.baseURI;
     Object.assign(this, {
       readyState: CONNECTING, transport: '',
       _base: new URL(base, here).href.replace(/\/$/, ''), _options: options, _hold: options.duration || 30,
       _order: options.transports || Object.keys(TRANSPORTS), _failed: new Map(), _noFetch: false,
       _link: null, _rival: null, _was: '', _turn: 0, _tries: 0, _timer: 0, _heard: Date.now(),   // downstream
-      _streamed: false, _slow: SLOW_MS[0], _best: '', _seeker: 0, _seeks: 0,
+      _left: false, _streamed: false, _slow: SLOW_MS[0], _best: '', _seeker: 0, _seeks: 0,
       _ackSent: 0, _ackTimer: 0, _unacked: 0, _decoder: new TextDecoder('utf-8', { ignoreBOM: true }),
-      _sending: false, _sendTries: 0, _kicked: 0, _ended: false,       // upstream
+      _sending: false, _sendTries: 0, _sendAfter: 0, _kicked: 0, _ended: false,       // upstream
     });
-    if (!this._choose()) { this.readyState = CLOSED; throw new Error('CSP: none of these transports works here'); }
+    if (!this._choose()) { this.readyState = CLOSED; throw new Error('CSP: no usable transport'); }
     this._ranking = this._order;
-    this._best = options.remember !== false && storage('localStorage', 'csp ' + this._base);
+    this._memo = options.remember === false ? '' : 'csp ' + this._base;
+    this._best = storage('localStorage', this._memo);
     if (this._order.includes(this._best)) this._order = [...new Set([this._best, ...this._order])];
     this._listen('addEventListener');
-    this._restore();
+    this._begin();
+    this.resumed = this._regain();
+    this._old = this._next;
     this._handshake(++serial);
   }
 
@@ -352,7 +356,10 @@ class CometSession {
     this._order = this._ranking = transports.slice();
     if (this._rival) this._outrun();
     this._failed = new Map();
-    if (this.readyState === OPEN && this._link && !transports.includes(this._link.name)) this._open(this._choose());
+    if (this.readyState !== OPEN) return;
+    if (this._link ? !transports.includes(this._link.name) : this._timer) this._open(this._choose());
+    this._seeks = 0;
+    this._seek();
   }
 
   /** Drops the present connection, as a bad network would; the session reconnects by itself. */
@@ -390,7 +397,7 @@ class CometSession {
       .then(async (response) => {
         const { status } = response, value = await response.text(), after = response.headers.get('Retry-After');
         // Whoever was sent away with a time comes back within half of it after that time, not all at once.
-        return { status, value: status === 200 ? unwrap(value) : value, wait: between(0, after * 1000, 60000) * (1 + Math.random() / 2) };
+        return { status, value: status === 200 ? unwrap(value) : value, wait: between(0, after * 1000 || Date.parse(after) - Date.now() || 0, 60000) * (1 + Math.random() / 2) };
       })
       .finally(() => clearTimeout(timer));
   }
@@ -418,7 +425,7 @@ class CometSession {
       const { status, value, wait = 0 } = answer || {};
       this._slow = between(SLOW_MS[0], 3 * (Date.now() - since), SLOW_MS[1]);
       if (status === 200 && value && (this.resumed || value.session)) return this._granted(this._key || value.session);
-      if (status === 404 && this.resumed) {          // too late; what this page wrote goes to a new session
+      if (this.resumed && (status === 404 || (!answer && this._noFetch))) {          // too late; what this page wrote goes to a new session
         const fresh = this._out.filter(([id]) => id >= this._old);
         this._begin();
         fresh.forEach(([, encoding, data]) => this._push(encoding, data));
@@ -433,15 +440,13 @@ class CometSession {
 
   /** fetch, and where it fails on another origin (its policy, perhaps), a script tag. Null: no answer. */
   async _greet(hello) {
-    const scripted = this._byScript(), vars = { s: null, a: null };
-    const attempt = (byScript) => this._request('handshake', { ...vars, ct: byScript ? 'application/javascript' : 'text/plain' }, hello, byScript);
+    const scripted = this._byScript();
+    const attempt = (byScript) => this._request('handshake', { s: null, a: null, ct: byScript ? 'application/javascript' : 'text/plain' }, hello, byScript);
     try { return await attempt(scripted); } catch (e) { /* next */ }
-    if (scripted || !USABLE.jsonp() || !this._order.includes('jsonp') || new URL(this._base).origin === location.origin) return null;
-    try {
-      const answer = await attempt(true);
-      this._noFetch = true;
-      return answer;
-    } catch (e) { return null; }
+    if (scripted || !isUsable('jsonp') || !this._order.includes('jsonp') || new URL(this._base).origin === location.origin) return null;
+    const answer = await attempt(true).catch(() => null);
+    this._noFetch = !!answer;
+    return answer;
   }
 
   _granted(key) {
@@ -464,7 +469,7 @@ class CometSession {
 
   _usable() {
     const rival = this._rival && this._rival.name;
-    return this._order.filter((name) => name !== rival && name in USABLE && USABLE[name]() && !(this._noFetch && NEEDS_FETCH.includes(name)));
+    return this._order.filter((name) => name !== rival && isUsable(name) && !(this._noFetch && NEEDS_FETCH.includes(name)));
   }
 
   _isFailed(name) { return Date.now() - this._failed.get(name) < FAILED_MS; }
@@ -472,6 +477,7 @@ class CometSession {
   _open(name) {
     clearTimeout(this._timer);
     this._timer = 0;
+    if (this._left) return;
     this._turn++;
     if (this._link) this._link.drop();
     if (!name) return this._end('unreachable', 'no usable transport');
@@ -519,6 +525,12 @@ class CometSession {
     return true;
   }
 
+  /** The loser of a race was heard later, and took over: the winner opens again, and nothing races it. */
+  _raced(link) {
+    this._slow = OPEN_MS;
+    link.ended();
+  }
+
   /** The rival never opened. */
   _outrun() {
     this._failed.set(this._rival.name, Date.now());
@@ -536,17 +548,22 @@ class CometSession {
   /** While a lesser transport carries, a better one is looked for, ever more rarely. */
   _seek() {
     clearTimeout(this._seeker);
-    const link = this._link, at = this._ranking.indexOf(link && link.name);
-    const better = this._ranking.slice(0, Math.max(at, 0)).find((name) => name in PROBES && USABLE[name]());
-    if (!better || this._noFetch) return;
+    const better = () => this._ranking.slice(0, Math.max(this._ranking.indexOf(this.transport), 0)).filter((name) => name in PROBES && isUsable(name));
+    if (!better().length || this._noFetch) return;
     const pause = Math.min(BETTER_MS[0] * 2 ** this._seeks++, BETTER_MS[1]) * (0.5 + Math.random());
-    this._seeker = setTimeout(async () => {
-      const found = await PROBES[better](this).catch(() => false);
-      if (this.readyState !== OPEN || this._link !== link) return;
-      if (!found) return this._seek();
-      this._failed.clear();
-      this._order = this._ranking;
-      this._open(better);
+    const seeker = this._seeker = setTimeout(async () => {
+      for (const name of better()) {
+        const stop = new AbortController(), timer = setTimeout(() => stop.abort(), OPEN_MS);
+        const found = await PROBES[name](this, stop.signal).catch(() => false);
+        clearTimeout(timer);
+        stop.abort();
+        if (this.readyState !== OPEN || this._seeker !== seeker) return;
+        if (!found || !better().includes(name)) continue;
+        this._failed.clear();
+        this._order = this._ranking;
+        return this._open(name);
+      }
+      this._seek();
     }, pause);
   }
 
@@ -565,20 +582,31 @@ class CometSession {
 
   _save() {
     const { resume } = this._options;
-    if (!resume || this.readyState !== OPEN) return;
-    const state = { base: this._base, key: this._key, last: this._last, next: this._next, out: this._out, at: Date.now() };
-    storage('sessionStorage', 'csp ' + resume, JSON.stringify(state));
-    this.cut();
+    if (!resume || !this._key || this.readyState > OPEN) return;
+    storage('sessionStorage', 'csp ' + resume, JSON.stringify([this._base, Date.now(), this._key, this._last, this._next, this._out, this._noFetch]));
+    // From here on the next page speaks; what this one still writes is saved for it.
+    this._left = true;
+    if (this._link) this._unlink(this._link);
   }
 
-  _restore() {
+  /** Takes what a page left, for the first that asks; false when there is nothing, or it is too old. */
+  _regain() {
     const { resume } = this._options;
-    this._begin();
-    let was = resume && storage('sessionStorage', 'csp ' + resume, null);
-    try { was = JSON.parse(was); } catch (e) { return; }
-    if (!was || was.base !== this._base || Date.now() - was.at > RESUME_MS) return;
-    Object.assign(this, { resumed: true, _key: was.key, _last: was.last, _next: was.next, _old: was.next, _out: was.out });
-    was.out.forEach((packet) => { this.bufferedAmount += (packet[2] || '').length; });
+    try {
+      const [base, at, ...was] = JSON.parse(resume && storage('sessionStorage', 'csp ' + resume, null));
+      if (base !== this._base || Date.now() - at > RESUME_MS || (this._key && this._key !== was[0])) return false;
+      [this._key, this._last, this._next, this._out, this._noFetch] = was;
+      this.bufferedAmount = this._out.reduce((sum, packet) => sum + (packet[2] || '').length, 0);
+      return true;
+    } catch (e) { return false; }
+  }
+
+  /** A page that was kept for the way back is shown again: the session is where the page after it left it. */
+  _back() {
+    if (!this._left) return this._check();
+    this._left = false;
+    if (!this._regain()) return this._end('expired');
+    if (this.readyState === OPEN) this._open(this._choose());
   }
 
   /** Numbers from 1, for a session that is not granted yet. */
@@ -590,7 +618,7 @@ class CometSession {
     if (!globalThis[verb]) return;
     ['online', 'pageshow'].forEach((name) => globalThis[verb](name, this._onWake));
     globalThis[verb]('pagehide', this._onLeave);
-    if (typeof document === 'object') document[verb]('visibilitychange', this._onWake);
+    if (globalThis.document) document[verb]('visibilitychange', this._onWake);
   }
 
   _beat() { return this._streamed ? BEAT_S : 1; }
@@ -621,9 +649,9 @@ class CometSession {
   /** A transport never worked. The server is asked by an empty send whether that is the transport's fault. */
   _blame(name, turn) {
     const stale = () => this._turn !== turn || this.readyState === CLOSED;
-    this._request('send', {}, '[]', this._noFetch).then(({ status, value }) => {
+    this._request('send', {}, '[]', this._noFetch).then(({ status, value, wait }) => {
       if (stale()) return;
-      if (status !== 200) return this._refused(status, value) || this._later();
+      if (status !== 200) return this._refused(status, value) || this._later(null, wait);
       this._failed.set(name, Date.now());
       const next = this._choose();
       if (this._failed.size) this._open(next); else this._later(next);
@@ -641,14 +669,14 @@ class CometSession {
     if (this._link) this._link.drop();
     this._link = null;
     clearTimeout(this._timer);
-    this._timer = setTimeout(() => this._open(name || this._choose()), Math.max(delay, backoff(this._tries++)));
+    this._timer = setTimeout(() => this._open(this._usable().includes(name) ? name : this._choose()), Math.max(delay, backoff(this._tries++)));
   }
 
   // Downstream: packets.
 
   _take(link, packets) {
     this._heard = Date.now();
-    if (this._best !== link.name && this._options.remember !== false) storage('localStorage', 'csp ' + this._base, link.name);
+    if (this._best !== link.name) storage('localStorage', this._memo, link.name);
     this._best = link.name;
     for (const packet of packets) {
       if (this._link !== link) return;            // a callback moved the session: the rest comes again
@@ -689,8 +717,8 @@ class CometSession {
     this._ackTimer = 0;
     this._unacked = 0;
     const socket = this._link && this._link.socket;
-    if (this.readyState === CLOSED || this._last === this._ackSent) return;
-    if (!socket && this._sending) this._ackTimer = setTimeout(() => this._ack(), 50);
+    if (this.readyState === CLOSED || this._left || this._last === this._ackSent) return;
+    if (!socket && (this._sending || Date.now() < this._sendAfter)) this._ackTimer = setTimeout(() => this._ack(), 50);
     else if (!socket) this._post();
     else socket.send(`{"a":${this._ackSent = this._last}}`);
   }
@@ -700,19 +728,21 @@ class CometSession {
   _push(encoding, data) {
     this._out.push([this._next++, encoding, data]);
     this.bufferedAmount += data ? data.length : 0;
+    if (this._left) this._save();
   }
 
   /** Flushes at the end of this turn (writes go out together), or after `ms`. */
   _kick(ms = 0) {
-    if (this._kicked) return;
-    const kick = this._kicked = {};
+    const at = Date.now() + ms;
+    if (this._kicked && this._kicked.at <= at) return;
+    const kick = this._kicked = { at };
     const run = () => { if (this._kicked === kick) { this._kicked = 0; this._flush(); } };
     if (ms) setTimeout(run, ms); else Promise.resolve().then(run);
   }
 
   _flush() {
     const link = this._link;
-    if (!this._key || !this._out.length) return;
+    if (!this._key || !this._out.length || this._left) return;
     if (link && link.socket) return this._flushSocket(link);
     if (this._sending) return;
     // A WebSocket about to open spares a request.
@@ -734,9 +764,9 @@ class CometSession {
 
   /** One send at a time, repeated until the server says OK. With nothing to send it only acknowledges. */
   async _post() {
+    if (Date.now() < this._sendAfter) return this._kick(this._sendAfter - Date.now());
     const { _key: key, _last: a } = this, script = this._byScript();
     const { text, last } = this._batch(0, script ? (t) => encodeURIComponent(t).length : (t) => t.length, script ? URL_UNITS : BATCH_UNITS);
-    let pause = 0;
     this._sending = true;
     const answer = await this._request('send', {}, text).catch(() => null);
     if (this._key !== key) return;
@@ -745,8 +775,8 @@ class CometSession {
       this._sendTries = 0;
       this._ackSent = Math.max(this._ackSent, a);
       this._acknowledged(last);
-    } else if (!answer || !this._refused(answer.status, answer.value)) pause = Math.max((answer || {}).wait || 0, backoff(this._sendTries++));
-    if (this.readyState !== CLOSED && this._out.length) this._kick(pause);
+    } else if (!answer || !this._refused(answer.status, answer.value)) this._sendAfter = Date.now() + Math.max((answer || {}).wait || 0, backoff(this._sendTries++));
+    if (this.readyState !== CLOSED && this._out.length) this._kick();
   }
 
   _batch(from, measure, limit) {
@@ -781,7 +811,7 @@ class CometSession {
     this._key = null;
     this._kicked = 0;
     [this._timer, this._ackTimer, this._goodbye, this._seeker].forEach(clearTimeout);
-    for (const link of [this._link, this._rival]) if (link) link.drop();
+    [this._link, this._rival].forEach((link) => link && link.drop());
     this._link = this._rival = null;
     this._listen('removeEventListener');
     this._emit('onclose', reason, typeof detail === 'string' ? detail : '');

@@ -197,7 +197,7 @@ pub static FLAGS: &[Flag] = &[
     Flag {
         name: "tcp-keepalive",
         group: Group::Timeouts,
-        kind: Kind::Time(number!(tcp_keepalive_ms, 0, 24 * 60 * MINUTE_MS)),
+        kind: Kind::Time(number!(tcp_keepalive_ms, 0, 9 * 60 * MINUTE_MS)),
         help: "Silence after which TCP itself probes a peer; 0s is never.",
     },
     Flag {

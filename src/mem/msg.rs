@@ -29,8 +29,8 @@ pub struct Msg {
     charge: RefCell<Charge>,
     /// What whoever was sent this was sent behind it, if that was the same for all.
     next: OnceCell<Rc<Msg>>,
-    /// How many are before this in its chain.
-    place: Cell<u8>,
+    /// Bytes that may still come behind it.
+    room: Cell<usize>,
 }
 
 impl Msg {
@@ -50,6 +50,7 @@ impl Msg {
 
     fn build(bytes: Box<[u8]>, binary: bool, ledger: &Ledger) -> Rc<Self> {
         let charge = ledger.charge(bytes.len() + size_of::<Self>());
+        let room = CHAIN_WEIGHTS * (bytes.len() + size_of::<Self>());
         Rc::new(Self {
             bytes,
             binary,
@@ -58,7 +59,7 @@ impl Msg {
             pieces: OnceCell::new(),
             charge: RefCell::new(charge),
             next: OnceCell::new(),
-            place: Cell::new(0),
+            room: Cell::new(room),
         })
     }
 
@@ -111,19 +112,23 @@ impl Msg {
     }
 
     /// Whether `after` follows this in the chain; it does from now on if nothing does and the chain may go on. A
-    /// payload keeps those behind it alive, so chains are short, and what leads on is never put behind: no ring.
+    /// payload keeps those behind it alive, for whoever keeps it alone too: so at most [`CHAIN_WEIGHTS`] times its own
+    /// weight. What leads on already is never put behind, or there would be rings.
     pub fn leads_to(self: &Rc<Self>, after: &Rc<Self>) -> bool {
         if let Some(next) = self.next.get() {
             return Rc::ptr_eq(next, after);
         }
-        let place = self.place.get() + 1;
         let fresh = after.next.get().is_none() && !Rc::ptr_eq(self, after);
-        let later = after.place.get() == 0 || after.place.get() >= place;
-        if !fresh || !later || place >= CHAIN_MAX {
+        let Some(left) = self.room.get().checked_sub(after.weight()).filter(|_| fresh) else {
             return false;
-        }
-        after.place.set(after.place.get().max(place));
+        };
+        after.room.set(after.room.get().min(left));
         self.next.set(after.clone()).is_ok()
+    }
+
+    /// Bytes that it holds, without its spellings.
+    fn weight(&self) -> usize {
+        self.bytes.len() + size_of::<Self>()
     }
 
     /// The payload in pieces of at most `max` bytes, cut between characters where it is text. `max` must be
@@ -137,9 +142,8 @@ impl Msg {
     }
 }
 
-/// Payloads of one chain: whoever keeps the first keeps at most so many, and most who wait for more than one wait for
-/// fewer.
-const CHAIN_MAX: u8 = 16;
+/// How much more than itself a payload may keep alive: eight others like it.
+const CHAIN_WEIGHTS: usize = 8;
 
 /// Cuts `bytes` into runs of at most `max`, not inside a UTF-8 sequence if that can be helped.
 fn cut(bytes: &[u8], max: usize) -> impl Iterator<Item = &[u8]> {

@@ -47,8 +47,9 @@ pub struct Loop {
     /// When to try a listener again that ran out of descriptors.
     retry: Option<Tick>,
     told_of_limit: bool,
-    /// Since when the node stops.
+    /// When memory goes back to the system.
     ebb: Ebb,
+    /// Since when the node stops.
     stopping: Option<Tick>,
     stop_at_once: bool,
 }

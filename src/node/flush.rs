@@ -253,7 +253,7 @@ impl Node {
         if !self.sessions.get(session_id).is_some_and(closing) {
             return false;
         }
-        self.remove_session(session_id, crate::cmd::Cause::Closed);
+        self.finish_session(session_id);
         true
     }
 

@@ -5,7 +5,7 @@
 //! its first payload and a count, which is no allocation.
 
 use crate::mem::{Charge, Ledger, Msg};
-use std::collections::VecDeque;
+use std::collections::{VecDeque, vec_deque};
 use std::rc::Rc;
 
 /// A queue that is mostly empty or holds what others hold too.
@@ -42,7 +42,8 @@ impl Run {
 
     /// Takes `msg` in as the next of the chain, or gives it back.
     fn extend(&mut self, msg: Rc<Msg>) -> Result<(), Rc<Msg>> {
-        if !self.iter().last().is_some_and(|last| last.leads_to(&msg)) {
+        let payloads = Payloads::of_chain(&self.first, self.len);
+        if !payloads.last().is_some_and(|last| last.leads_to(&msg)) {
             return Err(msg);
         }
         self.len += 1;
@@ -55,15 +56,6 @@ impl Run {
         let len = self.len.saturating_sub(1);
         (self.first, rest.map(|first| Self { first, len }))
     }
-
-    fn iter(&self) -> impl Iterator<Item = &Rc<Msg>> {
-        chain(&self.first, self.len)
-    }
-}
-
-/// The `len` payloads of a chain from `first` on.
-fn chain(first: &Rc<Msg>, len: u16) -> impl Iterator<Item = &Rc<Msg>> {
-    std::iter::successors(Some(first), |msg| msg.next()).take(usize::from(len))
 }
 
 impl From<Run> for Backlog {
@@ -142,6 +134,7 @@ impl Backlog {
     pub fn pop(&mut self) -> Option<Rc<Msg>> {
         match std::mem::take(self) {
             Backlog::Empty => None,
+            Backlog::One(only, 1) => Some(only),
             Backlog::One(first, len) => {
                 let (first, rest) = Run { first, len }.split_first();
                 *self = rest.map_or(Backlog::Empty, Run::into);
@@ -156,6 +149,16 @@ impl Backlog {
                 };
                 msg
             }
+        }
+    }
+
+    /// The oldest payload.
+    #[must_use]
+    pub fn first(&self) -> Option<&Rc<Msg>> {
+        match self {
+            Backlog::Empty => None,
+            Backlog::One(first, _) => Some(first),
+            Backlog::Many(queue) => queue.runs.front().map(|run| &run.first),
         }
     }
 
@@ -177,16 +180,55 @@ impl Backlog {
 
     /// The payloads from the `skip`th on, oldest first.
     pub fn iter_from(&self, skip: usize) -> impl Iterator<Item = &Rc<Msg>> {
-        let (one, many, skip) = match self {
-            Backlog::Empty => (None, None, 0),
-            Backlog::One(first, len) => (Some(chain(first, *len)), None, skip),
+        let (payloads, skip) = match self {
+            Backlog::Empty => (Payloads::default(), 0),
+            Backlog::One(first, len) => (Payloads::of_chain(first, *len), skip),
             Backlog::Many(queue) => {
                 let (at, skip) = queue.place_of(skip);
-                (None, Some(queue.runs.range(at..)), skip)
+                let runs = queue.runs.range(at..);
+                (
+                    Payloads {
+                        runs,
+                        ..Payloads::default()
+                    },
+                    skip,
+                )
             }
         };
-        let many = many.into_iter().flatten().flat_map(Run::iter);
-        one.into_iter().flatten().chain(many).skip(skip)
+        payloads.skip(skip)
+    }
+}
+
+/// A walk over chains: what is left of one, then whole runs.
+#[derive(Debug, Default)]
+struct Payloads<'a> {
+    next: Option<&'a Rc<Msg>>,
+    left: u16,
+    runs: vec_deque::Iter<'a, Run>,
+}
+
+impl<'a> Payloads<'a> {
+    fn of_chain(first: &'a Rc<Msg>, len: u16) -> Self {
+        Self {
+            next: Some(first),
+            left: len,
+            runs: vec_deque::Iter::default(),
+        }
+    }
+}
+
+impl<'a> Iterator for Payloads<'a> {
+    type Item = &'a Rc<Msg>;
+
+    fn next(&mut self) -> Option<&'a Rc<Msg>> {
+        if self.left == 0 {
+            let run = self.runs.next()?;
+            (self.next, self.left) = (Some(&run.first), run.len);
+        }
+        let msg = self.next?;
+        self.left -= 1;
+        self.next = msg.next();
+        Some(msg)
     }
 }
 
@@ -216,13 +258,30 @@ mod tests {
     fn what_a_crowd_is_sent_together_takes_no_place_of_its_own() {
         let ledger = Ledger::default();
         let mut crowd: Vec<Backlog> = (0..100).map(|_| Backlog::default()).collect();
-        for _ in 0..10 {
+        for _ in 0..9 {
             let msg = Msg::new(&b"to all"[..], &ledger);
             crowd.iter_mut().for_each(|b| b.push(msg.clone(), &ledger));
         }
-        assert!(crowd.iter().all(|b| matches!(b, Backlog::One(_, 10))));
+        assert!(crowd.iter().all(|b| matches!(b, Backlog::One(_, 9))));
         drop(crowd);
         assert_eq!(ledger.used(), 0);
+    }
+
+    /// One that reads a quiet channel beside another that reads a loud one too: what was loud is not kept by the first.
+    #[test]
+    fn who_keeps_a_little_keeps_little_of_others() {
+        let ledger = Ledger::default();
+        let (mut silent, mut other) = (Backlog::default(), Backlog::default());
+        for _ in 0..100 {
+            let small = Msg::new(&b"x"[..], &ledger);
+            silent.push(small.clone(), &ledger);
+            other.push(small, &ledger);
+            for _ in 0..15 {
+                other.push(Msg::new(vec![b'y'; 30_000], &ledger), &ledger);
+            }
+        }
+        drop(other);
+        assert!(ledger.used() < 200_000, "{} bytes", ledger.used());
     }
 
     /// Sessions that are sent some of the same, some of their own, the same twice, in whatever order, and

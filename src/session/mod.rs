@@ -348,7 +348,7 @@ impl Session {
     /// The payload next to be written on a bare stream.
     #[must_use]
     pub fn next_bare(&self) -> Option<&Rc<Msg>> {
-        self.backlog.iter_from(0).next()
+        self.backlog.first()
     }
 
     /// Everything up to packet `id` is written on the downstream. Gives back how many of the packets had

@@ -47,6 +47,20 @@ for (const transport of ['websocket', 'sse', 'longpoll']) {
   });
 }
 
+test('CSP.js in Chromium: last words of a page that is left, and the first of the next, all come through', async (after) => {
+  const server = await serve(), options = { resume: 'tab' };
+  after(server.stop);
+  const page = await begin(after, server.url, options);
+  await page.evaluate(() => document.addEventListener('visibilitychange', () => session.write('bye ')));
+  await say(page, 'one ');
+  await until('the echo', async () => (await got(page)) === 'one ');
+  await load(page, server.url, options);
+  await say(page, 'two ');
+  await until('all of it', async () => (await got(page)).includes('two '));
+  assert.match(await got(page), /^one (bye )?two $/);
+  assert.equal(await page.evaluate(() => session.bufferedAmount), 0);
+});
+
 test('CSP.js in Chromium: a page that is loaded again when the server has forgotten it begins anew', async (after) => {
   const server = await serve('--session-timeout', '1s'), options = { resume: 'tab', duration: 1 };
   after(server.stop);

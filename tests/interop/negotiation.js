@@ -95,17 +95,31 @@ test('CSP.js begins with the transport that worked before', async (after) => {
   assert.equal(names[0], 'longpoll');
 });
 
-test('CSP.js waits as long as a server that is full asks', async (after) => {
-  const asked = [];
-  const busy = http.createServer((request, response) => {
-    asked.push(Date.now());
-    response.writeHead(503, { 'Retry-After': '2', 'Access-Control-Allow-Origin': '*' }).end('{}');
-  });
-  await new Promise((resolve) => busy.listen(0, '127.0.0.1', resolve));
-  after(() => busy.close());
-  const session = new CometSession();
-  after(() => session.close());
-  session.connect(`http://127.0.0.1:${busy.address().port}/_/echo/csp`);
-  await until('a second request', () => asked.length > 1);
-  assert.ok(asked[1] - asked[0] >= 1999, `${asked[1] - asked[0]} ms`);
+test('CSP.js moves to a better transport once that is let through, whatever carries meanwhile', async (after) => {
+  const server = await serve();
+  after(server.stop);
+  const faults = { refuse: true, buffer: true }, { session } = await hello(after, await proxy(after, server.port, faults));
+  assert.equal(session.transport, 'longpoll');
+  faults.refuse = false;
+  const talk = setInterval(() => session.write('.'), 500);
+  after(() => clearInterval(talk));
+  await until('the websocket', () => session.transport === 'websocket');
 });
+
+for (const [form, asked] of [['seconds', () => '2'], ['a date', () => new Date(Date.now() + 3000).toUTCString()]]) {
+  test(`CSP.js comes back no sooner than a server that is full asks, in ${form}`, async (after) => {
+    const came = [];
+    const busy = http.createServer((request, response) => {
+      came.push(Date.now());
+      response.writeHead(503, { 'Retry-After': asked(), 'Access-Control-Allow-Origin': '*' }).end('{}');
+    });
+    await new Promise((resolve) => busy.listen(0, '127.0.0.1', resolve));
+    after(() => busy.close());
+    const session = new CometSession();
+    after(() => session.close());
+    session.connect(`http://127.0.0.1:${busy.address().port}/_/echo/csp`);
+    await until('a second request', () => came.length > 1);
+    // A timer never fires early; how late it is is not judged.
+    assert.ok(came[1] - came[0] >= 1990, `${came[1] - came[0]} ms`);
+  });
+}

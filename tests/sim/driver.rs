@@ -239,13 +239,13 @@ impl Driver {
         self.links[id].blocked.is_some()
     }
 
-    /// When the node last wrote.
     /// Whether the node heard nothing of it for as long as it waits for a pong.
     pub fn was_unheard(&self, id: LinkId) -> bool {
         let link = &self.links[id];
         link.quiet_max.max(self.now - link.read_at) >= PONG_MS
     }
 
+    /// When the node last wrote.
     pub fn written_at(&self, id: LinkId) -> u64 {
         self.links[id].written_at
     }
@@ -604,9 +604,9 @@ fn show(bytes: &[u8]) -> String {
     }
 }
 
-/// One read of the loop.
 /// Milliseconds in which the node wants a ping answered.
 const PONG_MS: u64 = 10_000;
+/// One read of the loop.
 const READ_BYTES: usize = 16 * 1024;
 const READS_PER_TURN: usize = 4;
 /// Milliseconds below which no connection is given up.
