@@ -119,7 +119,12 @@ impl Msg {
             return Rc::ptr_eq(next, after);
         }
         let fresh = after.next.get().is_none() && !Rc::ptr_eq(self, after);
-        let Some(left) = self.room.get().checked_sub(after.weight()).filter(|_| fresh) else {
+        let Some(left) = self
+            .room
+            .get()
+            .checked_sub(after.weight())
+            .filter(|_| fresh)
+        else {
             return false;
         };
         after.room.set(after.room.get().min(left));
