@@ -112,7 +112,7 @@ impl Msg {
     }
 
     /// Whether `after` follows this in the chain; it does from now on if nothing does and the chain may go on. A
-    /// payload keeps those behind it alive, for whoever keeps it alone too: so at most [`CHAIN_WEIGHTS`] times its own
+    /// payload keeps those behind it alive, for whoever keeps it alone too: so at most `CHAIN_WEIGHTS` times its own
     /// weight. What leads on already is never put behind, or there would be rings.
     pub fn leads_to(self: &Rc<Self>, after: &Rc<Self>) -> bool {
         if let Some(next) = self.next.get() {
