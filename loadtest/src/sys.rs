@@ -83,9 +83,24 @@ pub fn choose_port_late(socket: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// Waits until a descriptor is readable, at most so long: by nanoseconds, where a poll of mio counts milliseconds and
-/// rounds them up.
-pub fn wait_readable(fd: BorrowedFd<'_>, most: Duration) {
+/// Waits for events by nanoseconds, where a poll of mio counts milliseconds and rounds them up. Gives back how long
+/// is left to wait.
+#[cfg(not(mio_unsupported_force_poll_poll))]
+pub fn nap(poll: &mio::Poll, wait: Duration) -> Duration {
+    use std::os::fd::AsFd as _;
+    wait_readable(poll.registry().as_fd(), wait);
+    Duration::ZERO
+}
+
+/// The poll(2) selector has no descriptor to wait for: all is left.
+#[cfg(mio_unsupported_force_poll_poll)]
+pub fn nap(_: &mio::Poll, wait: Duration) -> Duration {
+    wait
+}
+
+/// Waits until a descriptor is readable, at most so long.
+#[cfg(not(mio_unsupported_force_poll_poll))]
+fn wait_readable(fd: BorrowedFd<'_>, most: Duration) {
     let mut poll = libc::pollfd {
         fd: fd.as_raw_fd(),
         events: libc::POLLIN,

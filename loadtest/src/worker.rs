@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::time::Duration;
 
 /// Runs until standard input ends.
 ///
@@ -58,10 +57,7 @@ fn serve(setup: Setup, mode: Box<dyn Mode>, mut orders: pipe::Receiver) -> io::R
     let mut text = Vec::new();
     loop {
         let wait = match engine.wait() {
-            (Some(wait), true) if !wait.is_zero() => {
-                sys::wait_readable(poll.registry().as_fd(), wait);
-                Some(Duration::ZERO)
-            }
+            (Some(wait), true) if !wait.is_zero() => Some(sys::nap(&poll, wait)),
             (wait, _) => wait,
         };
         match poll.poll(&mut events, wait) {
