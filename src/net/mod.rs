@@ -94,10 +94,11 @@ impl Loop {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
             }
-            self.node.turn(self.watch.clock());
+            let clock = self.watch.clock();
+            self.node.turn(clock);
             events.iter().for_each(|event| self.note(event));
             self.turn();
-            self.ebb();
+            self.ebb(clock.tick);
         }
         Ok(())
     }
@@ -114,8 +115,7 @@ impl Loop {
     }
 
     /// A burst that is over gives its memory back.
-    fn ebb(&mut self) {
-        let now = self.watch.clock().tick;
+    fn ebb(&mut self, now: Tick) {
         if self.ebb.is_out(self.node.queued_bytes(), now) {
             limits::give_back_memory();
         }

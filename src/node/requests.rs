@@ -195,6 +195,10 @@ pub const QUEUES_FULL: Fault = Fault::new(
 /// empty them, which may come in pieces.
 pub const FULL_PARTIAL_MAX: usize = 8 * 1024;
 /// When to come back.
-pub const RETRY: &[(&str, &str)] = &[("Retry-After", "2")];
+pub const RETRY: &[(&str, &str)] = &[
+    ("Retry-After", "2"),
+    // Or a page of another origin could not read it.
+    ("Access-Control-Expose-Headers", "Retry-After"),
+];
 /// Milliseconds for a request's body after its head: half a minute for 1 MiB is 280 kbit/s.
 const BODY_TIMEOUT_MS: u64 = 30_000;

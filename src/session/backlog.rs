@@ -68,9 +68,11 @@ impl Queue {
     fn of_two(run: Run, msg: Rc<Msg>, ledger: &Ledger) -> Self {
         let mut queue = Self {
             len: usize::from(run.len),
-            runs: VecDeque::from([run]),
+            // Most have no more; of itself the list would begin with four.
+            runs: VecDeque::with_capacity(2),
             charge: ledger.charge(0),
         };
+        queue.runs.push_back(run);
         queue.push(msg);
         queue
     }

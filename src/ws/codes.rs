@@ -71,7 +71,7 @@ pub const TABLE: [Row; 11] = [
     row(
         CloseCode::GOING_AWAY,
         "going_away",
-        "the node is stopping",
+        "the node is stopping, or heard no answer to its ping: a CSP session lives on",
         "reconnects after the hint it was given, or after its own back-off",
     ),
     row(

@@ -1,7 +1,7 @@
 //! CSP by clients that move: one that was cut off comes back on a WebSocket or on server-sent events, whichever
 //! follows from how many packets it has.
 
-use super::csp_sse::CspSse;
+use super::csp_stream::SSE;
 use super::csp_ws::CspWs;
 use super::{Ack, Cx, Mode, Peer, csp};
 use crate::trouble::Fault;
@@ -17,13 +17,13 @@ const ON_SOCKET: u8 = csp::OPEN + 1;
 fn now(peer: &Peer) -> &'static dyn Mode {
     match peer.step {
         ON_SOCKET => &CspWs,
-        _ => &CspSse,
+        _ => &SSE,
     }
 }
 
 impl Mode for CspMoves {
     fn opened(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
-        CspSse.opened(cx, peer);
+        SSE.opened(cx, peer);
     }
 
     fn resumes(&self) -> bool {
@@ -35,7 +35,7 @@ impl Mode for CspMoves {
             CspWs.resumed(cx, peer);
             peer.step = ON_SOCKET;
         } else {
-            CspSse.resumed(cx, peer);
+            SSE.resumed(cx, peer);
         }
     }
 

@@ -1,12 +1,34 @@
-//! CSP on XHR streaming: one streaming response, a batch per line behind blanks.
+//! CSP on one response that stays open, a batch per piece: server-sent events, or XHR streaming's lines behind blanks.
 
+use super::events::Cut;
 use super::{Ack, Cx, Mode, Peer, csp, events};
 use crate::proto::sse;
 use crate::trouble::Fault;
 
 /// The mode.
 #[derive(Debug)]
-pub struct CspStream;
+pub struct CspStream {
+    /// What the server is asked for.
+    transport: &'static str,
+    /// How the body is cut into pieces.
+    cut: Cut,
+    /// The batch of a piece; `None` when there is none in it.
+    batch: fn(&[u8]) -> Option<&[u8]>,
+}
+
+/// A batch per event.
+pub const SSE: CspStream = CspStream {
+    transport: "sse",
+    cut: sse::event,
+    batch: sse::data,
+};
+
+/// A batch per line.
+pub const XHR: CspStream = CspStream {
+    transport: "xhrstream",
+    cut: sse::line,
+    batch: |line| Some(line),
+};
 
 impl Mode for CspStream {
     fn opened(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
@@ -18,13 +40,14 @@ impl Mode for CspStream {
     }
 
     fn resumed(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
-        csp::resume(cx, peer, "xhrstream");
+        csp::resume(cx, peer, self.transport);
     }
 
     fn received(&self, cx: &mut Cx<'_>, peer: &mut Peer, input: &[u8]) -> Result<usize, Fault> {
-        csp::stream(cx, peer, input, "xhrstream", |cx, peer, data| {
-            events::pieces(peer, data, sse::line, |peer, line| {
-                csp::batch(cx, peer, line)
+        csp::stream(cx, peer, input, self.transport, |cx, peer, data| {
+            events::pieces(peer, data, self.cut, |peer, piece| {
+                let batch = (self.batch)(piece);
+                batch.map_or(Ok(()), |batch| csp::batch(cx, peer, batch))
             })
         })
     }

@@ -6,7 +6,6 @@
 mod csp;
 mod csp_longpoll;
 mod csp_moves;
-mod csp_sse;
 mod csp_stream;
 mod csp_ws;
 mod events;
@@ -322,14 +321,14 @@ pub const ROWS: [Row; 10] = [
         help: "the same on server-sent events, acks on shared connections",
         floor: "events",
         subscribes: true,
-        make: |_| Box::new(csp_sse::CspSse),
+        make: |_| Box::new(csp_stream::SSE),
     },
     Row {
         name: "csp-stream",
         help: "the same on XHR streaming",
         floor: "events",
         subscribes: true,
-        make: |_| Box::new(csp_stream::CspStream),
+        make: |_| Box::new(csp_stream::XHR),
     },
     Row {
         name: "csp-longpoll",

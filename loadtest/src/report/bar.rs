@@ -125,21 +125,18 @@ pub fn missed(report: &Report, bars: &[Bar]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Found, figure};
+    use crate::report::{figure, sample};
 
     fn report() -> Report {
-        Report {
-            scenario: "fanout",
-            mode: "ws",
-            connections: 10,
-            server: Found::from(vec![
+        sample(
+            vec![
                 figure("cpu_per_delivery", 6.0, "us"),
                 figure("idle_cpu", f64::NAN, "%"),
                 figure("missing", 1.0, ""),
                 figure("repeated", 2.0, ""),
-            ]),
-            floor: Some(Found::from(vec![figure("cpu_per_delivery", 4.0, "us")])),
-        }
+            ],
+            vec![figure("cpu_per_delivery", 4.0, "us")],
+        )
     }
 
     fn not_met(bars: &[&str]) -> Vec<String> {

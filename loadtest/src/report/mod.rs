@@ -253,22 +253,31 @@ pub fn grouped(value: f64) -> String {
     format!("{sign}{}", groups.join(","))
 }
 
+/// A report of ten clients, for tests.
+#[cfg(test)]
+pub fn sample(server: Vec<Figure>, floor: Vec<Figure>) -> Report {
+    Report {
+        scenario: "fanout",
+        mode: "ws",
+        connections: 10,
+        server: Found::from(server),
+        floor: Some(Found::from(floor)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn report() -> Report {
-        Report {
-            scenario: "fanout",
-            mode: "ws",
-            connections: 10,
-            server: Found::from(vec![
+        sample(
+            vec![
                 figure("cpu_per_delivery", 6.0, "us"),
                 figure("missing", 1.0, ""),
                 figure("repeated", 2.0, ""),
-            ]),
-            floor: Some(Found::from(vec![figure("cpu_per_delivery", 4.0, "us")])),
-        }
+            ],
+            vec![figure("cpu_per_delivery", 4.0, "us")],
+        )
     }
 
     #[test]

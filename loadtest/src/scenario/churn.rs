@@ -14,9 +14,7 @@ use std::thread::sleep;
 pub fn run(case: &Case<'_>) -> Result<Vec<Figure>, Trouble> {
     let options = case.options;
     let pids = &case.server.pids[..];
-    let mut crowd = case.crowd()?;
-    crowd.raise(options.ramp)?;
-    sleep(options.settle);
+    let mut crowd = case.held(case.crowd()?)?;
     let (before, start) = (Usage::of(pids)?, now_ns());
     let counts = crowd.churn(options.total, options.ramp)?;
     let cpu = cpu_ns_of(pids)?.saturating_sub(before.cpu_ns) as f64;

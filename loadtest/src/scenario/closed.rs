@@ -5,7 +5,6 @@ use super::delivery::{self, Meter};
 use crate::engine::Loop;
 use crate::report::{Figure, figure};
 use crate::trouble::Trouble;
-use std::thread::sleep;
 
 /// Opens all subscribers in one process, which publishes too: it sees at once when everyone has a message.
 ///
@@ -18,9 +17,7 @@ pub fn run(case: &Case<'_>, in_flight: u32) -> Result<Vec<Figure>, Trouble> {
         let text = format!("--in-flight needs one load process: at most -n {most}");
         return Err(Trouble::Usage(text));
     }
-    let mut crowd = case.crowd()?;
-    crowd.raise(options.ramp)?;
-    sleep(options.settle);
+    let mut crowd = case.held(case.crowd()?)?;
     crowd.begin(1)?;
     let mut meter = Meter::start(case, &crowd)?;
     let wish = Loop {

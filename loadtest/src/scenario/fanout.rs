@@ -5,7 +5,6 @@ use super::{Case, closed};
 use crate::publish::Sent;
 use crate::report::{Figure, figure};
 use crate::trouble::Trouble;
-use std::thread::sleep;
 
 /// Opens all subscribers, publishes, waits for what is under way, and counts.
 ///
@@ -16,9 +15,7 @@ pub fn run(case: &Case<'_>) -> Result<Vec<Figure>, Trouble> {
     if let Some(in_flight) = options.in_flight {
         return closed::run(case, in_flight);
     }
-    let mut crowd = case.crowd()?;
-    crowd.raise(options.ramp)?;
-    sleep(options.settle);
+    let mut crowd = case.held(case.crowd()?)?;
     crowd.begin(1)?;
     let mut meter = Meter::start(case, &crowd)?;
     let sent = delivery::publish(case, &mut crowd, 1, || meter.look())?;

@@ -30,6 +30,7 @@ use crate::sys;
 use crate::trouble::Trouble;
 use crate::watch::{Eye, Watch};
 use std::net::SocketAddr;
+use std::thread::sleep;
 
 /// What a scenario works on.
 #[derive(Debug)]
@@ -260,6 +261,13 @@ impl Case<'_> {
             true => Part::Reads,
             false => Part::Idles,
         })
+    }
+
+    /// The crowd once all of it is ready and the server has come to rest.
+    fn held(&self, mut crowd: Crowd) -> Result<Crowd, Trouble> {
+        crowd.raise(self.options.ramp)?;
+        sleep(self.options.settle);
+        Ok(crowd)
     }
 
     /// The crowd that is there for something else.

@@ -6,7 +6,6 @@ use super::fanout::published;
 use crate::report::{Figure, figure};
 use crate::tally::Tally;
 use crate::trouble::Trouble;
-use std::thread::sleep;
 
 /// Publishes for --time to all, and once more while the share --slow reads nothing. What the others miss and how long
 /// they wait is told of the second time, beside the first. Kernels take some 4 MB for each that does not read before
@@ -16,9 +15,7 @@ use std::thread::sleep;
 /// Connections that cannot be opened, or nowhere to publish to.
 pub fn run(case: &Case<'_>) -> Result<Vec<Figure>, Trouble> {
     let options = case.options;
-    let mut crowd = case.crowd()?;
-    crowd.raise(options.ramp)?;
-    sleep(options.settle);
+    let mut crowd = case.held(case.crowd()?)?;
     crowd.begin(1)?;
     let sent = delivery::publish(case, &mut crowd, 1, || {})?;
     let all = u64::from(options.connections) * u64::from(sent.messages);

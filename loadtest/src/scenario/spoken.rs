@@ -7,7 +7,6 @@ use crate::part::Part;
 use crate::report::{Figure, figure};
 use crate::sys::now_ns;
 use crate::trouble::Trouble;
-use std::thread::sleep;
 use std::time::Duration;
 
 /// Opens everyone, lets them send at the rate for the time, waits for what is under way, and counts. `deliveries` says
@@ -21,9 +20,7 @@ pub fn run(
     deliveries: impl Fn(u32) -> u64,
 ) -> Result<Vec<Figure>, Trouble> {
     let options = case.options;
-    let mut crowd = case.crowd_of(part)?;
-    crowd.raise(options.ramp)?;
-    sleep(options.settle);
+    let mut crowd = case.held(case.crowd_of(part)?)?;
     crowd.begin(1)?;
     let mut meter = Meter::start(case, &crowd)?;
     let messages = (options.rate * options.time.as_secs_f64()).round().max(1.0);

@@ -20,9 +20,7 @@ use std::thread::{scope, sleep};
 /// Connections that cannot be opened, or not again, or nowhere to publish to.
 pub fn run(case: &Case<'_>) -> Result<Vec<Figure>, Trouble> {
     let options = case.options;
-    let mut crowd = case.crowd()?;
-    crowd.raise(options.ramp)?;
-    sleep(options.settle);
+    let mut crowd = case.held(case.crowd()?)?;
     crowd.begin(1)?;
     let (storm, sent) = weather(case, &mut crowd)?;
     let expected = u64::from(options.connections) * u64::from(sent.messages);

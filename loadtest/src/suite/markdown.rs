@@ -67,20 +67,17 @@ fn cells(report: &Report, name: &str) -> String {
 mod tests {
     use super::*;
     use crate::proc::Glance;
-    use crate::report::{Found, figure};
+    use crate::report::{figure, sample};
 
     fn report() -> Report {
-        Report {
-            scenario: "fanout",
-            mode: "ws",
-            connections: 10_000,
-            server: Found::from(vec![
+        sample(
+            vec![
                 figure("p99", 6.0, "ms"),
                 figure("p50", 3.0, "ms"),
                 figure("missing", 2.0, ""),
-            ]),
-            floor: Some(Found::from(vec![figure("p99", 5.0, "ms")])),
-        }
+            ],
+            vec![figure("p99", 5.0, "ms")],
+        )
     }
 
     fn bars() -> Vec<Bar> {

@@ -83,7 +83,12 @@ fn tell(
     quick: bool,
     sheet: &mut Sheet,
 ) -> Result<(), Trouble> {
-    let name = row.words.replace(" --floor", "");
+    let words: Vec<_> = row
+        .words
+        .split(' ')
+        .filter(|word| *word != "--floor")
+        .collect();
+    let name = words.join(" ");
     for (report, bars) in reports {
         print!(
             "{}",
