@@ -3,6 +3,7 @@
 //! In: small commands, from whoever handles inbound bytes. Out: the same, in order, to the node, which runs
 //! them after the call returned. A traced line per command is a full record of what moved sideways.
 
+use crate::codes::CloseCode;
 use crate::ids::{ConnId, SessionId};
 use crate::mem::Publication;
 use std::collections::VecDeque;
@@ -17,6 +18,8 @@ pub enum Cmd {
     Send(Rc<Publication>, Origin),
     /// A session is to end.
     End(SessionId, Cause),
+    /// Every session of a user is to end, by the application's word.
+    Kick(Rc<str>, Origin),
 }
 
 /// Who is told how a command went.
@@ -26,6 +29,8 @@ pub enum Origin {
     Session(SessionId, u64),
     /// A request of the internal API, whose connection waits for the answer.
     Api(ConnId),
+    /// The node itself, which waits for no answer.
+    Node,
 }
 
 /// How a command went, for its [`Origin`].
@@ -45,6 +50,11 @@ pub enum Outcome {
     },
     /// The user has no session.
     Absent,
+    /// This many sessions of the user end.
+    Kicked {
+        /// Sessions that end.
+        sessions: usize,
+    },
 }
 
 /// Why a session ended.
@@ -64,13 +74,15 @@ pub enum Cause {
     TooBig,
     /// The connection of a transport that cannot reconnect is gone.
     Gone,
+    /// The application ended it.
+    Kicked,
     /// The node stops.
     Shutdown,
 }
 
 impl Cause {
     /// Every cause, in the order of the counters.
-    pub const ALL: [Cause; 8] = [
+    pub const ALL: [Cause; 9] = [
         Cause::Clean,
         Cause::Closed,
         Cause::Timeout,
@@ -78,21 +90,34 @@ impl Cause {
         Cause::Protocol,
         Cause::TooBig,
         Cause::Gone,
+        Cause::Kicked,
         Cause::Shutdown,
     ];
 
-    /// The word used in logs, metrics and messages, and the WebSocket close code a client is given.
+    /// The word used in logs, metrics and events.
     #[must_use]
-    pub fn word_and_code(self) -> (&'static str, u16) {
+    pub const fn word(self) -> &'static str {
+        self.word_and_code().0
+    }
+
+    /// What a client on a WebSocket is closed with.
+    #[must_use]
+    pub const fn code(self) -> CloseCode {
+        self.word_and_code().1
+    }
+
+    const fn word_and_code(self) -> (&'static str, CloseCode) {
         match self {
-            Cause::Clean => ("clean", 1000),
-            Cause::Closed => ("closed", 1000),
-            Cause::Timeout => ("timeout", 4408),
-            Cause::Overflow => ("overflow", 1008),
-            Cause::Protocol => ("protocol", 1008),
-            Cause::TooBig => ("too-big", 1009),
-            Cause::Gone => ("gone", 1006),
-            Cause::Shutdown => ("shutdown", 1001),
+            Cause::Clean => ("clean", CloseCode::NORMAL),
+            Cause::Closed => ("closed", CloseCode::NORMAL),
+            Cause::Timeout => ("timeout", CloseCode::SESSION_TIMED_OUT),
+            Cause::Overflow => ("overflow", CloseCode::OVERFLOW),
+            Cause::Protocol => ("protocol", CloseCode::POLICY),
+            Cause::TooBig => ("too-big", CloseCode::TOO_BIG),
+            // Its connection is gone: nobody is told.
+            Cause::Gone => ("gone", CloseCode::NORMAL),
+            Cause::Kicked => ("kicked", CloseCode::KICKED),
+            Cause::Shutdown => ("shutdown", CloseCode::GOING_AWAY),
         }
     }
 }
@@ -112,6 +137,12 @@ impl Cmds {
         }
         log::trace!(target: "orbited::cmd", "{cmd:?}");
         self.0.push_back(cmd);
+    }
+
+    /// Puts a command in front: after it nothing that waited reaches whom it concerns.
+    pub fn push_first(&mut self, cmd: Cmd) {
+        log::trace!(target: "orbited::cmd", "{cmd:?}");
+        self.0.push_front(cmd);
     }
 
     /// Takes the first command.

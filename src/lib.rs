@@ -26,6 +26,7 @@ pub mod cli;
 pub mod config;
 // Base: imported by everyone, importing nobody.
 pub mod cmd;
+pub mod codes;
 pub mod ids;
 pub mod mem;
 pub mod metrics;

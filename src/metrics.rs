@@ -52,7 +52,7 @@ pub struct Metrics {
     /// Sessions begun.
     pub signons: u64,
     /// Sessions ended, by cause, as [`Cause::ALL`].
-    pub signoffs: [u64; 8],
+    pub signoffs: [u64; 9],
     /// Downstreams that took a session over while another was open.
     pub switches: u64,
     /// Payloads from clients and from the application.
@@ -65,8 +65,8 @@ pub struct Metrics {
     pub bytes_out: u64,
     /// Packets written again on a new downstream.
     pub resent: u64,
-    /// Payloads that were never acknowledged when their session ended.
-    pub undelivered: u64,
+    /// Messages that were never acknowledged when their session ended, by its cause, as [`Cause::ALL`].
+    pub undelivered: [u64; 9],
     /// Turns of the loop.
     pub turns: u64,
 }
@@ -89,12 +89,28 @@ impl Metrics {
 
     /// Sessions ended, with the word for each cause.
     pub fn signoffs(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let count = |cause: Cause| (cause.word_and_code().0, self.signoffs[cause as usize]);
-        Cause::ALL.into_iter().map(count)
+        by_cause(&self.signoffs)
     }
 
-    /// Counts the end of a session.
-    pub fn signed_off(&mut self, cause: Cause) {
-        self.signoffs[cause as usize] += 1;
+    /// Messages not delivered, with the word for each cause.
+    pub fn undelivered(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        by_cause(&self.undelivered)
     }
+
+    /// The same for all causes.
+    #[must_use]
+    pub fn undelivered_in_all(&self) -> u64 {
+        self.undelivered.iter().sum()
+    }
+
+    /// Counts the end of a session, and the messages that it never got.
+    pub fn signed_off(&mut self, cause: Cause, undelivered: u64) {
+        self.signoffs[cause as usize] += 1;
+        self.undelivered[cause as usize] += undelivered;
+    }
+}
+
+fn by_cause(counts: &[u64; 9]) -> impl Iterator<Item = (&'static str, u64)> {
+    let count = |(cause, count): (Cause, &u64)| (cause.word(), *count);
+    Cause::ALL.into_iter().zip(counts).map(count)
 }

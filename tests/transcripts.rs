@@ -70,6 +70,7 @@ transcripts! {
     a_peer_that_takes_nothing_is_given_up
     a_refusal_can_be_read_by_a_page_of_any_origin
     a_request_that_does_not_come_is_timed_out
+    a_server_that_stops_tells_the_application_what_nobody_got
     a_server_whose_queues_are_full_takes_nothing_new
     a_session_leaves_a_peer_that_takes_nothing
     a_session_moves_between_transports_and_loses_nothing
@@ -130,6 +131,8 @@ transcripts! {
     streamtest_tells_whether_something_buffers
     subscriptions_and_channels_have_their_bounds
     the_acceptance_suite_of_the_protocols_authors_passes
+    the_application_kicks_a_user
+    the_application_reads_what_a_session_never_got
     the_client_of_2009_puts_everything_in_a_form
     the_internal_port_grants_no_preflight
     the_internal_port_refuses_what_it_cannot_serve

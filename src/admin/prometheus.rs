@@ -46,6 +46,13 @@ pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
         "reason",
         metrics.signoffs(),
     );
+    text.family(
+        "orbited_undelivered_total",
+        "counter",
+        "Messages not acknowledged at sign-off.",
+        "reason",
+        metrics.undelivered(),
+    );
     let refused = metrics.refused.iter().map(|(code, count)| (*code, *count));
     text.family(
         "orbited_refused_total",
@@ -82,7 +89,7 @@ fn gauges(facts: &Facts) -> [Plain; 5] {
 }
 
 #[rustfmt::skip]
-fn counters(metrics: &Metrics) -> [Plain; 11] {
+fn counters(metrics: &Metrics) -> [Plain; 10] {
     [
         ("orbited_accepts_total", "Connections taken in.", metrics.accepts),
         ("orbited_requests_total", "Requests served.", metrics.requests),
@@ -93,7 +100,6 @@ fn counters(metrics: &Metrics) -> [Plain; 11] {
         ("orbited_bytes_in_total", "Bytes read.", metrics.bytes_in),
         ("orbited_bytes_out_total", "Bytes written.", metrics.bytes_out),
         ("orbited_resent_total", "Packets written again on a new downstream.", metrics.resent),
-        ("orbited_undelivered_total", "Messages not acknowledged at sign-off.", metrics.undelivered),
         ("orbited_loop_turns_total", "Turns of the loop.", metrics.turns),
     ]
 }

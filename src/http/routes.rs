@@ -165,6 +165,10 @@ const NOT_OFFERED: [&str; 3] = ["orbit", "stomp", "tcp"];
 pub enum Internal<'a> {
     /// `/api/publish/CHANNEL`: the channel, decoded, not empty; it may hold slashes and is not yet checked to be a channel's name.
     Publish(Cow<'a, str>),
+    /// `/api/kick/USER`: the user, decoded, not empty, not yet checked.
+    Kick(Cow<'a, str>),
+    /// `/api/events/signoff`.
+    Signoffs,
     /// `/healthz`.
     Healthz,
     /// `/livez`.
@@ -187,13 +191,16 @@ pub fn internal(path: &str) -> Internal<'_> {
         "/readyz" => Internal::Readyz,
         "/metrics" => Internal::Metrics,
         "/" => Internal::Root,
-        _ => match path
-            .strip_prefix("/api/publish/")
-            .filter(|channel| !channel.is_empty())
-        {
-            Some(channel) => decode_path(channel).map_or(Internal::Unknown, Internal::Publish),
-            None => Internal::Unknown,
-        },
+        "/api/events/signoff" => Internal::Signoffs,
+        _ => {
+            let named = |front| path.strip_prefix(front).filter(|name| !name.is_empty());
+            let route = match (named("/api/publish/"), named("/api/kick/")) {
+                (Some(channel), _) => decode_path(channel).map(Internal::Publish),
+                (_, Some(user)) => decode_path(user).map(Internal::Kick),
+                _ => None,
+            };
+            route.unwrap_or(Internal::Unknown)
+        }
     }
 }
 
@@ -337,6 +344,10 @@ mod tests {
             ),
             ("/api/publish/a%2Fb", Internal::Publish("a/b".into())),
             ("/api/publish//x", Internal::Publish("/x".into())),
+            ("/api/kick/o%27x", Internal::Kick("o'x".into())),
+            ("/api/kick/", Internal::Unknown),
+            ("/api/events/signoff", Internal::Signoffs),
+            ("/api/events/", Internal::Unknown),
             ("/api/publish/", Internal::Unknown),
             ("/api/publish", Internal::Unknown),
             ("/api/publish/%ff", Internal::Unknown),

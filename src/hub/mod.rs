@@ -8,7 +8,7 @@ pub mod names;
 mod subs;
 
 use crate::ids::{ChannelId, ChannelTag, SessionId};
-use crate::mem::{Seat, Slots};
+use crate::mem::{Position, Seat, Slots};
 use crate::rng::Rng;
 use index::Index;
 use subs::{Links, NIL};
@@ -58,15 +58,6 @@ pub enum Refused {
     TooManyChannels,
     /// Somebody else, with other credentials, has the name.
     NameTaken,
-}
-
-/// Where a subscriber stands: what comes later has a higher offset.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Changes when a channel's past is forgotten.
-    pub epoch: u64,
-    /// Of the last publication; 0 before the first.
-    pub offset: u64,
 }
 
 impl Channel {
@@ -183,9 +174,9 @@ impl Hub {
     }
 
     /// Takes a publication into the channel called `name`, and begins its fan-out: [`Hub::next_subscriber`]
-    /// gives the subscribers. One fan-out ends before the next begins. Gives back the publication's offset; a
+    /// gives the subscribers. One fan-out ends before the next begins. Gives back the publication's place; a
     /// channel without subscribers does not exist, so its first and last publication has offset 1.
-    pub fn begin(&mut self, name: &str) -> u64 {
+    pub fn begin(&mut self, name: &str) -> Position {
         let found = self
             .find(Scope::Channel, name)
             .and_then(|id| self.channels.get_mut(id));
@@ -193,9 +184,12 @@ impl Hub {
         match found.map(|channel| &mut channel.kind) {
             Some(Kind::Channel(position)) => {
                 position.offset += 1;
-                position.offset
+                *position
             }
-            _ => 1,
+            _ => Position {
+                epoch: 0,
+                offset: 1,
+            },
         }
     }
 
@@ -369,9 +363,9 @@ mod tests {
             hub.subscribe(session(n as u32), seat, "a", 9).unwrap();
             hub.subscribe(session(n as u32), seat, "a", 9).unwrap();
         }
-        assert_eq!(hub.begin("a"), 1);
+        assert_eq!(hub.begin("a").offset, 1);
         assert_eq!(reached(&mut hub), [2, 1, 0]);
-        assert_eq!(hub.begin("a"), 2);
+        assert_eq!(hub.begin("a").offset, 2);
         assert!(hub.is_consistent());
     }
 

@@ -34,6 +34,10 @@ impl NameError {
     }
 }
 
+/// The channel of what became of sessions that ended. No name that enters begins with a slash, so nobody outside reads
+/// or writes it.
+pub const SIGNOFF: &str = "/orbit/signoff";
+
 /// Checks a channel's name: UTF-8 segments joined by `/`, none empty, none a wildcard.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ pub mod wheel;
 pub use ledger::{Charge, Ledger};
 pub use msg::{Form, Msg};
 pub use out_queue::{OutQueue, Sink, Wrote};
-pub use publication::{Content, Publication, View};
+pub use publication::{Content, Position, Publication, View};
 pub use seat::Seat;
 pub use slots::{Full, Slots};
 pub use wheel::TimerWheel;

@@ -4,6 +4,7 @@
 //! spelling looks is the protocol's business: it hands in the function that makes it.
 
 use super::ledger::{Charge, Ledger};
+use super::publication::Publication;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
@@ -23,6 +24,8 @@ pub enum Form {
 pub struct Msg {
     bytes: Box<[u8]>,
     binary: bool,
+    /// What it is a view of, or of a piece of; none for what a service says of its own.
+    source: Option<Rc<Publication>>,
     plain: OnceCell<Box<[u8]>>,
     utf8: OnceCell<Box<[u8]>>,
     pieces: OnceCell<Box<[Rc<Msg>]>>,
@@ -39,21 +42,35 @@ impl Msg {
     pub fn new(bytes: impl Into<Box<[u8]>>, ledger: &Ledger) -> Rc<Self> {
         let bytes = bytes.into();
         let binary = std::str::from_utf8(&bytes).is_err();
-        Self::build(bytes, binary, ledger)
+        Self::build(bytes, binary, None, ledger)
     }
 
     /// Bytes that came as a binary message and go out as one.
     #[must_use]
     pub fn binary(bytes: impl Into<Box<[u8]>>, ledger: &Ledger) -> Rc<Self> {
-        Self::build(bytes.into(), true, ledger)
+        Self::build(bytes.into(), true, None, ledger)
     }
 
-    fn build(bytes: Box<[u8]>, binary: bool, ledger: &Ledger) -> Rc<Self> {
+    /// How one kind of client gets `source`.
+    #[must_use]
+    pub fn view(source: &Rc<Publication>, bytes: Box<[u8]>, ledger: &Ledger) -> Rc<Self> {
+        let binary = std::str::from_utf8(&bytes).is_err();
+        Self::build(bytes, binary, Some(source.clone()), ledger)
+    }
+
+    fn build(
+        bytes: Box<[u8]>,
+        binary: bool,
+        source: Option<Rc<Publication>>,
+        ledger: &Ledger,
+    ) -> Rc<Self> {
         let charge = ledger.charge(bytes.len() + size_of::<Self>());
-        let room = CHAIN_WEIGHTS * (bytes.len() + size_of::<Self>());
+        let behind = source.as_ref().map_or(0, |source| source.weight());
+        let room = CHAIN_WEIGHTS * (bytes.len() + size_of::<Self>() + behind);
         Rc::new(Self {
             bytes,
             binary,
+            source,
             plain: OnceCell::new(),
             utf8: OnceCell::new(),
             pieces: OnceCell::new(),
@@ -67,6 +84,12 @@ impl Msg {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// What was published, where this is a view of it or a piece of one.
+    #[must_use]
+    pub fn source(&self) -> Option<&Rc<Publication>> {
+        self.source.as_ref()
     }
 
     /// Whether a WebSocket carries it in a binary message.
@@ -131,18 +154,21 @@ impl Msg {
         self.next.set(after.clone()).is_ok()
     }
 
-    /// Bytes that it holds, without its spellings.
+    /// Bytes that it holds, without its spellings; what it is a view of among them.
     fn weight(&self) -> usize {
-        self.bytes.len() + size_of::<Self>()
+        let behind = self.source.as_ref().map_or(0, |source| source.weight());
+        self.bytes.len() + size_of::<Self>() + behind
     }
 
     /// The payload in pieces of at most `max` bytes, cut between characters where it is text. `max` must be
     /// the same on every call (it is a protocol's constant).
     pub fn pieces(&self, max: usize, ledger: &Ledger) -> &[Rc<Msg>] {
         self.pieces.get_or_init(|| {
-            cut(&self.bytes, max)
-                .map(|piece| Msg::new(piece, ledger))
-                .collect()
+            let piece = |piece: &[u8]| {
+                let binary = std::str::from_utf8(piece).is_err();
+                Self::build(piece.into(), binary, self.source.clone(), ledger)
+            };
+            cut(&self.bytes, max).map(piece).collect()
         })
     }
 }

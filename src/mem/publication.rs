@@ -1,13 +1,14 @@
 //! One message published to a channel or sent to a user, with the payload each kind of client is given.
 //!
 //! In: who published what where. Out: per client protocol one shared [`Msg`], made on the first subscriber
-//! that speaks it. How it looks is the service's business: it hands in the function that makes it.
+//! that speaks it, which leads back here: so a session that ends knows what its client never got. How it looks is the
+//! service's business: it hands in the function that makes it.
 
 use super::ledger::{Charge, Ledger};
 use super::msg::Msg;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// What kind of bytes a publication holds; it decides how it reaches clients of the other kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,27 @@ pub enum Content {
     Text,
     /// Anything else, with its media type.
     Bytes(Box<str>),
+}
+
+impl Content {
+    /// Its media type.
+    #[must_use]
+    pub fn media_type(&self) -> &str {
+        match self {
+            Content::Json => "application/json",
+            Content::Text => "text/plain; charset=utf-8",
+            Content::Bytes(kind) => kind,
+        }
+    }
+}
+
+/// A place in a channel: what comes later has a higher offset.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Changes when a channel's past is forgotten.
+    pub epoch: u64,
+    /// From 1; 0 before the first publication.
+    pub offset: u64,
 }
 
 /// Which payload of a publication is meant: one per client protocol.
@@ -39,8 +61,10 @@ pub struct Publication {
     pub content: Content,
     /// The payload as published.
     pub bytes: Box<[u8]>,
-    offset: OnceCell<u64>,
-    views: [OnceCell<Rc<Msg>>; 2],
+    number: Cell<u64>,
+    place: OnceCell<Position>,
+    /// While somebody holds them: a view holds its publication.
+    views: [RefCell<Weak<Msg>>; 2],
     _charge: Charge,
 }
 
@@ -65,41 +89,62 @@ impl Publication {
         ledger: &Ledger,
     ) -> Rc<Self> {
         let _charge = ledger.charge(size_of::<Self>() + bytes.len());
-        let (offset, views) = (OnceCell::new(), Default::default());
         Rc::new(Self {
             target,
             sender,
             content,
             bytes,
-            offset,
-            views,
+            number: Cell::new(0),
+            place: OnceCell::new(),
+            views: Default::default(),
             _charge,
         })
     }
 
-    /// Its place in its channel, from 1; `None` until the hub has taken it, and for messages to users.
+    /// Its number among everything this node took; 0 until it was taken.
     #[must_use]
-    pub fn offset(&self) -> Option<u64> {
-        self.offset.get().copied()
+    pub fn number(&self) -> u64 {
+        self.number.get()
+    }
+
+    /// Gives it its number.
+    pub fn take(&self, number: u64) {
+        self.number.set(number);
+    }
+
+    /// Its place in its channel; `None` until the hub has taken it, and for messages to users.
+    #[must_use]
+    pub fn place(&self) -> Option<Position> {
+        self.place.get().copied()
     }
 
     /// Gives it its place; the first call counts.
-    pub fn place(&self, offset: u64) {
-        let _ = self.offset.set(offset);
+    pub fn put(&self, place: Position) {
+        let _ = self.place.set(place);
     }
 
-    /// The payload for one kind of client, made by `make` if no client of that kind had it before.
+    /// The payload for one kind of client, made by `make` unless somebody still has it.
     pub fn view(
-        &self,
+        self: &Rc<Self>,
         view: View,
         ledger: &Ledger,
         make: impl FnOnce(&Self) -> Vec<u8>,
-    ) -> &Rc<Msg> {
+    ) -> Rc<Msg> {
         let [revolved, event] = &self.views;
         let cell = match view {
             View::Revolved => revolved,
             View::Event => event,
         };
-        cell.get_or_init(|| Msg::new(make(self), ledger))
+        if let Some(made) = cell.borrow().upgrade() {
+            return made;
+        }
+        let made = Msg::view(self, make(self).into(), ledger);
+        cell.replace(Rc::downgrade(&made));
+        made
+    }
+
+    /// Bytes that it holds, without its views.
+    pub(super) fn weight(&self) -> usize {
+        self.bytes.len() + size_of::<Self>()
     }
 }

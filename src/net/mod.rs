@@ -51,6 +51,8 @@ pub struct Loop {
     ebb: Ebb,
     /// Since when the node stops.
     stopping: Option<Tick>,
+    /// It has nothing more to say than what waits to be written.
+    finished: bool,
     stop_at_once: bool,
 }
 
@@ -79,6 +81,7 @@ impl Loop {
             told_of_limit: false,
             ebb: Ebb::default(),
             stopping: None,
+            finished: false,
             stop_at_once: false,
         })
     }
@@ -112,6 +115,18 @@ impl Loop {
         self.flush();
         self.resume();
         self.sweep();
+        self.finish();
+    }
+
+    /// When everybody was told that the node stops, or their time for that is over, the sessions end.
+    fn finish(&mut self) {
+        let Some(since) = self.stopping.filter(|_| !self.finished) else {
+            return;
+        };
+        if self.node.is_drained() || self.watch.clock().tick >= since + STOP_MS {
+            self.finished = true;
+            log::info!("stopped undelivered={}", self.node.finish());
+        }
     }
 
     /// A burst that is over gives its memory back.
@@ -145,7 +160,7 @@ impl Loop {
         {
             return Some(Duration::ZERO);
         }
-        let stop = self.stopping.map(|since| since + STOP_MS);
+        let stop = self.stopping.map(|since| since + self.stop_ms());
         let due = self
             .node
             .next_due()
@@ -204,8 +219,12 @@ impl Loop {
         let Some(since) = self.stopping else {
             return false;
         };
-        let late = self.watch.clock().tick >= since + STOP_MS;
-        self.stop_at_once || late || self.node.conn_count() == 0
+        let late = self.finished && self.watch.clock().tick >= since + self.stop_ms();
+        self.stop_at_once || late || (self.finished && self.node.conn_count() == 0)
+    }
+
+    fn stop_ms(&self) -> u64 {
+        STOP_MS + if self.finished { FINISH_MS } else { 0 }
     }
 
     fn accept(&mut self) {
@@ -358,4 +377,6 @@ const SERVES_PER_TURN: usize = 64;
 const RETRY_MS: u64 = 250;
 /// Milliseconds that goodbyes may take.
 const STOP_MS: u64 = 3_000;
+/// Milliseconds behind them for the application to read what became of sessions.
+const FINISH_MS: u64 = 1_000;
 const READ_UNTIL_BLOCKED: bool = cfg!(mio_unsupported_force_poll_poll);

@@ -30,6 +30,8 @@ impl Node {
         }
         match routes::internal(request.path) {
             Internal::Publish(name) => self.publish(id, request, &name),
+            Internal::Kick(user) => self.kick_user(id, request, &user),
+            Internal::Signoffs => self.serve_signoffs(id, request),
             Internal::Healthz | Internal::Livez | Internal::Readyz => {
                 let ready = !self.stopping;
                 let body: &[u8] = if ready {
@@ -86,30 +88,52 @@ impl Node {
             request.body.into(),
             &self.ledger,
         );
+        self.ask(id, Cmd::Publish(publication, Origin::Api(id)));
+    }
+
+    fn kick_user(&mut self, id: ConnId, request: &Request<'_>, user: &str) {
+        if request.method != Method::Post {
+            return self.fault(id, request, &POST_ONLY);
+        }
+        match names::user(user) {
+            Ok(user) => self.ask(id, Cmd::Kick(user.into(), Origin::Api(id))),
+            Err(error) => {
+                self.fault(
+                    id,
+                    request,
+                    &BAD_USER.with_reason(error.reason().to_owned()),
+                );
+            }
+        }
+    }
+
+    /// The connection waits for a command's outcome.
+    fn ask(&mut self, id: ConnId, cmd: Cmd) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.stage = Stage::Waiting;
         }
-        self.cmds.push(Cmd::Publish(publication, Origin::Api(id)));
+        self.cmds.push(cmd);
     }
 
-    /// A publication is through the hub: 201 when someone was there, 202 when not.
+    /// A command was run: 201 when a publication reached someone, 202 when not.
     pub(super) fn answer_api(&mut self, id: ConnId, outcome: Outcome) {
-        let waiting = self
-            .conns
-            .get(id)
-            .is_some_and(|conn| conn.stage == Stage::Waiting);
-        let Outcome::Published {
-            offset,
-            subscribers,
-        } = outcome
-        else {
-            return;
-        };
-        if !waiting {
+        let conn = self.conns.get(id);
+        if conn.is_none_or(|conn| conn.stage != Stage::Waiting) {
             return;
         }
-        let status = if subscribers > 0 { 201 } else { 202 };
-        let body = format!("{{\"subscribers\":{subscribers},\"offset\":{offset}}}\n");
+        let (status, body) = match outcome {
+            Outcome::Published {
+                offset,
+                subscribers,
+            } => {
+                let status = if subscribers > 0 { 201 } else { 202 };
+                let body = format!("{{\"subscribers\":{subscribers},\"offset\":{offset}}}\n");
+                (status, body)
+            }
+            Outcome::Kicked { sessions } => (200, format!("{{\"sessions\":{sessions}}}\n")),
+            // Only sessions send.
+            Outcome::Sent { .. } | Outcome::Absent => return,
+        };
         self.write_answer(
             id,
             Answer::new(status, "application/json", body.as_bytes()),
@@ -154,6 +178,8 @@ fn content(request: &Request<'_>) -> Result<Content, Fault> {
 
 const ROOT: &[u8] = b"orbited, internal port\n\
     POST /api/publish/CHANNEL  publish the body\n\
+    POST /api/kick/USER        end the sessions of a user\n\
+    GET  /api/events/signoff   an event stream: sessions that ended, and what they never got\n\
     GET  /metrics              Prometheus text\n\
     GET  /healthz              200 while it serves\n";
 const NOT_FOUND: Fault = Fault::new(
@@ -168,10 +194,16 @@ const FOREIGN: Fault = Fault::new(
     "The internal port answers this machine's programs, not pages of other origins or other names for it.",
     "Use its address, as in http://127.0.0.1:8001/.",
 );
+const BAD_USER: Fault = Fault::new(
+    400,
+    "bad-user",
+    "",
+    "A user is a name without control characters, percent-encoded in the path.",
+);
 const POST_ONLY: Fault = Fault::new(
     405,
     "method-not-allowed",
-    "Publishing is a POST.",
+    "Publishing and kicking are POSTs.",
     "Use POST.",
 )
 .with_headers(&[("Allow", "POST, OPTIONS")]);

@@ -5,7 +5,7 @@
 //! through, so that everybody sees the same order.
 
 use super::Node;
-use crate::cmd::{Cmd, Origin, Outcome};
+use crate::cmd::{Cause, Cmd, Origin, Outcome};
 use crate::ids::SessionId;
 use crate::mem::Publication;
 use std::rc::Rc;
@@ -33,6 +33,7 @@ impl Node {
                 Some(Cmd::Publish(publication, origin)) => self.begin_publish(publication, origin),
                 Some(Cmd::Send(publication, origin)) => self.begin_send(publication, origin),
                 Some(Cmd::End(session, cause)) => self.end_session(session, cause),
+                Some(Cmd::Kick(user, origin)) => self.kick(&user, origin),
                 None => return false,
             }
         }
@@ -40,8 +41,8 @@ impl Node {
     }
 
     fn begin_publish(&mut self, publication: Rc<Publication>, origin: Origin) {
-        let offset = self.hub.begin(&publication.target);
-        publication.place(offset);
+        self.number(&publication);
+        publication.put(self.hub.begin(&publication.target));
         self.fan_out = Some(FanOut {
             publication,
             origin,
@@ -51,6 +52,7 @@ impl Node {
     }
 
     fn begin_send(&mut self, publication: Rc<Publication>, origin: Origin) {
+        self.number(&publication);
         if self.hub.begin_user(&publication.target) {
             self.fan_out = Some(FanOut {
                 publication,
@@ -61,6 +63,25 @@ impl Node {
         } else {
             self.tell(origin, Outcome::Absent);
         }
+    }
+
+    fn number(&mut self, publication: &Publication) {
+        self.published += 1;
+        publication.take(self.published);
+    }
+
+    /// Ends the sessions of a user, each with a goodbye.
+    fn kick(&mut self, user: &str, origin: Origin) {
+        self.hub.begin_user(user);
+        let ids: Vec<SessionId> = std::iter::from_fn(|| self.hub.next_subscriber()).collect();
+        let sessions = ids.len();
+        for id in ids {
+            self.with_service(id, |service, cx, session| {
+                service.farewell(cx, session, Cause::Kicked);
+            });
+            self.end_session(id, Cause::Kicked);
+        }
+        self.tell(origin, Outcome::Kicked { sessions });
     }
 
     fn go_on(&mut self, mut fan_out: FanOut, budget: &mut usize) {
@@ -76,16 +97,16 @@ impl Node {
     }
 
     fn deliver(&mut self, session: SessionId, fan_out: &FanOut) {
-        let (publication, to_user) = (&*fan_out.publication, fan_out.to_user);
+        let (publication, to_user) = (&fan_out.publication, fan_out.to_user);
         self.with_service(session, |service, cx, row| {
             service.deliver(cx, row, publication, to_user)
         });
     }
 
     fn through(&mut self, fan_out: &FanOut) {
-        let outcome = match fan_out.publication.offset() {
-            Some(offset) => Outcome::Published {
-                offset,
+        let outcome = match fan_out.publication.place() {
+            Some(place) => Outcome::Published {
+                offset: place.offset,
                 subscribers: fan_out.reached,
             },
             None => Outcome::Sent {
@@ -103,6 +124,7 @@ impl Node {
                 });
             }
             Origin::Api(id) => self.answer_api(id, outcome),
+            Origin::Node => {}
         }
     }
 }

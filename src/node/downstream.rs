@@ -6,10 +6,10 @@
 use super::Node;
 use super::conn::{Inbox, Stage};
 use crate::cmd::Cause;
+use crate::codes::CloseCode;
 use crate::ids::{ConnId, SessionId};
 use crate::session::{Carriage, Session};
 use crate::transport::{Profile, http};
-use crate::ws::codes::CloseCode;
 use crate::ws::frames;
 
 impl Node {
@@ -97,7 +97,7 @@ impl Node {
         {
             return;
         }
-        let reason = crate::ws::codes::TABLE
+        let reason = crate::codes::TABLE
             .iter()
             .find(|row| row.code.number() == code);
         if let Some(out) = self.out(id) {

@@ -1,4 +1,4 @@
-//! `/_/events`: channels as a plain event stream, for clients without a library.
+//! Channels as a plain event stream: `/_/events`, for clients without a library, and the application's feeds.
 //!
 //! In: a request naming channels. Out: a session of its own whose downstream is the response.
 
@@ -33,6 +33,22 @@ impl Node {
                 &BAD_CHANNEL.with_reason(error.reason().to_owned()),
             );
         }
+        self.stream_events(id, request, ServiceKind::Events, channels);
+    }
+
+    /// What becomes of sessions, for the application.
+    pub(super) fn serve_signoffs(&mut self, id: ConnId, request: &Request<'_>) {
+        let channels = vec![names::SIGNOFF.to_owned()];
+        self.stream_events(id, request, ServiceKind::Feed, channels);
+    }
+
+    fn stream_events(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        service: ServiceKind,
+        channels: Vec<String>,
+    ) {
         if request.method == Method::Head {
             return self.answer(
                 id,
@@ -47,7 +63,7 @@ impl Node {
             ..Profile::default()
         };
         let opened = self.open_session(Applicant {
-            service: ServiceKind::Events,
+            service,
             carriage: Carriage::Bare,
             encoding: Encoding::Plain,
             profile: profile.clone(),

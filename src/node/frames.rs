@@ -6,10 +6,10 @@ use super::Node;
 use super::conn::{Inbox, Stage};
 use super::requests::FULL_PARTIAL_MAX;
 use crate::cmd::Cause;
+use crate::codes::CloseCode;
 use crate::ids::{ConnId, SessionId};
 use crate::service::revolved::LINE_OVERHEAD;
 use crate::session::{Carriage, Session};
-use crate::ws::codes::CloseCode;
 use crate::ws::decoder::{self, Event, Limits, Payload};
 use crate::ws::frames;
 

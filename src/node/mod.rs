@@ -71,6 +71,8 @@ pub struct Node {
     hub: Hub,
     cmds: Cmds,
     fan_out: Option<FanOut>,
+    /// Publications and messages taken so far.
+    published: u64,
     /// Connections with something to write.
     dirty: VecDeque<ConnId>,
     /// Connections whose parked input may be served, and whose sockets may be read again.
@@ -87,6 +89,8 @@ pub struct Node {
     pool: Vec<Box<OutQueue>>,
     /// Per kind of refusal: when it may be logged again, and how many were not.
     told: BTreeMap<&'static str, (Tick, u64)>,
+    /// Sessions of the application that read what happens to the others.
+    feeds: usize,
     stopping: bool,
 }
 
@@ -127,12 +131,14 @@ impl Node {
             hub: Hub::new(config.max_channels, &mut rng),
             cmds: Cmds::default(),
             fan_out: None,
+            published: 0,
             dirty: VecDeque::new(),
             resumed: VecDeque::new(),
             dead: Vec::new(),
             scratch: OutQueue::new(&ledger),
             pool: Vec::new(),
             told: BTreeMap::new(),
+            feeds: 0,
             stopping: false,
             rng,
             ledger,

@@ -67,6 +67,7 @@ impl Node {
             return Err(NoSession::TooMany);
         };
         self.metrics.signons += 1;
+        self.feeds += usize::from(applicant.service == ServiceKind::Feed);
         self.metrics.moved(None, Some(Kind::None));
         let opened = self.with_service(id, |service, cx, session| {
             service.opened(cx, session, &applicant.hello)
@@ -94,6 +95,7 @@ impl Node {
             metrics: &mut self.metrics,
             config: &self.config,
             ledger: &self.ledger,
+            unix_s: self.clock.unix_s,
         };
         let result = call(service::of(session.service), &mut cx, session);
         let due = session.has_pending().then(|| session.conn()).flatten();
@@ -106,7 +108,9 @@ impl Node {
     /// Ends a session as `cause` asks: politely where the client did nothing wrong, at once otherwise.
     pub(super) fn end_session(&mut self, id: SessionId, cause: Cause) {
         match cause {
-            Cause::Clean | Cause::Closed | Cause::Shutdown => self.close_session(id, cause),
+            Cause::Clean | Cause::Closed | Cause::Kicked | Cause::Shutdown => {
+                self.close_session(id, cause);
+            }
             Cause::TooBig if self.is_csp(id) => self.close_session(id, cause),
             _ => self.remove_session(id, cause),
         }
@@ -126,9 +130,12 @@ impl Node {
         if !session.close(now, cause) {
             return;
         }
+        if let Some(user) = self.hub.user_name(&session.seat) {
+            session.put_user(user, &self.ledger);
+        }
         self.hub.leave_all(&mut session.seat);
         let conn = session.conn();
-        log::debug!("closing session={id} cause={}", cause.word_and_code().0);
+        log::debug!("closing session={id} cause={}", cause.word());
         match conn {
             Some(conn) => self.mark_dirty(conn),
             None if session.carriage() == Carriage::Bare => return self.remove_session(id, cause),
@@ -144,27 +151,30 @@ impl Node {
         }
     }
 
-    /// Takes the row away; what was not acknowledged is undelivered.
+    /// Takes the row away; what was not acknowledged is undelivered, and its service says so to whom it concerns.
     pub(super) fn remove_session(&mut self, id: SessionId, cause: Cause) {
-        let Some(session) = self.sessions.get_mut(id) else {
+        let told = self.with_service(id, |service, cx, session| {
+            let undelivered: Vec<_> = session.undelivered().cloned().collect();
+            service.closed(cx, session, cause, &undelivered);
+            undelivered.len()
+        });
+        let (Some(undelivered), Some(mut session)) = (told, self.sessions.remove(id)) else {
             return;
         };
         self.hub.leave_all(&mut session.seat);
-        let conn = session.conn();
-        let (down, carriage) = (session.down(), session.carriage());
-        let undelivered = session.undelivered().count();
-        let settings = session.profile;
-        let profile = self.profiles.get(settings);
-        self.profiles.release(settings);
-        self.sessions.remove(id);
         self.session_timers.clear(id.index());
-        self.metrics.moved(Some(down), None);
-        self.metrics.signed_off(cause);
-        self.metrics.undelivered += undelivered as u64;
-        let (word, code) = cause.word_and_code();
-        log::debug!("signoff session={id} reason={word} undelivered={undelivered}");
-        if let Some(conn) = conn {
-            self.end_downstream(conn, (&profile, carriage), code);
+        self.feeds -= usize::from(session.service == ServiceKind::Feed);
+        let profile = self.profiles.get(session.profile);
+        self.profiles.release(session.profile);
+        self.metrics.moved(Some(session.down()), None);
+        self.metrics.signed_off(cause, undelivered as u64);
+        log::debug!(
+            "signoff session={id} reason={} undelivered={undelivered}",
+            cause.word()
+        );
+        if let Some(conn) = session.conn() {
+            let code = cause.code().number();
+            self.end_downstream(conn, (&profile, session.carriage()), code);
         }
     }
 
@@ -233,7 +243,8 @@ impl Node {
     }
 
     /// Ends everything politely: no new sessions, a goodbye where the protocol has one, the end of every
-    /// response. Clients keep their sessions' keys; what they ask next is answered by nobody or by a successor.
+    /// response but the application's feeds. Clients keep their sessions' keys; what they ask next is answered by
+    /// nobody or by a successor.
     pub fn stop(&mut self) {
         // What was accepted is delivered first, and answered.
         while self.run_commands() {}
@@ -242,10 +253,44 @@ impl Node {
         for id in ids {
             let open = self.sessions.get(id).is_some_and(Session::is_open);
             if open {
-                self.with_service(id, |service, cx, session| service.farewell(cx, session));
+                self.with_service(id, |service, cx, session| {
+                    service.farewell(cx, session, Cause::Shutdown);
+                });
             }
         }
         let conns: Vec<ConnId> = self.conns.iter().map(|(id, _)| id).collect();
+        let others = conns.into_iter().filter(|id| !self.is_feed(*id));
+        for id in others.collect::<Vec<_>>() {
+            self.dismiss(id);
+        }
+    }
+
+    /// Whether everybody was told that the node stops, and only the application still reads what became of them.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.stopping && self.conns.len() == self.feeds
+    }
+
+    /// What is left of a node that stops: every session ends, and the application is told what each never got.
+    /// Gives back how many messages those are.
+    pub fn finish(&mut self) -> u64 {
+        let before = self.metrics.undelivered_in_all();
+        let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
+        for id in ids {
+            let service = self.sessions.get(id).map(|session| session.service);
+            if service != Some(ServiceKind::Feed) {
+                self.remove_session(id, Cause::Shutdown);
+            }
+        }
+        while self.run_commands() {}
+        let conns: Vec<ConnId> = self.conns.iter().map(|(id, _)| id).collect();
         conns.into_iter().for_each(|id| self.dismiss(id));
+        self.metrics.undelivered_in_all() - before
+    }
+
+    fn is_feed(&self, id: ConnId) -> bool {
+        let session = self.conns.get(id).and_then(|conn| conn.session);
+        let session = session.and_then(|session| self.sessions.get(session));
+        session.is_some_and(|session| session.service == ServiceKind::Feed)
     }
 }

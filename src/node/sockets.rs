@@ -7,6 +7,7 @@ use super::conn::Stage;
 use super::csp::{ORIGIN, no_session_fault, variable_fault};
 use super::params::Params;
 use super::sessions::Applicant;
+use crate::codes::CloseCode;
 use crate::http::fault::Fault;
 use crate::http::request::{Headers, Method, Request, Version};
 use crate::ids::ConnId;
@@ -14,7 +15,6 @@ use crate::metrics::Kind;
 use crate::service::Hello;
 use crate::session::{Carriage, Encoding, ServiceKind};
 use crate::transport::Profile;
-use crate::ws::codes::CloseCode;
 use crate::ws::handshake::{self, Accept, Fields};
 
 /// Lends a request's header fields to the WebSocket handshake.

@@ -6,11 +6,11 @@ use super::Node;
 use super::conn::{Inbox, Stage, WriteSide};
 use super::respond::{Answer, WRITE_TIMEOUT_MS};
 use crate::cmd::Cause;
+use crate::codes::CloseCode;
 use crate::http::fault::{self, Fault};
 use crate::ids::{ConnId, SessionId};
 use crate::session::{Carriage, Due, Session};
 use crate::transport::{http, websocket};
-use crate::ws::codes::CloseCode;
 
 impl Node {
     /// Does what is due, at most `TIMERS_PER_TURN` of it. True when more is.

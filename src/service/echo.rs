@@ -7,6 +7,7 @@ use crate::cmd::{Cause, Outcome};
 use crate::hub::Refused;
 use crate::mem::{Msg, Publication};
 use crate::session::Session;
+use std::rc::Rc;
 
 /// The service; it remembers nothing.
 #[derive(Debug)]
@@ -26,18 +27,18 @@ impl Service for Echo {
             Msg::new(bytes, cx.ledger)
         };
         if close.is_none() || !bytes.is_empty() {
-            cx.push(session, &msg);
+            cx.push(session, msg);
         }
         if close.is_some() {
             cx.end(session, Cause::Closed);
         }
     }
 
-    fn deliver(&self, _: &mut Cx<'_>, _: &mut Session, _: &Publication, _: bool) {}
+    fn deliver(&self, _: &mut Cx<'_>, _: &mut Session, _: &Rc<Publication>, _: bool) {}
 
     fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _: u64, _: Outcome) {}
 
-    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session) {}
+    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
 }
 
 /// Where a line `!close` begins.

@@ -1,12 +1,13 @@
-//! A plain reader of channels: `/_/events`, for clients without any library.
+//! Plain readers of channels, without any library: `/_/events`, and the application's feeds of what happens.
 //!
 //! In: publications. Out: events of `text/event-stream`. The client cannot send.
 
 use super::{Cx, Hello, Service, json};
-use crate::cmd::Outcome;
+use crate::cmd::{Cause, Outcome};
 use crate::hub::Refused;
 use crate::mem::{Content, Publication, View};
 use crate::session::Session;
+use std::rc::Rc;
 
 /// The service; it remembers nothing.
 #[derive(Debug)]
@@ -28,14 +29,53 @@ impl Service for Events {
 
     fn message(&self, _: &mut Cx<'_>, _: &mut Session, _: &[u8], _: bool) {}
 
-    fn deliver(&self, cx: &mut Cx<'_>, session: &mut Session, publication: &Publication, _: bool) {
+    fn deliver(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        publication: &Rc<Publication>,
+        _: bool,
+    ) {
         let msg = publication.view(View::Event, cx.ledger, event);
         cx.push(session, msg);
     }
 
     fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _: u64, _: Outcome) {}
 
-    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session) {}
+    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
+}
+
+/// The same for the application, whose own comings and goings are no news to it.
+#[derive(Debug)]
+pub struct Feed;
+
+impl Service for Feed {
+    fn opened(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        hello: &Hello<'_>,
+    ) -> Result<(), Refused> {
+        Events.opened(cx, session, hello)
+    }
+
+    fn message(&self, _: &mut Cx<'_>, _: &mut Session, _: &[u8], _: bool) {}
+
+    fn deliver(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        publication: &Rc<Publication>,
+        to_user: bool,
+    ) {
+        Events.deliver(cx, session, publication, to_user);
+    }
+
+    fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _: u64, _: Outcome) {}
+
+    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
+
+    fn closed(&self, _: &mut Cx<'_>, _: &Session, _: Cause, _: &[Rc<Publication>]) {}
 }
 
 /// One event. CR, LF and CRLF all end a line in the grammar, so data is split on all three: a lone CR in a

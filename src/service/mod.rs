@@ -7,6 +7,7 @@
 pub mod echo;
 pub mod events;
 pub mod json;
+mod notice;
 pub mod revolved;
 
 use crate::cmd::{Cause, Cmd, Cmds, Outcome};
@@ -33,6 +34,8 @@ pub struct Cx<'a> {
     pub config: &'a Config,
     /// The account of payloads.
     pub ledger: &'a Ledger,
+    /// Seconds of the wall clock since 1970.
+    pub unix_s: u64,
 }
 
 /// What a client said of itself when its session began.
@@ -67,15 +70,27 @@ pub trait Service {
         &self,
         cx: &mut Cx<'_>,
         session: &mut Session,
-        publication: &Publication,
+        publication: &Rc<Publication>,
         to_user: bool,
     );
 
     /// A command that the session gave under the number `call` was run.
     fn answered(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, outcome: Outcome);
 
-    /// The node says goodbye to everyone; the session's downstream ends right after.
-    fn farewell(&self, cx: &mut Cx<'_>, session: &mut Session);
+    /// The node or the application ends the session, not the client: what is pushed now is the last it gets.
+    fn farewell(&self, cx: &mut Cx<'_>, session: &mut Session, cause: Cause);
+
+    /// The session is over, and this is what its client never acknowledged (over a transport without acknowledgements:
+    /// what was not written), in the order it was sent. Whoever wants to know is told.
+    fn closed(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &Session,
+        cause: Cause,
+        undelivered: &[Rc<Publication>],
+    ) {
+        notice::signoff(cx, session, cause, undelivered);
+    }
 }
 
 /// The service of a kind. Services keep no state: what they remember is in the session and the hub.
@@ -85,18 +100,21 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
         ServiceKind::Echo => &echo::Echo,
         ServiceKind::Revolved => &revolved::Revolved,
         ServiceKind::Events => &events::Events,
+        ServiceKind::Feed => &events::Feed,
     }
 }
 
 impl Cx<'_> {
-    /// Puts a payload on the session at hand; one too many ends it.
-    pub fn push(&mut self, session: &mut Session, msg: &Rc<Msg>) {
+    /// Puts a payload on the session at hand; one too many ends it, before anything else that waits reaches it.
+    pub fn push(&mut self, session: &mut Session, msg: Rc<Msg>) {
         self.metrics.messages_out += 1;
-        if session
-            .push(msg, self.config.max_queue, self.ledger)
-            .is_err()
-        {
-            self.cmds.push(Cmd::End(self.id, Cause::Overflow));
+        let max = match session.service {
+            // The application is trusted with more.
+            ServiceKind::Feed => self.config.max_queue_total / FEED_SHARE,
+            _ => self.config.max_queue,
+        };
+        if session.push(msg, max, self.ledger).is_err() {
+            self.cmds.push_first(Cmd::End(self.id, Cause::Overflow));
         }
     }
 
@@ -112,3 +130,6 @@ impl Cx<'_> {
         self.cmds.is_full() || self.ledger.used() >= self.config.max_queue_total as u64
     }
 }
+
+/// Which part of all queues together one feed may fill.
+const FEED_SHARE: usize = 4;

@@ -1,4 +1,4 @@
-//! What only some sessions have for a moment: packets that came before their turn, an unfinished line.
+//! What only some sessions have for a moment: packets that came before their turn, an unfinished line, whose they were.
 //!
 //! In: packets beyond the next id, bytes without their line end. Out: the same in order. Bounded; boxed by
 //! the session only while there is something in it.
@@ -10,6 +10,8 @@ use crate::mem::{Charge, Ledger};
 pub struct Extra {
     held: Vec<Held>,
     line: Vec<u8>,
+    /// Of a session that was closed, and so left the hub: the user it was.
+    user: Option<Box<str>>,
     charge: Charge,
 }
 
@@ -29,6 +31,7 @@ impl Extra {
         Self {
             held: Vec::new(),
             line: Vec::new(),
+            user: None,
             charge: ledger.charge(0),
         }
     }
@@ -47,10 +50,23 @@ impl Extra {
         self.account();
     }
 
+    /// Keeps the name of the user whose session this was.
+    pub fn put_user(&mut self, user: Box<str>) {
+        self.user = Some(user);
+        self.account();
+    }
+
+    /// Whose session this was.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
     fn account(&mut self) {
         let bytes = |held: &Held| size_of::<Held>() + held.data.as_ref().map_or(0, Vec::capacity);
         let held: usize = self.held.iter().map(bytes).sum();
-        self.charge.set(held + self.line.capacity());
+        let user = self.user.as_ref().map_or(0, |user| user.len());
+        self.charge.set(held + self.line.capacity() + user);
     }
 
     /// Keeps `packet` until its turn; false when that is more than may be kept.
@@ -79,7 +95,7 @@ impl Extra {
     /// Whether nothing is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.held.is_empty() && self.line.is_empty()
+        self.held.is_empty() && self.line.is_empty() && self.user.is_none()
     }
 }
 

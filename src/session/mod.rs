@@ -10,21 +10,22 @@ pub mod extra;
 pub mod keys;
 pub mod packets;
 pub mod profiles;
+mod up;
 
 pub use due::{Due, Times};
 pub use keys::{Secret, SessionKey};
 pub use packets::{BatchError, Encoding, Up};
 pub use profiles::{ProfileId, Profiles};
+pub use up::Received;
 
 use crate::cmd::Cause;
 use crate::ids::{ConnId, SessionId};
-use crate::mem::{Ledger, Msg, Seat};
+use crate::mem::{Ledger, Msg, Publication, Seat};
 use crate::metrics::Kind;
 use crate::time::{ShortTick, Tick};
 use crate::transport::Packet;
 use backlog::Backlog;
-use extra::{Extra, Held};
-use std::borrow::Cow;
+use extra::Extra;
 use std::rc::Rc;
 
 /// One client's reliable stream.
@@ -72,6 +73,8 @@ pub enum ServiceKind {
     Revolved,
     /// A plain reader of channels.
     Events,
+    /// The application, reading what happens to sessions.
+    Feed,
 }
 
 /// How a session reaches its client, for its whole life.
@@ -117,19 +120,6 @@ pub struct Opening {
 /// The backlog is full; the session must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Overflow;
-
-/// What became of an upstream packet.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Received<'a> {
-    /// The next bytes of the stream.
-    Bytes(Cow<'a, [u8]>),
-    /// The client closed.
-    Eof,
-    /// Taken before, or kept until the packets before it come; nothing to do.
-    Nothing,
-    /// Too far ahead: the gap is over its bound.
-    TooFarAhead,
-}
 
 impl Session {
     /// A session without downstream.
@@ -224,13 +214,14 @@ impl Session {
         self.acked
     }
 
-    /// Appends a payload, cut to what one packet may carry.
+    /// Appends a payload, cut to what one packet may carry. The one that is too much is kept too: it is among the
+    /// [undelivered](Session::undelivered).
     ///
     /// # Errors
     /// [`Overflow`] when more than `queue_max` bytes or [`PACKETS_MAX`] packets would wait.
     pub fn push(
         &mut self,
-        msg: &Rc<Msg>,
+        msg: Rc<Msg>,
         queue_max: usize,
         ledger: &Ledger,
     ) -> Result<(), Overflow> {
@@ -241,7 +232,7 @@ impl Session {
             let mut pieces = msg.pieces(PACKET_BYTES_MAX, ledger).iter();
             return pieces.try_for_each(|piece| self.push_packet(piece.clone(), queue_max, ledger));
         }
-        self.push_packet(msg.clone(), queue_max, ledger)
+        self.push_packet(msg, queue_max, ledger)
     }
 
     fn push_packet(
@@ -251,13 +242,14 @@ impl Session {
         ledger: &Ledger,
     ) -> Result<(), Overflow> {
         let queued = self.queued as usize + cost(&msg);
-        if queued > queue_max || self.backlog.len() >= PACKETS_MAX {
-            self.state = State::Overflowed;
-            return Err(Overflow);
-        }
+        let fits = queued <= queue_max && self.backlog.len() < PACKETS_MAX;
         self.queued = queued as u32;
         self.backlog.push(msg, ledger);
-        Ok(())
+        if fits {
+            return Ok(());
+        }
+        self.state = State::Overflowed;
+        Err(Overflow)
     }
 
     /// The client has every packet up to `id`. One beyond what was ever written counts as that (1.6).
@@ -285,7 +277,8 @@ impl Session {
     pub fn end_cause(&self) -> Cause {
         match self.state {
             State::Closing(cause) | State::Over(cause) => cause,
-            State::Open | State::Overflowed => Cause::Clean,
+            State::Overflowed => Cause::Overflow,
+            State::Open => Cause::Clean,
         }
     }
 
@@ -380,83 +373,6 @@ impl Session {
         self.owes_ack = true;
     }
 
-    /// Takes an upstream packet in its turn; what comes before its turn is kept, accounted to `ledger`.
-    pub fn receive<'a>(&mut self, up: Up<'a>, ledger: &Ledger) -> Received<'a> {
-        let next = u64::from(self.taken) + 1;
-        if up.id < next {
-            return Received::Nothing;
-        }
-        if up.id > next && !self.is_open() {
-            // What was kept was let go with the closing: a gap says nothing any more.
-            return Received::Nothing;
-        }
-        if up.id > next {
-            let near = up.id - next <= extra::GAP_IDS_MAX;
-            let (true, Ok(id)) = (near, u32::try_from(up.id)) else {
-                return Received::TooFarAhead;
-            };
-            let held = Held {
-                id,
-                data: up.data.map(Cow::into_owned),
-            };
-            let fits = self.extra(ledger).hold(held);
-            return if fits {
-                Received::Nothing
-            } else {
-                Received::TooFarAhead
-            };
-        }
-        self.taken = next as u32;
-        self.deliver(up.data)
-    }
-
-    fn extra(&mut self, ledger: &Ledger) -> &mut Extra {
-        self.extra
-            .get_or_insert_with(|| Box::new(Extra::new(ledger)))
-    }
-
-    /// The next packet that waited for a gap to be filled, if it is filled.
-    pub fn next_held(&mut self) -> Option<Received<'static>> {
-        let next = self.taken.checked_add(1)?;
-        let held = self.extra.as_mut()?.unhold(next);
-        self.drop_empty_extra();
-        let held = held?;
-        self.taken = next;
-        Some(self.deliver(held.data.map(Cow::Owned)))
-    }
-
-    fn deliver<'a>(&self, data: Option<Cow<'a, [u8]>>) -> Received<'a> {
-        match data {
-            None => Received::Eof,
-            Some(bytes) if self.listens() => Received::Bytes(bytes),
-            Some(_) => Received::Nothing,
-        }
-    }
-
-    /// Bytes of an unfinished line of the service's protocol, to take or put back.
-    pub fn take_line(&mut self) -> Vec<u8> {
-        let line = self
-            .extra
-            .as_mut()
-            .map(|extra| extra.take_line())
-            .unwrap_or_default();
-        self.drop_empty_extra();
-        line
-    }
-
-    /// Keeps the bytes of an unfinished line until more come.
-    pub fn put_line(&mut self, line: Vec<u8>, ledger: &Ledger) {
-        if !line.is_empty() {
-            self.extra(ledger).put_line(line);
-        }
-    }
-
-    fn drop_empty_extra(&mut self) {
-        if self.extra.as_ref().is_some_and(|extra| extra.is_empty()) {
-            self.extra = None;
-        }
-    }
-
     /// Queues the close packet behind all data; the session lingers until it is acknowledged. False when it
     /// was closed before.
     pub fn close(&mut self, now: Tick, cause: Cause) -> bool {
@@ -469,9 +385,12 @@ impl Session {
         true
     }
 
-    /// What the client never acknowledged, in the order it was sent.
-    pub fn undelivered(&self) -> impl Iterator<Item = &Rc<Msg>> {
-        self.backlog.iter_from(0)
+    /// What was published and the client never acknowledged, each once, in the order it was sent. Of a payload cut
+    /// over packets one piece is enough.
+    pub fn undelivered(&self) -> impl Iterator<Item = &Rc<Publication>> {
+        let mut last = None;
+        let sources = self.backlog.iter_from(0).filter_map(|msg| msg.source());
+        sources.filter(move |source| last.replace(Rc::as_ptr(source)) != Some(Rc::as_ptr(source)))
     }
 
     /// Packets that wait, the close packet among them.

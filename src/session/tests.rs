@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::ids::{ConnTag, Id};
+use crate::mem::{Content, View};
 use crate::rng::Rng;
 use crate::transport::Profile;
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 
 fn conn(index: u32) -> Id<ConnTag> {
@@ -26,7 +28,7 @@ fn session(ledger: &Ledger) -> (Session, Profiles) {
 fn push(session: &mut Session, ledger: &Ledger, count: u8) {
     for n in 0..count {
         session
-            .push(&Msg::new(vec![b'a' + n], ledger), 10_000, ledger)
+            .push(Msg::new(vec![b'a' + n], ledger), 10_000, ledger)
             .unwrap();
     }
 }
@@ -142,17 +144,52 @@ fn upstream_packets_are_taken_once_and_in_order() {
 }
 
 #[test]
-fn a_backlog_that_runs_over_takes_no_more() {
+fn a_backlog_that_runs_over_takes_no_more_and_knows_what_was_too_much() {
     let ledger = Ledger::default();
     let (mut session, _profiles) = session(&ledger);
-    let msg = Msg::new(vec![b'x'; 100], &ledger);
-    assert_eq!(session.push(&msg, 150, &ledger), Ok(()));
-    assert_eq!(session.push(&msg, 150, &ledger), Err(Overflow));
+    let [first, second, third] = [1, 2, 3].map(|_| publication(100, &ledger));
+    assert_eq!(session.push(view(&first, &ledger), 200, &ledger), Ok(()));
+    let more = session.push(view(&second, &ledger), 200, &ledger);
+    assert_eq!(more, Err(Overflow));
     assert_eq!(
-        session.push(&msg, 150, &ledger),
+        session.push(view(&third, &ledger), 200, &ledger),
         Ok(()),
         "what follows is let go, and told once"
     );
-    assert_eq!(session.undelivered().count(), 1);
-    drop((session, msg));
+    let both = [Rc::as_ptr(&first), Rc::as_ptr(&second)];
+    assert!(session.undelivered().map(Rc::as_ptr).eq(both));
+}
+
+#[test]
+fn what_was_not_acknowledged_is_undelivered_once_and_replies_are_not() {
+    let ledger = Ledger::default();
+    let (mut session, profiles) = session(&ledger);
+    let (small, large) = (
+        publication(10, &ledger),
+        publication(3 * PACKET_BYTES_MAX, &ledger),
+    );
+    let reply = Msg::new(&b"OK"[..], &ledger);
+    for msg in [view(&small, &ledger), reply, view(&large, &ledger)] {
+        assert_eq!(session.push(msg, 1 << 20, &ledger), Ok(()));
+    }
+    assert_eq!(session.undelivered().count(), 2);
+    session.wrote(5, Tick(0));
+    session.ack(3);
+    let left: Vec<_> = session.undelivered().map(Rc::as_ptr).collect();
+    assert_eq!(left, [Rc::as_ptr(&large)], "of its pieces, one came");
+    session.ack(5);
+    assert_eq!(session.undelivered().count(), 0);
+    drop((session, profiles, small, large));
+    assert_eq!(ledger.used(), 0);
+}
+
+fn publication(len: usize, ledger: &Ledger) -> Rc<Publication> {
+    let bytes = vec![b'x'; len].into();
+    Publication::new("c".into(), None, Content::Text, bytes, ledger)
+}
+
+fn view(publication: &Rc<Publication>, ledger: &Ledger) -> Rc<Msg> {
+    publication.view(View::Event, ledger, |publication| {
+        publication.bytes.to_vec()
+    })
 }

@@ -10,10 +10,10 @@
 use std::mem;
 use std::ops::Deref;
 
-use super::codes::{CloseCode, may_be_received};
 use super::frames::Opcode;
 use super::header::{self, Expect, Frame, HeadBytes};
 use super::message::{Message, whole};
+use crate::codes::{CloseCode, may_be_received};
 
 /// What a connection accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -85,7 +85,7 @@ pub fn head(out: &mut Vec<u8>, opcode: Opcode, len: usize) {
 ///
 /// A Close received without a code is answered with 1000; 1005, 1006 and 1015 never go on the wire (section 7.4.1).
 pub fn close_frame(out: &mut Vec<u8>, code: u16, reason: &str) {
-    debug_assert!(super::codes::may_be_received(code), "close code {code}");
+    debug_assert!(crate::codes::may_be_received(code), "close code {code}");
     let cut = reason.floor_char_boundary(CONTROL_PAYLOAD_MAX - 2);
     let (reason, _) = reason.split_at(cut);
     head(out, Opcode::Close, 2 + reason.len());

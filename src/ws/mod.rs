@@ -10,7 +10,6 @@
 //!
 //! Absent on purpose: extensions (none is ever accepted, so reserved bits stay an error), and the client's side.
 
-pub mod codes;
 pub mod decoder;
 pub mod frames;
 pub mod handshake;

@@ -191,7 +191,7 @@ fn in_order_until_closed(lazy: &mut WebSocket) -> u64 {
                 assert!(line.starts_with(&start), "{:?}", &line[..40]);
             }
             Message::Close(code) => {
-                assert_eq!(code, 1008);
+                assert_eq!(code, 4413);
                 return came;
             }
             other => panic!("{other:?}"),

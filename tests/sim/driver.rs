@@ -342,7 +342,7 @@ impl Driver {
     pub fn count_outcomes(&mut self) {
         let metrics = self.node.metrics();
         for cause in Cause::ALL {
-            let (word, _) = cause.word_and_code();
+            let word = cause.word();
             self.totals
                 .add_to("sessions ended", word, metrics.signoffs[cause as usize]);
         }
@@ -350,7 +350,8 @@ impl Driver {
             self.totals.add_to("refused", code, *many);
         }
         self.totals.add("packets written again", metrics.resent);
-        self.totals.add("payloads undelivered", metrics.undelivered);
+        self.totals
+            .add("messages undelivered", metrics.undelivered_in_all());
         self.totals.add("downstreams taken over", metrics.switches);
     }
 

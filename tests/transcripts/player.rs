@@ -42,6 +42,7 @@ struct Player {
     names: Names,
     cut: Cut,
     longest: usize,
+    finished: bool,
 }
 
 /// A connection as its client sees it.
@@ -97,6 +98,7 @@ impl Player {
             names: Names::new(),
             cut,
             longest: 0,
+            finished: false,
         })
     }
 
@@ -262,6 +264,10 @@ impl Player {
             for pipe in self.pipes.values_mut().filter(|pipe| pipe.id == Some(id)) {
                 (pipe.id, pipe.over) = (None, true);
             }
+        }
+        if node.is_drained() && !self.finished {
+            self.finished = true;
+            node.finish();
         }
         more || node.dirty_len() > 0 || node.has_commands()
     }

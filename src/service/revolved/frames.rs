@@ -2,8 +2,7 @@
 //!
 //! In: a line from a client. Out: a typed call, or the lines a server sends. One JSON array per line.
 
-use crate::hub::Position;
-use crate::mem::Publication;
+use crate::mem::{Position, Publication};
 use crate::service::json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -83,7 +82,7 @@ pub fn published(publication: &Publication) -> Vec<u8> {
     let _ = write!(
         out,
         ",{{\"offset\":{}}}]]",
-        publication.offset().unwrap_or(0)
+        publication.place().map_or(0, |place| place.offset)
     );
     line(out)
 }
@@ -99,10 +98,11 @@ pub fn sent(publication: &Publication) -> Vec<u8> {
     line(out)
 }
 
-/// `["BYE",[code,text,{"reconnect":bool,"after_ms":n}]]`.
+/// `["BYE",[code,text,{"reconnect":bool,"after_ms":n}]]`; without `after_ms` the client is to stay away.
 #[must_use]
-pub fn bye(code: u16, text: &str, after_ms: u64) -> Vec<u8> {
-    format!("[\"BYE\",[{code},\"{text}\",{{\"reconnect\":true,\"after_ms\":{after_ms}}}]]\n")
+pub fn bye(code: u16, text: &str, after_ms: Option<u64>) -> Vec<u8> {
+    let (reconnect, after_ms) = (after_ms.is_some(), after_ms.unwrap_or(0));
+    format!("[\"BYE\",[{code},\"{text}\",{{\"reconnect\":{reconnect},\"after_ms\":{after_ms}}}]]\n")
         .into_bytes()
 }
 

@@ -70,7 +70,7 @@ impl Service for Revolved {
         &self,
         cx: &mut Cx<'_>,
         session: &mut Session,
-        publication: &Publication,
+        publication: &Rc<Publication>,
         to_user: bool,
     ) {
         let make = if to_user {
@@ -96,12 +96,19 @@ impl Service for Revolved {
                 call,
                 ("that user has no session", "not-connected"),
             ),
+            // Only the application kicks.
+            Outcome::Kicked { .. } => {}
         }
     }
 
-    fn farewell(&self, cx: &mut Cx<'_>, session: &mut Session) {
-        let line = frames::bye(1001, "the server stops", RECONNECT_AFTER_MS);
-        cx.push(session, &Msg::new(line, cx.ledger));
+    fn farewell(&self, cx: &mut Cx<'_>, session: &mut Session, cause: Cause) {
+        let (text, after_ms) = match cause {
+            Cause::Shutdown => ("the server stops", Some(RECONNECT_AFTER_MS)),
+            Cause::Kicked => ("the application ended the session", None),
+            cause => (cause.word(), Some(RECONNECT_AFTER_MS)),
+        };
+        let line = frames::bye(cause.code().number(), text, after_ms);
+        cx.push(session, Msg::new(line, cx.ledger));
     }
 }
 
@@ -144,11 +151,11 @@ impl Revolved {
     }
 
     fn ok(&self, cx: &mut Cx<'_>, session: &mut Session, id: u64, result: &str) {
-        cx.push(session, &Msg::new(frames::ok(id, result), cx.ledger));
+        cx.push(session, Msg::new(frames::ok(id, result), cx.ledger));
     }
 
     fn err(&self, cx: &mut Cx<'_>, session: &mut Session, id: u64, (text, code): Refusal) {
-        cx.push(session, &Msg::new(frames::err(id, text, code), cx.ledger));
+        cx.push(session, Msg::new(frames::err(id, text, code), cx.ledger));
     }
 }
 

@@ -1,0 +1,111 @@
+//! The upstream half of a session: packets in their turn, and what only some sessions keep for a moment.
+//!
+//! In: packets from a client. Out: the next bytes of its stream. Only this file counts what was taken.
+
+use super::extra::{self, Extra, Held};
+use super::{Session, Up};
+use crate::mem::Ledger;
+use std::borrow::Cow;
+
+/// What became of an upstream packet.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received<'a> {
+    /// The next bytes of the stream.
+    Bytes(Cow<'a, [u8]>),
+    /// The client closed.
+    Eof,
+    /// Taken before, or kept until the packets before it come; nothing to do.
+    Nothing,
+    /// Too far ahead: the gap is over its bound.
+    TooFarAhead,
+}
+
+impl Session {
+    /// Takes an upstream packet in its turn; what comes before its turn is kept, accounted to `ledger`.
+    pub fn receive<'a>(&mut self, up: Up<'a>, ledger: &Ledger) -> Received<'a> {
+        let next = u64::from(self.taken) + 1;
+        if up.id < next {
+            return Received::Nothing;
+        }
+        if up.id > next && !self.is_open() {
+            // What was kept was let go with the closing: a gap says nothing any more.
+            return Received::Nothing;
+        }
+        if up.id > next {
+            let near = up.id - next <= extra::GAP_IDS_MAX;
+            let (true, Ok(id)) = (near, u32::try_from(up.id)) else {
+                return Received::TooFarAhead;
+            };
+            let held = Held {
+                id,
+                data: up.data.map(Cow::into_owned),
+            };
+            let fits = self.extra(ledger).hold(held);
+            return if fits {
+                Received::Nothing
+            } else {
+                Received::TooFarAhead
+            };
+        }
+        self.taken = next as u32;
+        self.deliver(up.data)
+    }
+
+    fn extra(&mut self, ledger: &Ledger) -> &mut Extra {
+        self.extra
+            .get_or_insert_with(|| Box::new(Extra::new(ledger)))
+    }
+
+    /// The next packet that waited for a gap to be filled, if it is filled.
+    pub fn next_held(&mut self) -> Option<Received<'static>> {
+        let next = self.taken.checked_add(1)?;
+        let held = self.extra.as_mut()?.unhold(next);
+        self.drop_empty_extra();
+        let held = held?;
+        self.taken = next;
+        Some(self.deliver(held.data.map(Cow::Owned)))
+    }
+
+    fn deliver<'a>(&self, data: Option<Cow<'a, [u8]>>) -> Received<'a> {
+        match data {
+            None => Received::Eof,
+            Some(bytes) if self.listens() => Received::Bytes(bytes),
+            Some(_) => Received::Nothing,
+        }
+    }
+
+    /// Bytes of an unfinished line of the service's protocol, to take or put back.
+    pub fn take_line(&mut self) -> Vec<u8> {
+        let line = self
+            .extra
+            .as_mut()
+            .map(|extra| extra.take_line())
+            .unwrap_or_default();
+        self.drop_empty_extra();
+        line
+    }
+
+    /// Keeps the bytes of an unfinished line until more come.
+    pub fn put_line(&mut self, line: Vec<u8>, ledger: &Ledger) {
+        if !line.is_empty() {
+            self.extra(ledger).put_line(line);
+        }
+    }
+
+    fn drop_empty_extra(&mut self) {
+        if self.extra.as_ref().is_some_and(|extra| extra.is_empty()) {
+            self.extra = None;
+        }
+    }
+
+    /// Keeps whose session this was, for when it has left the hub.
+    pub fn put_user(&mut self, user: &str, ledger: &Ledger) {
+        self.extra(ledger).put_user(user.into());
+    }
+
+    /// Of a session that was closed: whose it was.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.extra.as_ref().and_then(|extra| extra.user())
+    }
+}

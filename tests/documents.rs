@@ -1,0 +1,42 @@
+//! What the README and the client library repeat of the code's tables is what the tables say.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+use orbited::codes;
+use std::fs;
+use std::path::Path;
+
+#[test]
+fn the_readme_has_the_table_of_flags_that_the_binary_prints() {
+    assert_eq!(
+        block("flags"),
+        orbited::cli::help::markdown().trim(),
+        "README.md: put the output of `orbited config --markdown` between <!-- flags --> and <!-- /flags -->"
+    );
+}
+
+#[test]
+fn the_readme_has_the_table_of_close_codes() {
+    let table = codes::markdown();
+    assert_eq!(
+        block("codes"),
+        table.trim(),
+        "README.md: put this between <!-- codes --> and <!-- /codes -->:\n{table}"
+    );
+}
+
+fn block(name: &str) -> String {
+    let readme = file("README.md");
+    let inside = readme
+        .split_once(&format!("<!-- {name} -->"))
+        .and_then(|(_, behind)| behind.split_once(&format!("<!-- /{name} -->")));
+    inside.expect(name).0.trim().to_owned()
+}
+
+fn file(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name)
+}
