@@ -50,6 +50,8 @@ pub enum Outcome {
     },
     /// The user has no session.
     Absent,
+    /// The node has as many channels as it may, and the publication was to be kept in a new one.
+    NoRoom,
     /// This many sessions of the user end.
     Kicked {
         /// Sessions that end.

@@ -48,6 +48,8 @@ pub struct Config {
     pub max_queue: usize,
     /// Bytes waiting for all sessions together; 512 MiB leaves a small machine able to run.
     pub max_queue_total: usize,
+    /// Bytes that the histories of all channels hold together; beyond it the oldest message of all goes.
+    pub max_history: usize,
     /// Channels one session may be subscribed to; 128 of them cost 3 KiB.
     pub max_subscriptions: usize,
     /// Channels at once; a million, so that one per user is possible.
@@ -135,6 +137,7 @@ impl Default for Config {
             max_message: 128 * KIB,
             max_queue: 1024 * KIB,
             max_queue_total: 512 * 1024 * KIB,
+            max_history: 128 * 1024 * KIB,
             max_subscriptions: 128,
             max_channels: 1_000_000,
             max_requests: 10_000,

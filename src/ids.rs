@@ -3,7 +3,9 @@
 //! In: a slot index and a generation given out by [`crate::mem::Slots`]. Out: an eight-byte copyable
 //! name that fails its look-up once the row it named is gone. It knows nothing of what a row holds.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 
@@ -83,6 +85,24 @@ impl<Tag> PartialEq for Id<Tag> {
 }
 
 impl<Tag> Eq for Id<Tag> {}
+
+impl<Tag> Hash for Id<Tag> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.pack().hash(state);
+    }
+}
+
+impl<Tag> PartialOrd for Id<Tag> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<Tag> Ord for Id<Tag> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.pack().cmp(&other.pack())
+    }
+}
 
 impl<Tag> fmt::Debug for Id<Tag> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -74,7 +74,7 @@ fn a_socket_slot_is_eight_bytes_in_a_release() {
 fn a_subscription_is_twenty_four_bytes() {
     // A power of two, at which a vector that doubles is full.
     let count = 1 << 16;
-    let mut hub = Hub::new(1, &mut Rng::new([1; 32]));
+    let mut hub = Hub::new(1, 1 << 20, &mut Rng::new([1; 32]));
     let mut seats: Vec<Seat> = (0..count).map(|_| Seat::default()).collect();
     let before = live();
     for (index, seat) in seats.iter_mut().enumerate() {
@@ -90,7 +90,7 @@ fn a_channel_is_its_name_and_sixty_four_bytes() {
     let count = 1 << 16;
     let name = |n: usize| format!("user/{n:011}");
     let before = live();
-    let mut hub = Hub::new(count, &mut Rng::new([1; 32]));
+    let mut hub = Hub::new(count, 1 << 20, &mut Rng::new([1; 32]));
     for n in 0..count {
         let session = SessionId::new(n as u32, NonZeroU32::MIN);
         hub.subscribe(session, &mut Seat::default(), &name(n), 1)

@@ -67,6 +67,7 @@ transcripts! {
     a_long_target_is_served_up_to_32_kib
     a_message_over_the_limit_is_refused
     a_packet_carries_at_most_32_kib
+    a_pattern_brings_every_channel_it_matches_once
     a_peer_that_takes_nothing_is_given_up
     a_refusal_can_be_read_by_a_page_of_any_origin
     a_request_that_does_not_come_is_timed_out

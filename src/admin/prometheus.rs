@@ -17,6 +17,8 @@ pub struct Facts {
     pub subscriptions: usize,
     /// Bytes that all queues hold.
     pub queue_bytes: u64,
+    /// Bytes and messages that channels have kept.
+    pub history: (usize, usize),
     /// Different transport settings in use.
     pub profiles: usize,
 }
@@ -78,12 +80,14 @@ pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
 type Plain = (&'static str, &'static str, u64);
 
 #[rustfmt::skip]
-fn gauges(facts: &Facts) -> [Plain; 5] {
+fn gauges(facts: &Facts) -> [Plain; 7] {
     [
         ("orbited_connections", "Open connections.", facts.connections as u64),
         ("orbited_channels", "Channels and users with a session.", facts.channels as u64),
         ("orbited_subscriptions", "Subscriptions of sessions, and one for each named user's own messages.", facts.subscriptions as u64),
         ("orbited_queue_bytes", "Bytes waiting for all clients.", facts.queue_bytes),
+        ("orbited_history_bytes", "Bytes kept as history.", facts.history.0 as u64),
+        ("orbited_history_messages", "Messages kept as history.", facts.history.1 as u64),
         ("orbited_profiles", "Different transport settings in use.", facts.profiles as u64),
     ]
 }

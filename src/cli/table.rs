@@ -123,6 +123,12 @@ pub static FLAGS: &[Flag] = &[
         help: "Channels at once.",
     },
     Flag {
+        name: "max-history",
+        group: Group::Channels,
+        kind: Kind::Size(number!(max_history, KIB, 1024 * GIB)),
+        help: "Bytes that all channels keep as history together; beyond it the oldest message goes.",
+    },
+    Flag {
         name: "max-subscriptions",
         group: Group::Channels,
         kind: Kind::Count(number!(max_subscriptions, 1, 65_535)),

@@ -3,14 +3,22 @@
 //! In: subscriptions of sessions, publications. Out: the sessions a publication goes to, a slice at a time,
 //! in the order of the list. It knows sessions by name only, and no protocol.
 
+mod channels;
+mod history;
 mod index;
 pub mod names;
+mod reach;
 mod subs;
+
+pub use channels::{Asked, Page, Recovered};
+pub use history::Keep;
 
 use crate::ids::{ChannelId, ChannelTag, SessionId};
 use crate::mem::{Position, Seat, Slots};
 use crate::rng::Rng;
+use history::Archive;
 use index::Index;
+use reach::Reach;
 use subs::{Links, NIL};
 
 /// Every channel and user of this node.
@@ -19,12 +27,16 @@ pub struct Hub {
     channels: Slots<ChannelTag, Channel>,
     by_name: Index,
     links: Links,
-    /// Who comes next in the fan-out under way.
-    next: u32,
+    /// The fan-out under way.
+    reach: Reach,
+    archive: Archive,
+    /// Rows that are patterns.
+    patterns: usize,
     epoch: u64,
 }
 
-/// A channel's row. A user is a row too: what is sent to the user goes to its subscribers, the user's sessions.
+/// A channel's row. A user is a row too: what is sent to the user goes to its subscribers, the user's sessions. And so
+/// is a pattern: what is published to a channel that it matches goes to its subscribers too.
 #[derive(Debug)]
 pub struct Channel {
     name: Box<str>,
@@ -33,11 +45,13 @@ pub struct Channel {
     kind: Kind,
 }
 
-/// What is remembered of either.
+/// What is remembered of each.
 #[derive(Debug)]
 enum Kind {
     /// Where the channel stands.
     Channel(Position),
+    /// A pattern stands nowhere: each channel it matches does.
+    Pattern,
     /// The hash of the credentials a user's name was taken with.
     User(u64),
 }
@@ -47,6 +61,15 @@ enum Kind {
 enum Scope {
     Channel,
     User,
+}
+
+/// What came of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscribed {
+    /// Where the channel stands; the default for a pattern.
+    pub position: Position,
+    /// The session was subscribed before: what came meanwhile was sent to it.
+    pub again: bool,
 }
 
 /// Why a subscription or sign-on was refused.
@@ -63,7 +86,7 @@ pub enum Refused {
 impl Channel {
     fn scope(&self) -> Scope {
         match self.kind {
-            Kind::Channel(_) => Scope::Channel,
+            Kind::Channel(_) | Kind::Pattern => Scope::Channel,
             Kind::User(_) => Scope::User,
         }
     }
@@ -74,19 +97,22 @@ impl Channel {
 }
 
 impl Hub {
-    /// A hub of at most `channels_max` channels and users together.
+    /// A hub of at most `channels_max` channels and users together, whose histories hold at most `history_max` bytes.
     #[must_use]
-    pub fn new(channels_max: usize, rng: &mut Rng) -> Self {
+    pub fn new(channels_max: usize, history_max: usize, rng: &mut Rng) -> Self {
         Self {
             channels: Slots::new(channels_max),
             by_name: Index::new(rng.keyed()),
             links: Links::default(),
-            next: NIL,
+            reach: Reach::new(rng.keyed()),
+            archive: Archive::new(history_max),
+            patterns: 0,
             epoch: rng.next_u64() >> 12,
         }
     }
 
-    /// Subscribes `session` to the channel called `name` (checked by [`names::channel`]). Twice is once.
+    /// Subscribes `session` to the channel or pattern called `name` (checked by [`names::topic`]). Twice is once.
+    /// Gives back where a channel stands; what was published up to there is not sent to it.
     ///
     /// # Errors
     /// [`Refused`].
@@ -96,11 +122,15 @@ impl Hub {
         seat: &mut Seat,
         name: &str,
         subscriptions_max: usize,
-    ) -> Result<Position, Refused> {
+    ) -> Result<Subscribed, Refused> {
         if let Some(channel) = self.find(Scope::Channel, name)
             && self.links.find(seat.first, channel).is_some()
         {
-            return Ok(self.position(channel));
+            let position = self.position(channel);
+            return Ok(Subscribed {
+                position,
+                again: true,
+            });
         }
         let users = usize::from(seat.user != NIL);
         let channels = self.links.count(seat.first) - users;
@@ -109,7 +139,11 @@ impl Hub {
         }
         let channel = self.find_or_make(Scope::Channel, name)?;
         self.join(session, seat, channel);
-        Ok(self.position(channel))
+        let position = self.position(channel);
+        Ok(Subscribed {
+            position,
+            again: false,
+        })
     }
 
     /// Ends a subscription; false when there was none.
@@ -173,41 +207,20 @@ impl Hub {
         self.channels.get(user).map(|user| &*user.name)
     }
 
-    /// Takes a publication into the channel called `name`, and begins its fan-out: [`Hub::next_subscriber`]
-    /// gives the subscribers. One fan-out ends before the next begins. Gives back the publication's place; a
-    /// channel without subscribers does not exist, so its first and last publication has offset 1.
-    pub fn begin(&mut self, name: &str) -> Position {
-        let found = self
-            .find(Scope::Channel, name)
-            .and_then(|id| self.channels.get_mut(id));
-        self.next = found.as_ref().map_or(NIL, |channel| channel.first);
-        match found.map(|channel| &mut channel.kind) {
-            Some(Kind::Channel(position)) => {
-                position.offset += 1;
-                *position
-            }
-            _ => Position {
-                epoch: 0,
-                offset: 1,
-            },
-        }
-    }
-
     /// Begins the fan-out of a message to the user called `name`; false when the user has no session.
     pub fn begin_user(&mut self, name: &str) -> bool {
         let user = self
             .find(Scope::User, name)
             .and_then(|id| self.channels.get(id));
-        self.next = user.map_or(NIL, |user| user.first);
-        user.is_some()
+        let list = user.map(|user| (user.first, user.subscribers));
+        self.reach.begin(&mut Vec::from_iter(list));
+        list.is_some()
     }
 
     /// The next session of the fan-out under way. Sessions that subscribe meanwhile are not reached by it;
     /// those that leave are passed over.
     pub fn next_subscriber(&mut self) -> Option<SessionId> {
-        let (session, next) = self.links.session_and_next(self.next)?;
-        self.next = next;
-        Some(session)
+        self.reach.next(&self.links)
     }
 
     /// How many sessions are subscribed to the channel called `name`.
@@ -245,11 +258,14 @@ impl Hub {
             .iter()
             .map(|(_, channel)| u64::from(channel.subscribers))
             .sum();
-        let walked = |(_, channel): (ChannelId, &Channel)| {
+        let walked = |(id, channel): (ChannelId, &Channel)| {
             self.links.walk(channel.first) == channel.subscribers as usize
-                && channel.subscribers > 0
+                && (channel.subscribers > 0 || self.archive.of(id).is_some())
         };
+        let patterns = |(_, channel): &(ChannelId, &Channel)| matches!(channel.kind, Kind::Pattern);
         counted == self.links.len() as u64
+            && self.channels.iter().filter(patterns).count() == self.patterns
+            && self.is_archive_consistent()
             && self.by_name.len() == self.channels.len()
             && self.channels.iter().all(walked)
     }
@@ -271,11 +287,16 @@ impl Hub {
         self.epoch += 1;
         let kind = match scope {
             Scope::User => Kind::User(0),
-            Scope::Channel => Kind::Channel(Position {
-                epoch: self.epoch,
-                offset: 0,
-            }),
+            Scope::Channel if names::is_pattern(name) => Kind::Pattern,
+            Scope::Channel => {
+                let start = Position {
+                    epoch: self.epoch,
+                    offset: 0,
+                };
+                Kind::Channel(start)
+            }
         };
+        let is_pattern = matches!(kind, Kind::Pattern);
         let row = Channel {
             name: name.into(),
             first: NIL,
@@ -284,6 +305,7 @@ impl Hub {
         };
         let made = self.channels.insert(row);
         let id = made.map_err(|_| Refused::TooManyChannels)?;
+        self.patterns += usize::from(is_pattern);
         let channels = &self.channels;
         let name_of = |row| Some(channels.get(channels.id_at(row)?)?.full_name());
         self.by_name.insert((scope, name), id.index(), name_of);
@@ -315,9 +337,7 @@ impl Hub {
         let Some(gone) = self.links.remove(link, &mut seat.first) else {
             return;
         };
-        if self.next == link {
-            self.next = gone.next;
-        }
+        self.reach.left(link, gone.next);
         let Some(id) = self.channels.id_at(gone.channel) else {
             return;
         };
@@ -328,107 +348,21 @@ impl Hub {
         if row.first == link {
             row.first = gone.next;
         }
-        if row.subscribers == 0
-            && let Some(row) = self.channels.remove(id)
-        {
+        self.prune(id);
+    }
+
+    /// Takes a row away that nobody is subscribed to and that has kept nothing.
+    fn prune(&mut self, id: ChannelId) {
+        let row = self.channels.get(id);
+        if row.is_none_or(|row| row.subscribers > 0) || self.archive.of(id).is_some() {
+            return;
+        }
+        if let Some(row) = self.channels.remove(id) {
+            self.patterns -= usize::from(matches!(row.kind, Kind::Pattern));
             self.by_name.remove(row.full_name(), id.index());
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::num::NonZeroU32;
-
-    fn session(index: u32) -> SessionId {
-        SessionId::new(index, NonZeroU32::MIN)
-    }
-
-    fn hub() -> Hub {
-        Hub::new(100, &mut Rng::new([1; 32]))
-    }
-
-    fn reached(hub: &mut Hub) -> Vec<u32> {
-        std::iter::from_fn(|| hub.next_subscriber())
-            .map(|s| s.index())
-            .collect()
-    }
-
-    #[test]
-    fn a_publication_reaches_every_subscriber_once() {
-        let mut hub = hub();
-        let mut seats: Vec<Seat> = (0..3).map(|_| Seat::default()).collect();
-        for (n, seat) in seats.iter_mut().enumerate() {
-            hub.subscribe(session(n as u32), seat, "a", 9).unwrap();
-            hub.subscribe(session(n as u32), seat, "a", 9).unwrap();
-        }
-        assert_eq!(hub.begin("a").offset, 1);
-        assert_eq!(reached(&mut hub), [2, 1, 0]);
-        assert_eq!(hub.begin("a").offset, 2);
-        assert!(hub.is_consistent());
-    }
-
-    #[test]
-    fn who_leaves_during_a_fan_out_is_passed_over_and_who_comes_is_not_reached() {
-        let mut hub = hub();
-        let mut seats: Vec<Seat> = (0..4).map(|_| Seat::default()).collect();
-        for n in 0..3 {
-            hub.subscribe(session(n), &mut seats[n as usize], "a", 9)
-                .unwrap();
-        }
-        hub.begin("a");
-        assert_eq!(hub.next_subscriber().map(|s| s.index()), Some(2));
-        hub.leave_all(&mut seats[1]);
-        hub.subscribe(session(3), &mut seats[3], "a", 9).unwrap();
-        assert_eq!(reached(&mut hub), [0]);
-    }
-
-    #[test]
-    fn a_channel_goes_with_its_last_subscriber_and_comes_back_under_a_new_epoch() {
-        let mut hub = hub();
-        let mut seat = Seat::default();
-        let first = hub.subscribe(session(0), &mut seat, "a", 9).unwrap();
-        hub.begin("a");
-        assert!(hub.unsubscribe(&mut seat, "a") && !hub.unsubscribe(&mut seat, "a"));
-        assert!(hub.is_empty() && hub.subscriptions() == 0);
-        let second = hub.subscribe(session(0), &mut seat, "a", 9).unwrap();
-        assert!(first.epoch != second.epoch && second.offset == 0);
-    }
-
-    #[test]
-    fn a_users_name_is_shared_with_the_same_credentials_only() {
-        let mut hub = hub();
-        let mut seats: Vec<Seat> = (0..3).map(|_| Seat::default()).collect();
-        hub.sign_on(session(0), &mut seats[0], "ann", b"pw")
-            .unwrap();
-        hub.sign_on(session(1), &mut seats[1], "ann", b"pw")
-            .unwrap();
-        assert_eq!(
-            hub.sign_on(session(2), &mut seats[2], "ann", b""),
-            Err(Refused::NameTaken)
-        );
-        assert!(hub.begin_user("ann"));
-        assert_eq!(reached(&mut hub).len(), 2);
-        hub.sign_on(session(1), &mut seats[1], "eve", b"").unwrap();
-        assert_eq!(hub.user_name(&seats[1]), Some("eve"));
-        hub.leave_all(&mut seats[0]);
-        assert!(!hub.begin_user("ann") && hub.is_consistent());
-    }
-
-    #[test]
-    fn the_bounds_refuse() {
-        let mut hub = Hub::new(2, &mut Rng::new([1; 32]));
-        let mut seat = Seat::default();
-        hub.subscribe(session(0), &mut seat, "a", 1).unwrap();
-        assert_eq!(
-            hub.subscribe(session(0), &mut seat, "b", 1),
-            Err(Refused::TooManySubscriptions)
-        );
-        hub.subscribe(session(0), &mut seat, "b", 9).unwrap();
-        assert_eq!(
-            hub.subscribe(session(0), &mut seat, "c", 9),
-            Err(Refused::TooManyChannels)
-        );
-    }
-}
+mod tests;

@@ -29,7 +29,9 @@ impl NameError {
                 "a channel is segments joined by single slashes, as in chat/room1"
             }
             Self::Control => "a name holds no control characters",
-            Self::Pattern => "patterns are not offered by this version; name one channel",
+            Self::Pattern => {
+                "* and ** stand only at the end of what is subscribed to; name one channel"
+            }
         }
     }
 }
@@ -52,6 +54,25 @@ pub fn channel(text: &str) -> Result<&str, NameError> {
         }
     }
     Ok(text)
+}
+
+/// Checks what may be subscribed to: a channel, or a pattern: a channel's name whose last segment is `*` (one segment)
+/// or `**` (one or more).
+///
+/// # Errors
+/// [`NameError`].
+pub fn topic(text: &str) -> Result<&str, NameError> {
+    match text.rsplit_once('/') {
+        Some((front, "*" | "**")) => channel(front).and_then(|_| user(text)),
+        None if is_pattern(text) => Ok(text),
+        _ => channel(text),
+    }
+}
+
+/// Whether a checked topic is a pattern.
+#[must_use]
+pub fn is_pattern(topic: &str) -> bool {
+    matches!(topic.rsplit('/').next(), Some("*" | "**"))
 }
 
 /// Checks a user's name: any text without control characters.

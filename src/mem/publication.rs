@@ -144,7 +144,8 @@ impl Publication {
     }
 
     /// Bytes that it holds, without its views.
-    pub(super) fn weight(&self) -> usize {
+    #[must_use]
+    pub fn weight(&self) -> usize {
         self.bytes.len() + size_of::<Self>()
     }
 }

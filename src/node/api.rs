@@ -5,6 +5,7 @@
 
 use super::Node;
 use super::conn::Stage;
+use super::csp::CHANNELS_FULL;
 use super::events::BAD_CHANNEL;
 use super::requests::QUEUES_FULL;
 use super::respond::Answer;
@@ -130,6 +131,10 @@ impl Node {
                 let body = format!("{{\"subscribers\":{subscribers},\"offset\":{offset}}}\n");
                 (status, body)
             }
+            Outcome::NoRoom => {
+                self.refused(CHANNELS_FULL.code);
+                (CHANNELS_FULL.status, CHANNELS_FULL.body_json())
+            }
             Outcome::Kicked { sessions } => (200, format!("{{\"sessions\":{sessions}}}\n")),
             // Only sessions send.
             Outcome::Sent { .. } | Outcome::Absent => return,
@@ -147,7 +152,8 @@ impl Node {
             connections: self.conns.len(),
             channels: self.hub.len(),
             subscriptions: self.hub.subscriptions(),
-            queue_bytes: self.ledger.used(),
+            queue_bytes: self.queued_bytes(),
+            history: self.hub.kept(),
             profiles: self.profiles.len(),
         }
     }

@@ -42,7 +42,11 @@ impl Node {
 
     fn begin_publish(&mut self, publication: Rc<Publication>, origin: Origin) {
         self.number(&publication);
-        publication.put(self.hub.begin(&publication.target));
+        let keep = None;
+        let now = self.now();
+        if self.hub.publish(&publication, true, keep, now).is_err() {
+            return self.tell(origin, Outcome::NoRoom);
+        }
         self.fan_out = Some(FanOut {
             publication,
             origin,

@@ -398,15 +398,18 @@ pub(super) fn no_session_fault(why: NoSession) -> Fault {
             "These are more channels than one session may read.",
             "Name fewer; the operator's bound is --max-subscriptions.",
         ),
-        NoSession::Refused(Refused::TooManyChannels) => Fault::new(
-            503,
-            "channels-full",
-            "The server has as many channels as it may.",
-            "Try again later; the operator's bound is --max-channels.",
-        )
-        .with_headers(RETRY),
+        NoSession::Refused(Refused::TooManyChannels) => CHANNELS_FULL,
     }
 }
+
+/// The answer where a new channel would be needed.
+pub(super) const CHANNELS_FULL: Fault = Fault::new(
+    503,
+    "channels-full",
+    "The server has as many channels as it may.",
+    "Try again later; the operator's bound is --max-channels.",
+)
+.with_headers(RETRY);
 
 /// The answer to a page from elsewhere.
 pub(super) const ORIGIN: Fault = Fault::new(

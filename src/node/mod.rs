@@ -128,7 +128,7 @@ impl Node {
             conn_timers: TimerWheel::new(config.max_connections),
             session_timers: TimerWheel::new(config.max_sessions),
             profiles: Profiles::new(rng.keyed(), &ledger),
-            hub: Hub::new(config.max_channels, &mut rng),
+            hub: Hub::new(config.max_channels, config.max_history, &mut rng),
             cmds: Cmds::default(),
             fan_out: None,
             published: 0,
@@ -225,7 +225,8 @@ impl Node {
             .conn_timers
             .next_due()
             .into_iter()
-            .chain(self.session_timers.next_due());
+            .chain(self.session_timers.next_due())
+            .chain(self.hub.next_due());
         due.min()
     }
 
@@ -269,10 +270,10 @@ impl Node {
         self.sessions.len()
     }
 
-    /// Bytes that all queues hold together.
+    /// Bytes that all queues hold together; what is kept as history is not waiting for anybody.
     #[must_use]
     pub fn queued_bytes(&self) -> u64 {
-        self.ledger.used()
+        self.ledger.used().saturating_sub(self.hub.kept().0 as u64)
     }
 
     /// The settings in force.

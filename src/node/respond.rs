@@ -194,7 +194,7 @@ impl Node {
 
     /// Whether the node holds as much as it may.
     pub(super) fn is_full(&self) -> bool {
-        self.cmds.is_full() || self.ledger.used() >= self.config.max_queue_total as u64
+        self.cmds.is_full() || self.queued_bytes() >= self.config.max_queue_total as u64
     }
 
     /// The bounds of requests.

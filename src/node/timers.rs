@@ -25,7 +25,7 @@ impl Node {
                 if let Some(id) = self.conns.id_at(index) {
                     self.conn_due(id);
                 }
-            } else {
+            } else if !self.hub.expire(now) {
                 return false;
             }
         }

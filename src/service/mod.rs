@@ -127,7 +127,8 @@ impl Cx<'_> {
     /// Whether the node holds as much as it may and takes no new message.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.cmds.is_full() || self.ledger.used() >= self.config.max_queue_total as u64
+        let queued = self.ledger.used().saturating_sub(self.hub.kept().0 as u64);
+        self.cmds.is_full() || queued >= self.config.max_queue_total as u64
     }
 }
 

@@ -93,7 +93,7 @@ impl Socket {
         let expected = match code {
             1000 | 1002 => self.closing,
             1001 => self.peer.heard_bye() || scene.may_be_full(),
-            1008 | 1009 => full,
+            4413 | 1009 => full,
             4408 => scene.net.was_unheard(self.http.link),
             _ => false,
         };

@@ -177,10 +177,10 @@ impl Peer {
     fn nonsense(&mut self, scene: &mut Scene) {
         let (code, args) = scene.chance.pick(&[
             ("unknown-verb", "\"BREW\",[]"),
-            ("not-offered", "\"HISTORY\",[\"a\"]"),
+            ("not-offered", "\"PRESENCE\",[\"a\"]"),
             ("not-offered", "\"SUBSCRIBE\",[\"a\",{\"presence\":true}]"),
             ("bad-name", "\"SUBSCRIBE\",[\"a//b\"]"),
-            ("bad-name", "\"SUBSCRIBE\",[\"a/*\"]"),
+            ("bad-name", "\"SUBSCRIBE\",[\"a/*/b\"]"),
             ("bad-args", "\"SUBSCRIBE\",[]"),
             ("bad-args", "\"PUBLISH\",[\"a\"]"),
             ("bad-name", "\"UNSUBSCRIBE\",[\"a\",\"\"]"),

@@ -2,11 +2,13 @@
 //!
 //! In: a line from a client. Out: a typed call, or the lines a server sends. One JSON array per line.
 
+use crate::hub::Page;
 use crate::mem::{Position, Publication};
 use crate::service::json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::Write as _;
+use std::rc::Rc;
 
 /// What a client asks for: `[id, VERB, args]`.
 #[derive(Debug)]
@@ -63,14 +65,47 @@ pub fn err(id: u64, text: &str, code: &str) -> Vec<u8> {
     out
 }
 
-/// The result of SUBSCRIBE: where the subscriber stands. Nothing of the past is kept by this version.
+/// The result of SUBSCRIBE to a channel: where the subscriber stands, whether `messages` is all that it missed.
 #[must_use]
-pub fn position(at: Position) -> String {
-    let Position { epoch, offset } = at;
-    format!("{{\"epoch\":\"{epoch:x}\",\"offset\":{offset},\"recovered\":false,\"messages\":[]}}")
+pub fn subscribed(at: Position, recovered: bool, messages: &[Rc<Publication>]) -> String {
+    let (at, messages) = (position(at), list(messages));
+    format!("{{{at},\"recovered\":{recovered},\"messages\":[{messages}]}}")
 }
 
-/// `["PUBLISH",[channel,sender,payload,{"offset":n}]]`.
+/// The result of HISTORY.
+#[must_use]
+pub fn page(page: &Page) -> String {
+    let (at, messages) = (position(page.position), list(&page.messages));
+    format!("{{{at},\"messages\":[{messages}],\"more\":{}}}", page.more)
+}
+
+fn position(Position { epoch, offset }: Position) -> String {
+    format!("\"epoch\":\"{epoch:x}\",\"offset\":{offset}")
+}
+
+/// `{"offset","sender","payload"}`, as many as there are.
+fn list(messages: &[Rc<Publication>]) -> String {
+    let mut out = Vec::new();
+    for publication in messages {
+        if !out.is_empty() {
+            out.push(b',');
+        }
+        let offset = publication.place().map_or(0, |place| place.offset);
+        let _ = write!(out, "{{\"offset\":{offset},\"sender\":");
+        json::string_or_null(&mut out, publication.sender.as_deref());
+        out.extend_from_slice(b",\"payload\":");
+        json::payload(&mut out, &publication.content, &publication.bytes);
+        out.push(b'}');
+    }
+    // As in any line: what was published may hold line ends between its tokens.
+    out.iter_mut()
+        .filter(|byte| matches!(byte, b'\n' | b'\r'))
+        .for_each(|byte| *byte = b' ');
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// `["PUBLISH",[channel,sender,payload,{"offset":n}]]`; without an offset in a channel that nobody reads by its name and
+/// that keeps nothing.
 #[must_use]
 pub fn published(publication: &Publication) -> Vec<u8> {
     let mut out = b"[\"PUBLISH\",[".to_vec();
@@ -79,11 +114,12 @@ pub fn published(publication: &Publication) -> Vec<u8> {
     json::string_or_null(&mut out, publication.sender.as_deref());
     out.push(b',');
     json::payload(&mut out, &publication.content, &publication.bytes);
-    let _ = write!(
-        out,
-        ",{{\"offset\":{}}}]]",
-        publication.place().map_or(0, |place| place.offset)
-    );
+    match publication.place().filter(|place| place.epoch > 0) {
+        Some(place) => {
+            let _ = write!(out, ",{{\"offset\":{}}}]]", place.offset);
+        }
+        None => out.extend_from_slice(b",{}]]"),
+    }
     line(out)
 }
 

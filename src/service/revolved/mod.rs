@@ -4,10 +4,12 @@
 //! peer messages as commands. Every call is answered exactly once, by its number.
 
 pub mod frames;
+mod options;
 
 use super::{Cx, Hello, Service};
 use crate::cmd::{Cause, Cmd, Origin, Outcome};
-use crate::hub::{Refused, names};
+use crate::hub::names::{self, NameError};
+use crate::hub::{Asked, Recovered, Refused};
 use crate::mem::{Content, Msg, Publication, View};
 use crate::session::Session;
 use frames::Call;
@@ -96,6 +98,10 @@ impl Service for Revolved {
                 call,
                 ("that user has no session", "not-connected"),
             ),
+            Outcome::NoRoom => {
+                let (text, code) = refusal(Refused::TooManyChannels);
+                self.err(cx, session, call, (text, code));
+            }
             // Only the application kicks.
             Outcome::Kicked { .. } => {}
         }
@@ -136,7 +142,8 @@ impl Revolved {
             "PUBLISH" => publish(cx, session, call).map(|()| None),
             "SEND" => send(cx, session, call).map(|()| None),
             "DISCONNECT" => Ok(Some("null".to_owned())),
-            "PRESENCE" | "HISTORY" | "CALL" => Err(NOT_OFFERED),
+            "HISTORY" => history(cx, session, &call.args).map(Some),
+            "PRESENCE" | "CALL" => Err(NOT_OFFERED),
             _ => Err(("no such verb", "unknown-verb")),
         };
         match answer {
@@ -186,17 +193,55 @@ fn subscribe(
     session: &mut Session,
     args: &[&RawValue],
 ) -> Result<String, Refusal> {
-    let name = channel(args.first())?;
-    if args
-        .get(1)
-        .is_some_and(|options| !matches!(options.get(), "{}" | "null"))
-    {
-        return Err(NOT_OFFERED);
-    }
-    let at = cx
+    let name = topic(args.first())?;
+    let asked = options::Subscribe::parse(args.get(1))?;
+    let subscribed = cx
         .hub
-        .subscribe(cx.id, &mut session.seat, &name, cx.config.max_subscriptions);
-    at.map(frames::position).map_err(refusal)
+        .subscribe(cx.id, &mut session.seat, &name, cx.config.max_subscriptions)
+        .map_err(refusal)?;
+    let bytes = answer_bytes(cx, session);
+    // Who was subscribed already was sent what came meanwhile: it would come twice.
+    let recovered = match asked.since.filter(|_| !subscribed.again) {
+        Some(since) => cx.hub.recover(&name, since, bytes),
+        None => Recovered::default(),
+    };
+    let messages = match recovered.whole || asked.history == 0 || subscribed.again {
+        true => recovered.missed,
+        false => last(cx, &name, asked.history, bytes),
+    };
+    Ok(frames::subscribed(
+        subscribed.position,
+        recovered.whole,
+        &messages,
+    ))
+}
+
+/// The last messages of a channel, oldest first.
+fn last(cx: &Cx<'_>, name: &str, messages: usize, bytes: usize) -> Vec<Rc<Publication>> {
+    let asked = Asked {
+        from: None,
+        backwards: true,
+        messages,
+        bytes,
+    };
+    let mut messages = cx.hub.page(name, asked).messages;
+    messages.reverse();
+    messages
+}
+
+fn history(cx: &Cx<'_>, session: &Session, args: &[&RawValue]) -> Result<String, Refusal> {
+    let name = channel(args.first())?;
+    let (asked, epoch) = options::page(args.get(1), answer_bytes(cx, session))?;
+    let page = cx.hub.page(&name, asked);
+    if epoch.is_some_and(|epoch| epoch != page.position.epoch) {
+        return Err(OTHER_EPOCH);
+    }
+    Ok(frames::page(&page))
+}
+
+/// What one answer may weigh: it is not to be what makes the session's queue run over.
+fn answer_bytes(cx: &Cx<'_>, session: &Session) -> usize {
+    cx.config.max_queue.saturating_sub(session.queued()) / 2
 }
 
 /// Names every channel first, so that a bad name leaves all subscriptions as they were.
@@ -207,7 +252,7 @@ fn unsubscribe(
 ) -> Result<String, Refusal> {
     let names: Vec<Rc<str>> = args
         .iter()
-        .map(|arg| channel(Some(arg)))
+        .map(|arg| topic(Some(arg)))
         .collect::<Result<_, _>>()?;
     for name in names {
         cx.hub.unsubscribe(&mut session.seat, &name);
@@ -260,10 +305,22 @@ fn publication(
 }
 
 fn channel(arg: Option<&&RawValue>) -> Result<Rc<str>, Refusal> {
+    name(arg, names::channel)
+}
+
+/// A channel or a pattern.
+fn topic(arg: Option<&&RawValue>) -> Result<Rc<str>, Refusal> {
+    name(arg, names::topic)
+}
+
+fn name(
+    arg: Option<&&RawValue>,
+    check: fn(&str) -> Result<&str, NameError>,
+) -> Result<Rc<str>, Refusal> {
     let name = arg
         .and_then(|arg| frames::text(arg))
         .ok_or(("a channel's name is missing", "bad-args"))?;
-    names::channel(&name)
+    check(&name)
         .map(Rc::from)
         .map_err(|error| (error.reason(), "bad-name"))
 }
@@ -281,6 +338,10 @@ fn refusal(refused: Refused) -> Refusal {
     }
 }
 
+const OTHER_EPOCH: Refusal = (
+    "the channel's past of that epoch is forgotten; ask without since",
+    "epoch",
+);
 const NOT_OFFERED: Refusal = ("not offered by this version", "not-offered");
 /// What a line may have beside its payload: number, verb, names, options.
 pub const LINE_OVERHEAD: usize = 4096;

@@ -1,0 +1,246 @@
+//! Publications in the hub: their places, whom they go to, what is kept of them.
+//!
+//! In: publications, positions of readers who come back. Out: places, fan-outs, runs of what was kept.
+
+use super::history::{History, Keep};
+use super::{Channel, Hub, Kind, Refused, Scope};
+use crate::ids::ChannelId;
+use crate::mem::{Position, Publication};
+use crate::time::Tick;
+use std::rc::Rc;
+
+/// What a reader who comes back is to get.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Whether `missed` is everything between the reader's position and the channel's.
+    pub whole: bool,
+    /// Oldest first; empty where it is not whole.
+    pub missed: Vec<Rc<Publication>>,
+}
+
+/// A page of a channel's history.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// Where the channel stands.
+    pub position: Position,
+    /// In the order that was asked for.
+    pub messages: Vec<Rc<Publication>>,
+    /// Whether there is more behind them.
+    pub more: bool,
+}
+
+/// Where a page begins and how long it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// Forwards: the offset behind which it begins; backwards: the one in front of which. `None` is the very end.
+    pub from: Option<u64>,
+    /// Newest first.
+    pub backwards: bool,
+    /// Messages at most.
+    pub messages: usize,
+    /// Bytes of them at most; one message is given whatever it weighs.
+    pub bytes: usize,
+}
+
+impl Hub {
+    /// Takes a publication into its channel, keeps of it what `keep` says, and begins its fan-out:
+    /// [`Hub::next_subscriber`] gives the sessions. One fan-out ends before the next begins. `patterns` is whether those
+    /// who are subscribed by a pattern may read the channel.
+    ///
+    /// Gives back its place. A channel without subscribers and history does not exist, so its first and last
+    /// publication has offset 1, under no epoch.
+    ///
+    /// # Errors
+    /// It is to be kept and there are as many channels as there may be.
+    pub fn publish(
+        &mut self,
+        publication: &Rc<Publication>,
+        patterns: bool,
+        keep: Option<Keep>,
+        now: Tick,
+    ) -> Result<Position, Refused> {
+        let name = &*publication.target;
+        let id = match keep {
+            Some(_) => Some(self.find_or_make(Scope::Channel, name)?),
+            None => self.find(Scope::Channel, name),
+        };
+        let mut lists = Vec::new();
+        let mut place = NOWHERE;
+        if let Some((id, row)) = id.and_then(|id| Some((id, self.channels.get_mut(id)?))) {
+            lists.push((row.first, row.subscribers));
+            if let Kind::Channel(position) = &mut row.kind {
+                position.offset += 1;
+                place = *position;
+                publication.put(place);
+                match keep {
+                    Some(keep) => self.archive.push(id, publication, keep, now),
+                    None => self.archive.forget(id),
+                }
+            }
+            self.prune(id);
+            self.shed();
+        }
+        publication.put(place);
+        if patterns && self.patterns > 0 {
+            self.match_patterns(name, &mut lists);
+        }
+        self.reach.begin(&mut lists);
+        Ok(place)
+    }
+
+    /// The lists of the patterns that match `name`: looked up, as many as the name has segments and one.
+    fn match_patterns(&self, name: &str, lists: &mut Vec<(u32, u32)>) {
+        let mut pattern = String::with_capacity(name.len() + 2);
+        let ends = name.match_indices('/').map(|(at, _)| at + 1);
+        for end in std::iter::once(0).chain(ends) {
+            pattern.clear();
+            pattern.push_str(name.get(..end).unwrap_or_default());
+            let rest = name.get(end..).unwrap_or_default();
+            if !rest.contains('/') {
+                pattern.push('*');
+                lists.extend(self.list(&pattern));
+                pattern.pop();
+            }
+            pattern.push_str("**");
+            lists.extend(self.list(&pattern));
+        }
+    }
+
+    fn list(&self, name: &str) -> Option<(u32, u32)> {
+        let row = self.channels.get(self.find(Scope::Channel, name)?)?;
+        Some((row.first, row.subscribers))
+    }
+
+    /// What was published to a channel since `since`, as far as `bytes_max` allows to give it in one piece.
+    #[must_use]
+    pub fn recover(&self, name: &str, since: Position, bytes_max: usize) -> Recovered {
+        let Some((position, history)) = self.channel(name) else {
+            return Recovered::default();
+        };
+        let (Some(missing), true) = (
+            position.offset.checked_sub(since.offset),
+            position.epoch == since.epoch,
+        ) else {
+            return Recovered::default();
+        };
+        let kept = history.map_or(0, History::len);
+        let Some(skip) = usize::try_from(missing)
+            .ok()
+            .and_then(|missing| kept.checked_sub(missing))
+        else {
+            return Recovered::default();
+        };
+        let missed = history
+            .into_iter()
+            .flat_map(|history| history.iter_from(skip));
+        let missed: Vec<_> = missed.cloned().collect();
+        let bytes: usize = missed.iter().map(|publication| publication.weight()).sum();
+        if bytes > bytes_max {
+            return Recovered::default();
+        }
+        Recovered {
+            whole: true,
+            missed,
+        }
+    }
+
+    /// A page of what a channel has kept.
+    #[must_use]
+    pub fn page(&self, name: &str, asked: Asked) -> Page {
+        let Some((position, history)) = self.channel(name) else {
+            return Page::default();
+        };
+        let kept = history.map_or(0, History::len);
+        // The offset in front of the oldest that is kept.
+        let base = position.offset - kept as u64;
+        let place = |offset: u64| {
+            usize::try_from(offset.saturating_sub(base))
+                .unwrap_or(kept)
+                .min(kept)
+        };
+        let run: Box<dyn Iterator<Item = &Rc<Publication>>> = match (history, asked.backwards) {
+            (None, _) => Box::new(std::iter::empty()),
+            (Some(history), false) => Box::new(history.iter_from(asked.from.map_or(0, place))),
+            (Some(history), true) => {
+                let end = asked
+                    .from
+                    .map_or(kept, |from| place(from.saturating_sub(1)));
+                Box::new(history.iter_from(0).take(end).rev())
+            }
+        };
+        let mut page = Page {
+            position,
+            ..Page::default()
+        };
+        let mut bytes = 0;
+        for publication in run {
+            bytes += publication.weight();
+            let first = page.messages.is_empty();
+            if page.messages.len() >= asked.messages || (bytes > asked.bytes && !first) {
+                page.more = true;
+                break;
+            }
+            page.messages.push(publication.clone());
+        }
+        page
+    }
+
+    /// When a history is to be looked at.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Tick> {
+        self.archive.next_due()
+    }
+
+    /// Lets go what was kept for its time, of one channel. False when nothing is due.
+    pub fn expire(&mut self, now: Tick) -> bool {
+        let Some(id) = self.archive.pop_due(now) else {
+            return false;
+        };
+        self.archive.expire(id, now);
+        self.prune(id);
+        true
+    }
+
+    /// Bytes and publications that all channels have kept.
+    #[must_use]
+    pub fn kept(&self) -> (usize, usize) {
+        (self.archive.bytes(), self.archive.messages())
+    }
+
+    /// As long as all histories together hold too much, the oldest publication of all goes.
+    fn shed(&mut self) {
+        while let Some(id) = self.archive.pop_surplus() {
+            self.prune(id);
+        }
+    }
+
+    fn channel(&self, name: &str) -> Option<(Position, Option<&History>)> {
+        let id = self.find(Scope::Channel, name)?;
+        match self.channels.get(id)?.kind {
+            Kind::Channel(position) => Some((position, self.archive.of(id))),
+            Kind::Pattern | Kind::User(_) => None,
+        }
+    }
+
+    /// Whether the account of the histories is what they hold.
+    pub(super) fn is_archive_consistent(&self) -> bool {
+        let kept = |(id, _): (ChannelId, &Channel)| {
+            self.archive.of(id).map_or((0, 0), |history| {
+                let bytes = history
+                    .iter_from(0)
+                    .map(|publication| publication.weight())
+                    .sum();
+                (bytes, history.len())
+            })
+        };
+        let sum =
+            |(bytes, many): (usize, usize), (more, len): (usize, usize)| (bytes + more, many + len);
+        self.channels.iter().map(kept).fold((0, 0), sum) == self.kept()
+    }
+}
+
+/// The place in a channel that nobody reads and that keeps nothing.
+const NOWHERE: Position = Position {
+    epoch: 0,
+    offset: 1,
+};

@@ -1,0 +1,306 @@
+//! The hub, verb by verb.
+
+use super::*;
+use crate::mem::{Content, Ledger, Publication};
+use crate::time::Tick;
+use std::num::NonZeroU32;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+fn session(index: u32) -> SessionId {
+    SessionId::new(index, NonZeroU32::MIN)
+}
+
+fn hub() -> Hub {
+    Hub::new(100, 10_000, &mut Rng::new([1; 32]))
+}
+
+fn publish(hub: &mut Hub, name: &str) -> Position {
+    keep(hub, name, None, Tick(0))
+}
+
+fn keep(hub: &mut Hub, name: &str, keep: Option<Keep>, now: Tick) -> Position {
+    let ledger = Ledger::default();
+    let publication = Publication::new(name.into(), None, Content::Text, Box::from(*b"x"), &ledger);
+    publication.take(NUMBER.fetch_add(1, Ordering::Relaxed));
+    hub.publish(&publication, true, keep, now).unwrap()
+}
+
+static NUMBER: AtomicU64 = AtomicU64::new(1);
+
+fn offsets(messages: &[Rc<Publication>]) -> Vec<u64> {
+    let offset = |publication: &Rc<Publication>| publication.place().unwrap().offset;
+    messages.iter().map(offset).collect()
+}
+
+fn reached(hub: &mut Hub) -> Vec<u32> {
+    std::iter::from_fn(|| hub.next_subscriber())
+        .map(|s| s.index())
+        .collect()
+}
+
+#[test]
+fn a_publication_reaches_every_subscriber_once() {
+    let mut hub = hub();
+    let mut seats: Vec<Seat> = (0..3).map(|_| Seat::default()).collect();
+    for (n, seat) in seats.iter_mut().enumerate() {
+        hub.subscribe(session(n as u32), seat, "a", 9).unwrap();
+        hub.subscribe(session(n as u32), seat, "a", 9).unwrap();
+    }
+    assert_eq!(publish(&mut hub, "a").offset, 1);
+    assert_eq!(reached(&mut hub), [2, 1, 0]);
+    assert_eq!(publish(&mut hub, "a").offset, 2);
+    assert!(hub.is_consistent());
+}
+
+#[test]
+fn who_leaves_during_a_fan_out_is_passed_over_and_who_comes_is_not_reached() {
+    let mut hub = hub();
+    let mut seats: Vec<Seat> = (0..4).map(|_| Seat::default()).collect();
+    for n in 0..3 {
+        hub.subscribe(session(n), &mut seats[n as usize], "a", 9)
+            .unwrap();
+    }
+    publish(&mut hub, "a");
+    assert_eq!(hub.next_subscriber().map(|s| s.index()), Some(2));
+    hub.leave_all(&mut seats[1]);
+    hub.subscribe(session(3), &mut seats[3], "a", 9).unwrap();
+    assert_eq!(reached(&mut hub), [0]);
+}
+
+#[test]
+fn a_channel_goes_with_its_last_subscriber_and_comes_back_under_a_new_epoch() {
+    let mut hub = hub();
+    let mut seat = Seat::default();
+    let first = hub.subscribe(session(0), &mut seat, "a", 9).unwrap();
+    publish(&mut hub, "a");
+    assert!(hub.unsubscribe(&mut seat, "a") && !hub.unsubscribe(&mut seat, "a"));
+    assert!(hub.is_empty() && hub.subscriptions() == 0);
+    let second = hub.subscribe(session(0), &mut seat, "a", 9).unwrap();
+    let (first, second) = (first.position, second.position);
+    assert!(first.epoch != second.epoch && second.offset == 0);
+}
+
+#[test]
+fn a_users_name_is_shared_with_the_same_credentials_only() {
+    let mut hub = hub();
+    let mut seats: Vec<Seat> = (0..3).map(|_| Seat::default()).collect();
+    hub.sign_on(session(0), &mut seats[0], "ann", b"pw")
+        .unwrap();
+    hub.sign_on(session(1), &mut seats[1], "ann", b"pw")
+        .unwrap();
+    assert_eq!(
+        hub.sign_on(session(2), &mut seats[2], "ann", b""),
+        Err(Refused::NameTaken)
+    );
+    assert!(hub.begin_user("ann"));
+    assert_eq!(reached(&mut hub).len(), 2);
+    hub.sign_on(session(1), &mut seats[1], "eve", b"").unwrap();
+    assert_eq!(hub.user_name(&seats[1]), Some("eve"));
+    hub.leave_all(&mut seats[0]);
+    assert!(!hub.begin_user("ann") && hub.is_consistent());
+}
+
+#[test]
+fn the_bounds_refuse() {
+    let mut hub = Hub::new(2, 10_000, &mut Rng::new([1; 32]));
+    let mut seat = Seat::default();
+    hub.subscribe(session(0), &mut seat, "a", 1).unwrap();
+    assert_eq!(
+        hub.subscribe(session(0), &mut seat, "b", 1),
+        Err(Refused::TooManySubscriptions)
+    );
+    hub.subscribe(session(0), &mut seat, "b", 9).unwrap();
+    assert_eq!(
+        hub.subscribe(session(0), &mut seat, "c", 9),
+        Err(Refused::TooManyChannels)
+    );
+}
+
+/// Every pattern that matches a name by the definition: a slow twin of the look-ups.
+fn matches(pattern: &str, name: &str) -> bool {
+    let (front, stars) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+    let rest = match front {
+        "" => Some(name),
+        front => name
+            .strip_prefix(front)
+            .and_then(|rest| rest.strip_prefix('/')),
+    };
+    rest.is_some_and(|rest| stars == "**" || !rest.contains('/'))
+}
+
+#[test]
+fn a_pattern_is_reached_by_what_it_matches_and_by_nothing_else() {
+    let patterns = ["*", "**", "a/*", "a/**", "a/b/*", "a/b/**", "ab/*"];
+    for name in ["a", "a/b", "a/b/c", "a/b/c/d", "ab/x", "\u{e9}/\u{20ac}"] {
+        let mut hub = hub();
+        let mut seats: Vec<Seat> = patterns.iter().map(|_| Seat::default()).collect();
+        for (n, (seat, pattern)) in seats.iter_mut().zip(patterns).enumerate() {
+            hub.subscribe(session(n as u32), seat, pattern, 9).unwrap();
+        }
+        publish(&mut hub, name);
+        let mut found = reached(&mut hub);
+        found.sort_unstable();
+        let wanted = (0..)
+            .zip(patterns)
+            .filter(|(_, pattern)| matches(pattern, name));
+        assert_eq!(
+            found,
+            wanted.map(|(n, _)| n).collect::<Vec<u32>>(),
+            "{name}"
+        );
+        assert!(hub.is_consistent());
+        seats.iter_mut().for_each(|seat| hub.leave_all(seat));
+        assert!(hub.is_empty() && hub.is_consistent());
+    }
+}
+
+#[test]
+fn a_session_is_reached_once_whatever_matches_and_whoever_comes_and_goes() {
+    let mut hub = hub();
+    let mut seats: Vec<Seat> = (0..6).map(|_| Seat::default()).collect();
+    for n in 0..5 {
+        for topic in ["a/b", "a/*", "**"] {
+            hub.subscribe(session(n), &mut seats[n as usize], topic, 9)
+                .unwrap();
+        }
+    }
+    hub.subscribe(session(5), &mut seats[5], "**", 9).unwrap();
+    publish(&mut hub, "a/b");
+    let mut found = vec![hub.next_subscriber().unwrap().index()];
+    // One that was reached leaves the list it was reached by, and joins it again; another joins one anew.
+    let first = found[0] as usize;
+    hub.unsubscribe(&mut seats[first], "a/*");
+    hub.subscribe(session(first as u32), &mut seats[first], "a/*", 9)
+        .unwrap();
+    hub.subscribe(session(5), &mut seats[5], "a/b", 9).unwrap();
+    found.extend(reached(&mut hub));
+    found.sort_unstable();
+    assert_eq!(found, [0, 1, 2, 3, 4, 5]);
+}
+
+const KEEP: Keep = Keep {
+    messages: 3,
+    bytes: 1 << 20,
+    ttl_ms: 1000,
+};
+
+#[test]
+fn what_was_missed_is_recovered_whole_or_not_at_all() {
+    let mut hub = hub();
+    let at = |offset| Position { epoch: 0, offset };
+    let epoch = (1..=5)
+        .map(|_| keep(&mut hub, "a", Some(KEEP), Tick(0)).epoch)
+        .last()
+        .unwrap();
+    for (offset, whole, missed) in [
+        (5, true, &[][..]),
+        (4, true, &[5]),
+        (2, true, &[3, 4, 5]),
+        (1, false, &[]),
+        (0, false, &[]),
+        (6, false, &[]),
+    ] {
+        let found = hub.recover("a", Position { epoch, offset }, 1 << 20);
+        assert_eq!((found.whole, &offsets(&found.missed)[..]), (whole, missed));
+    }
+    assert!(!hub.recover("a", at(5), 1 << 20).whole, "another past");
+    let too_much = hub.recover("a", Position { epoch, offset: 2 }, 1);
+    assert!(!too_much.whole && too_much.missed.is_empty());
+    assert!(
+        !hub.recover("b", Position { epoch, offset: 0 }, 1 << 20)
+            .whole
+    );
+}
+
+#[test]
+fn a_history_is_paged_both_ways() {
+    let mut hub = hub();
+    for _ in 0..5 {
+        keep(&mut hub, "a", Some(KEEP), Tick(0));
+    }
+    let ask = |from, backwards, messages, bytes| {
+        let page = hub.page(
+            "a",
+            Asked {
+                from,
+                backwards,
+                messages,
+                bytes,
+            },
+        );
+        assert_eq!(page.position.offset, 5);
+        (offsets(&page.messages), page.more)
+    };
+    assert_eq!(ask(None, false, 2, 1 << 20), (vec![3, 4], true));
+    assert_eq!(ask(Some(4), false, 2, 1 << 20), (vec![5], false));
+    assert_eq!(ask(Some(9), false, 2, 1 << 20), (vec![], false));
+    assert_eq!(ask(None, true, 2, 1 << 20), (vec![5, 4], true));
+    assert_eq!(ask(Some(4), true, 2, 1 << 20), (vec![3], false));
+    assert_eq!(ask(Some(0), true, 2, 1 << 20), (vec![], false));
+    assert_eq!(ask(None, true, 9, 1), (vec![5], true), "one at least");
+}
+
+#[test]
+fn a_channel_without_subscribers_lives_as_long_as_what_it_has_kept() {
+    let mut hub = hub();
+    let mut seat = Seat::default();
+    keep(&mut hub, "a", Some(KEEP), Tick(0));
+    let at = keep(&mut hub, "a", Some(KEEP), Tick(500));
+    hub.subscribe(session(0), &mut seat, "a", 9).unwrap();
+    hub.leave_all(&mut seat);
+    assert_eq!(hub.next_due(), Some(Tick(1000)));
+    assert!(!hub.expire(Tick(999)) && hub.kept().1 == 2);
+    assert!(hub.expire(Tick(1000)) && hub.kept().1 == 1);
+    assert!(hub.recover("a", Position { offset: 1, ..at }, 999).whole);
+    assert!(hub.expire(Tick(1500)) && hub.kept() == (0, 0));
+    assert!(hub.is_empty() && hub.next_due().is_none() && hub.is_consistent());
+}
+
+#[test]
+fn all_histories_together_are_bounded_and_lose_their_oldest() {
+    let mut hub = hub();
+    let long = Keep {
+        messages: 1000,
+        ..KEEP
+    };
+    for n in 0..3000 {
+        let name = ["a", "b", "c"][n % 3];
+        keep(
+            &mut hub,
+            name,
+            Some(if n % 3 == 2 { KEEP } else { long }),
+            Tick(0),
+        );
+        assert!(hub.kept().0 <= 10_000 && hub.is_consistent());
+    }
+    let lens = ["a", "b", "c"].map(|name| {
+        let page = hub.page(
+            name,
+            Asked {
+                from: None,
+                backwards: false,
+                messages: 9999,
+                bytes: 1 << 30,
+            },
+        );
+        page.messages.len()
+    });
+    assert!(lens[0].abs_diff(lens[1]) <= 1 && lens[2] == 3, "{lens:?}");
+    keep(&mut hub, "a", None, Tick(0));
+    assert!(
+        hub.page(
+            "a",
+            Asked {
+                from: None,
+                backwards: false,
+                messages: 9,
+                bytes: 9
+            }
+        )
+        .messages
+        .is_empty()
+    );
+    while hub.expire(Tick(5000)) {}
+    assert!(hub.is_empty() && hub.is_consistent());
+}

@@ -1,0 +1,105 @@
+//! The options of calls: objects behind a channel's name.
+//!
+//! In: JSON. Out: typed options, or what is wrong with them. A name that is not known is refused: what a client asks
+//! for and does not get would be a silent loss.
+
+use super::Refusal;
+use crate::hub::Asked;
+use crate::mem::Position;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// What SUBSCRIBE may ask for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Subscribe {
+    /// Everything behind this position.
+    pub since: Option<Position>,
+    /// Else this many of the last messages.
+    pub history: usize,
+}
+
+impl Subscribe {
+    /// `{"since":{"epoch","offset"},"history":n}`.
+    ///
+    /// # Errors
+    /// What cannot be meant.
+    pub fn parse(options: Option<&&RawValue>) -> Result<Self, Refusal> {
+        let mut parsed = Self::default();
+        for (name, value) in &object(options)? {
+            match name.as_str() {
+                "since" => parsed.since = since(value)?,
+                "history" => parsed.history = count(value)?,
+                _ => return Err(UNKNOWN),
+            }
+        }
+        Ok(parsed)
+    }
+}
+
+/// `{"since":{"epoch","offset"}|"before":offset,"limit":n,"reverse":bool}` of HISTORY: what page is asked for, of at most
+/// `bytes`. The epoch of `since` is given back too: a page of another past would not join.
+///
+/// # Errors
+/// What cannot be meant.
+pub fn page(options: Option<&&RawValue>, bytes: usize) -> Result<(Asked, Option<u64>), Refusal> {
+    let mut asked = Asked {
+        from: None,
+        backwards: false,
+        messages: PAGE_MAX,
+        bytes,
+    };
+    let mut epoch = None;
+    for (name, value) in &object(options)? {
+        match name.as_str() {
+            "since" => {
+                let position = since(value)?;
+                epoch = position.map(|position| position.epoch);
+                asked.from = position.map(|position| position.offset);
+            }
+            "before" => (asked.from, asked.backwards) = (Some(offset(value)?), true),
+            "limit" => asked.messages = count(value)?.clamp(1, PAGE_MAX),
+            "reverse" => asked.backwards |= value.as_bool().ok_or(BAD)?,
+            _ => return Err(UNKNOWN),
+        }
+    }
+    if asked.backwards && epoch.is_some() {
+        return Err(BAD);
+    }
+    Ok((asked, epoch))
+}
+
+fn object(options: Option<&&RawValue>) -> Result<Map<String, Value>, Refusal> {
+    match options.map(|options| serde_json::from_str(options.get())) {
+        None | Some(Ok(Value::Null)) => Ok(Map::new()),
+        Some(Ok(Value::Object(object))) => Ok(object),
+        _ => Err(BAD),
+    }
+}
+
+fn since(value: &Value) -> Result<Option<Position>, Refusal> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let epoch = value.get("epoch").and_then(Value::as_str).ok_or(BAD)?;
+    // An epoch that this server never gave is nobody's: nothing is recovered.
+    let epoch = u64::from_str_radix(epoch, 16).unwrap_or(0);
+    let offset = offset(value.get("offset").ok_or(BAD)?)?;
+    Ok(Some(Position { epoch, offset }))
+}
+
+fn offset(value: &Value) -> Result<u64, Refusal> {
+    value.as_u64().ok_or(BAD)
+}
+
+fn count(value: &Value) -> Result<usize, Refusal> {
+    let count = value.as_u64().ok_or(BAD)?;
+    Ok(usize::try_from(count).unwrap_or(PAGE_MAX).min(PAGE_MAX))
+}
+
+const BAD: Refusal = (
+    "the options are an object, its numbers whole and not negative, as in {\"since\":{\"epoch\":\"1f\",\"offset\":7}}",
+    "bad-args",
+);
+const UNKNOWN: Refusal = ("an option is not known by this version", "not-offered");
+/// Messages in one answer.
+pub const PAGE_MAX: usize = 1_000;
