@@ -53,14 +53,12 @@ function storage(kind, key, value) {
 }
 
 /** `([[1,0,"x"]])`, in whatever prefix and suffix, as a value. Throws on anything else. */
-const unwrap = (text) => JSON.parse(text.slice(text.indexOf('(') + 1, text.lastIndexOf(')')));
+const unwrap = (text) => JSON.parse(/\((.*)\)/s.exec(text)[1]);
 
-function fromBase64(text) {
-  const plain = atob(text.replace(/-/g, '+').replace(/_/g, '/').replace(/[\s=]/g, ''));
-  return Uint8Array.from(plain, (c) => c.charCodeAt(0));
-}
+// The server writes the alphabet that needs no escaping in a URL, and reads either.
+const fromBase64 = (text) => Uint8Array.from(atob(text.replace(/-/g, '+').replace(/_/g, '/')), (c) => c.charCodeAt(0));
 
-const toBase64 = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, '-').replace(/\//g, '_');
+const toBase64 = (bytes) => btoa(String.fromCharCode(...bytes));
 
 /** Cuts text at code point borders, bytes anywhere; yields [encoding, data] for packets. */
 function* cut(data) {
@@ -86,7 +84,7 @@ function runScript(urlFor, onvalue, done) {
   let called = false;
   globalThis[name] = (value) => { called = true; onvalue(value); };
   const finish = (ran) => { element.remove(); delete globalThis[name]; done(ran && called); };
-  Object.assign(element, { async: true, charset: 'utf-8', src: urlFor(name), onload: () => finish(true), onerror: () => finish(false) });
+  Object.assign(element, { charset: 'utf-8', src: urlFor(name), onload: () => finish(true), onerror: () => finish(false) });
   document.head.appendChild(element);
   return () => {
     element.onload = element.onerror = null;
@@ -166,12 +164,11 @@ function jsonp(session, link) {
   const run = () => runScript(urlFor, (packets) => link.packets(packets), (called) => link.ended(called));
   if (document.readyState === 'complete') return run();
   // A script begun before the page's load event would hold that event back for as long as the server holds the poll.
-  let stop = () => {};
-  const begin = () => { clearTimeout(timer); if (link.live() && !begun) { begun = true; stop = run(); } };
+  let stop;
+  const begin = () => { clearTimeout(timer); if (link.live() && !stop) stop = run(); };
   const timer = setTimeout(begin, OPEN_MS);
-  let begun = false;
   addEventListener('load', () => setTimeout(begin), { once: true });
-  return () => { clearTimeout(timer); stop(); };
+  return () => { clearTimeout(timer); if (stop) stop(); };
 }
 
 const TRANSPORTS = { websocket, sse, stream, longpoll, jsonp };
@@ -192,7 +189,7 @@ function probeSocket(session, signal) {
     const socket = new WebSocket(session._url('websocket', { s: null, a: null }).replace(/^http/, 'ws'));
     const done = (works) => { resolve(works); socket.close(); };
     socket.onopen = () => done(true);
-    socket.onclose = socket.onerror = signal.onabort = () => done(false);
+    socket.onclose = signal.onabort = () => done(false);
   });
 }
 
@@ -232,8 +229,7 @@ class Link {
     if (!yet) this.session._slow = Math.max(this.session._slow, Math.min(2 * this.age(), OPEN_MS));
     // A head says nothing of a proxy that keeps the body back: the first beat does.
     this.proven = !yet && (!this.streams() || this.session._streamed);
-    if (!yet && !this.proven) return this.session._opened(this);
-    this.rest();
+    if (yet || this.proven) this.rest();
     this.session._opened(this);
   }
 
@@ -295,7 +291,7 @@ class CometSession {
     this.bufferedAmount = 0;
     /** Packets read; packets the server sent twice (dropped); packets missing (always ends the session); transports changed. */
     this.stats = { received: 0, repeated: 0, lost: 0, switches: 0 };
-    this._onWake = () => { if (!globalThis.document || document.visibilityState !== 'hidden') this._back(); };
+    this._onWake = () => { if (!(globalThis.document || {}).hidden) this._back(); };
     this._onLeave = () => this._save();
   }
 
@@ -364,10 +360,7 @@ class CometSession {
 
   /** Drops the present connection, as a bad network would; the session reconnects by itself. */
   cut() {
-    const link = this._link;
-    if (!link) return;
-    this._unlink(link);
-    if (this.readyState !== CLOSED && !this._link) this._later();
+    if (this._link && this._unlink()) this._later();
   }
 
   // Requests.
@@ -408,7 +401,7 @@ class CometSession {
 
   /** Ends the session when a status says so for good. */
   _refused(status, text) {
-    const reason = status === 404 && /^\s*['"]Session not found['"]/.test(text) ? 'expired'
+    const reason = status === 404 && text.includes('Session not found') ? 'expired'
       : { 400: 'protocol', 401: 'refused', 403: 'refused', 413: 'too-big' }[status];
     if (reason) this._end(reason, text);
     return !!reason;
@@ -475,11 +468,8 @@ class CometSession {
   _isFailed(name) { return Date.now() - this._failed.get(name) < FAILED_MS; }
 
   _open(name) {
-    clearTimeout(this._timer);
-    this._timer = 0;
+    this._clear();
     if (this._left) return;
-    this._turn++;
-    if (this._link) this._link.drop();
     if (!name) return this._end('unreachable', 'no usable transport');
     const link = this._link = new Link(this, name), slow = link.streams() && !this._streamed ? this._slow + 1000 : this._slow;
     link.watch(slow, () => this._race(link));
@@ -516,10 +506,7 @@ class CometSession {
 
   /** The rival is open: the server has moved the session there. */
   _adopt(link) {
-    if (this._link) this._link.drop();
-    clearTimeout(this._timer);
-    this._timer = 0;
-    this._turn++;
+    this._clear();
     this._link = link;
     this._rival = null;
     return true;
@@ -570,7 +557,7 @@ class CometSession {
   /** After sleep, a hidden tab, another network: what is waited for is done now, and what may be dead is asked. */
   _check() {
     const link = this._link, silent = Date.now() - this._heard > (BEAT_S + 5) * 1000;
-    if (this.readyState > OPEN || !this._key) return;
+    if (!this._key) return;
     if (this._timer) return this._open(this._choose());
     if (link && link.socket && link.socket.readyState === 1) {
       link.socket.send('[]');
@@ -586,7 +573,7 @@ class CometSession {
     storage('sessionStorage', 'csp ' + resume, JSON.stringify([this._base, Date.now(), this._key, this._last, this._next, this._out, this._noFetch]));
     // From here on the next page speaks; what this one still writes is saved for it.
     this._left = true;
-    if (this._link) this._unlink(this._link);
+    if (this._link) this._unlink();
   }
 
   /** Takes what a page left, for the first that asks; false when there is nothing, or it is too old. */
@@ -632,18 +619,26 @@ class CometSession {
     if (clean && lasted && !this._rival) return this._open(link.name);
     if (clean) return this._later(link.name);
     if (link.proven && this._tries > 3) this._failed.set(link.name, Date.now());     // opens, and dies young
-    this._unlink(link);
-    if (this.readyState === CLOSED || this._link) return;
+    if (!this._unlink()) return;
     if (link.proven) return this._later(null, delay);
     this._blame(link.name, this._turn);
   }
 
-  _unlink(link) {
-    link.drop();
+  /** Nothing carries, and nothing is waited for. */
+  _clear() {
+    clearTimeout(this._timer);
+    this._timer = 0;
+    if (this._link) this._link.drop();
     this._link = null;
     this._turn++;
+  }
+
+  /** The connection is gone. False when the page, told so, has ended the session or moved it. */
+  _unlink() {
+    this._clear();
     this.transport = '';
     this._emit('ontransport', '');
+    return this._key && !this._link;
   }
 
   /** A transport never worked. The server is asked by an empty send whether that is the transport's fault. */
@@ -666,9 +661,7 @@ class CometSession {
   _later(name, delay = 0) {
     // The server keeps a silent session this long, and no longer.
     if (Date.now() - this._heard > Math.max(2 * this._hold, 60) * 1000 + 5000) return this._end('timeout');
-    if (this._link) this._link.drop();
-    this._link = null;
-    clearTimeout(this._timer);
+    this._clear();
     this._timer = setTimeout(() => this._open(this._usable().includes(name) ? name : this._choose()), Math.max(delay, backoff(this._tries++)));
   }
 
@@ -678,21 +671,21 @@ class CometSession {
     this._heard = Date.now();
     if (this._best !== link.name) storage('localStorage', this._memo, link.name);
     this._best = link.name;
-    for (const packet of packets) {
-      if (this._link !== link) return;            // a callback moved the session: the rest comes again
-      const [id, encoding, data] = Array.isArray(packet) ? packet : [];
-      if (!Number.isInteger(id)) return this._end('protocol', 'not a packet');
-      if (id <= this._last) { this.stats.repeated++; continue; }
-      if (id > this._last + 1) {
-        this.stats.lost += id - this._last - 1;
-        return this._end('protocol', `packet ${id} after ${this._last}`);
+    try {
+      for (const [id, encoding, data] of packets) {
+        if (this._link !== link) return;          // a callback moved the session: the rest comes again
+        if (id <= this._last) { this.stats.repeated++; continue; }
+        if (id !== this._last + 1) {
+          this.stats.lost += id - this._last - 1 || 0;
+          return this._end('protocol', `packet ${id} after ${this._last}`);
+        }
+        this._last = id;
+        if (data === null) { this._ended = true; return this.close(); }
+        this.stats.received++;
+        this._unacked += data.length;
+        this._read(encoding, data);
       }
-      this._last = id;
-      if (data === null) { this._ended = true; return this.close(); }
-      this.stats.received++;
-      this._unacked += data.length;
-      try { this._read(encoding, data); } catch (e) { return this._end('protocol', String(e)); }
-    }
+    } catch (e) { return this._end('protocol', String(e)); }
     if (this._link === link) this._ackSoon(link);
   }
 
@@ -717,7 +710,7 @@ class CometSession {
     this._ackTimer = 0;
     this._unacked = 0;
     const socket = this._link && this._link.socket;
-    if (this.readyState === CLOSED || this._left || this._last === this._ackSent) return;
+    if (this._left || this._last === this._ackSent) return;
     if (!socket && (this._sending || Date.now() < this._sendAfter)) this._ackTimer = setTimeout(() => this._ack(), 50);
     else if (!socket) this._post();
     else socket.send(`{"a":${this._ackSent = this._last}}`);
@@ -776,7 +769,7 @@ class CometSession {
       this._ackSent = Math.max(this._ackSent, a);
       this._acknowledged(last);
     } else if (!answer || !this._refused(answer.status, answer.value)) this._sendAfter = Date.now() + Math.max((answer || {}).wait || 0, backoff(this._sendTries++));
-    if (this.readyState !== CLOSED && this._out.length) this._kick();
+    if (this._out.length) this._kick();
   }
 
   _batch(from, measure, limit) {
@@ -796,9 +789,10 @@ class CometSession {
     let n = 0;
     while (n < this._out.length && this._out[n][0] <= id) this.bufferedAmount -= (this._out[n++][2] || '').length;
     this._out.splice(0, n);
-    if (this._link && this._link.socket) this._link.rest();
     if (this.readyState === CLOSING && !this._out.length) return this._end('clean');
-    if (this._link && this._link.socket) this._flush();
+    if (!this._link || !this._link.socket) return;
+    this._link.rest();
+    this._flush();
   }
 
   // The end.
@@ -810,9 +804,9 @@ class CometSession {
     this.transport = '';
     this._key = null;
     this._kicked = 0;
-    [this._timer, this._ackTimer, this._goodbye, this._seeker].forEach(clearTimeout);
-    [this._link, this._rival].forEach((link) => link && link.drop());
-    this._link = this._rival = null;
+    [this._ackTimer, this._goodbye, this._seeker].forEach(clearTimeout);
+    this._clear();
+    if (this._rival) this._outrun();
     this._listen('removeEventListener');
     this._emit('onclose', reason, typeof detail === 'string' ? detail : '');
   }

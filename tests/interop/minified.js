@@ -9,10 +9,11 @@ const { top } = require('./lib/server.js');
 
 const SOURCE = top + '/static/CSP.js', SMALL = top + '/static/CSP.min.js';
 const BYTES_MAX = 6 * 1024;
-// Names that begin with an underscore are the session's own, the others a link's: no caller may use them.
-const PROPERTIES = /^(_.*|live|age|born|takes|proven|fruitful|packets|refused|watch|streams|opened|ended|rest|sent)$/;
+// Names that begin with an underscore are the session's own, the others a link's: no caller may use them. Some are also
+// names in a browser, but of things that CSP.js has nothing to do with.
+const PROPERTIES = /^(_.*|live|age|born|name|socket|timer|takes|proven|fruitful|packets|refused|watch|streams|opened|ended|rest|sent|drop|stop)$/;
 const COMPRESS = { passes: 5, ecma: 2020, unsafe: true, unsafe_arrows: true, unsafe_methods: true, keep_fargs: false, pure_getters: true };
-const OPTIONS = { ecma: 2020, compress: COMPRESS, mangle: { properties: { regex: PROPERTIES } }, format: { comments: false } };
+const OPTIONS = { ecma: 2020, compress: COMPRESS, mangle: { properties: { regex: PROPERTIES, builtins: true } }, format: { comments: false } };
 
 // Strict or not, it does the same.
 const small = async () => (await minify(fs.readFileSync(SOURCE, 'utf8').replace("'use strict';", ''), OPTIONS)).code;
