@@ -5,7 +5,7 @@ export type Transport = 'websocket' | 'sse' | 'stream' | 'longpoll' | 'jsonp';
 /**
  * clean: ended by either side with all data delivered · expired: the server does not know the session (any more) ·
  * timeout: the server gave the client up, or could not be reached for as long as it keeps a session · unreachable:
- * no answer to the handshake for 10 s · refused: not allowed · too-big: over a limit · protocol: a gap or nonsense.
+ * no answer to the handshake in time (`timeouts.request`) · refused: not allowed · too-big: over a limit · protocol: a gap or nonsense.
  */
 export type CloseReason = 'clean' | 'expired' | 'timeout' | 'unreachable' | 'refused' | 'too-big' | 'protocol';
 
@@ -22,10 +22,31 @@ export interface ConnectOptions {
   /** Whether the transport that worked is tried first next time (localStorage, by address). Default true. */
   remember?: boolean;
   /**
-   * A name for the session in this tab: a page that is loaded again within a minute and connects with the same name
+   * A name for the session in this tab: a page that is loaded again in time (`timeouts.resume`) and connects with the same name
    * goes on where it was (sessionStorage). See `resumed`.
    */
   resume?: string;
+  timeouts?: Timeouts;
+}
+
+/** How long things may take, in milliseconds, finite; of a pair, the first pause and the longest, doubled each time. */
+export interface Timeouts {
+  /** A downstream opens within this, or another transport has its turn. Default 10000. */
+  open?: number;
+  /** A handshake, a send, and an answer on a WebSocket; a server silent for so long at first is unreachable. Default 10000. */
+  request?: number;
+  /** A WebSocket that may have died unseen (in sleep, on another network) answers within this. Default 3000. */
+  check?: number;
+  /** Between attempts. Default [50, 5000]. */
+  backoff?: [number, number];
+  /** How long a transport that failed is passed over. Default 60000. */
+  failed?: number;
+  /** Before a better transport is looked for. Default [15000, 600000]. */
+  better?: [number, number];
+  /** How long close() waits for the server to have everything. Default 2000. */
+  goodbye?: number;
+  /** How late a page may go on by `resume`; the server forgets after a minute. Default 60000. */
+  resume?: number;
 }
 
 export interface Stats {

@@ -20,15 +20,19 @@
 
 const CONNECTING = 0, OPEN = 1, CLOSING = 2, CLOSED = 3;
 
+/** What the option `timeouts` may change, in milliseconds. */
+const TIMEOUTS = {
+  open: 10000,                      // a downstream that has not opened has failed
+  request: 10000,                   // handshake and send; also: first contact, and an answer on a WebSocket
+  check: 3000,                      // a WebSocket that may have died unseen answers within this
+  backoff: [50, 5000],              // first and longest pause between attempts
+  failed: 60000,                    // how long a transport that failed is passed over
+  better: [15000, 600000],          // first and longest pause before a better transport is looked for
+  goodbye: 2000,                    // how long close() waits to be acknowledged
+  resume: 60000,                    // a page that comes back later than this begins anew
+};
+
 const SLOW_MS = [400, 2500];        // after three round trips within these a downstream that has not opened has a rival
-const OPEN_MS = 10000;              // ... and after this it has failed
-const REQUEST_MS = 10000;           // handshake and send; also: first contact, and an answer on a WebSocket
-const CHECK_MS = 3000;              // a WebSocket that may have died unseen answers within this
-const BACKOFF_MS = [50, 5000];      // first and longest pause between attempts
-const FAILED_MS = 60000;            // how long a transport that failed is passed over
-const BETTER_MS = [15000, 600000];  // first and longest pause before a better transport is looked for
-const GOODBYE_MS = 2000;            // how long close() waits to be acknowledged
-const RESUME_MS = 60000;            // a page that comes back later than this begins anew
 const BEAT_S = 15;                  // the server says something at least this often on SSE and streams
 const SOCKET_BEAT_S = 25;           // ... and on a WebSocket
 const PACKET_UNITS = 3072;          // UTF-16 units: percent-encoded it still fits the server's 32 KiB URL
@@ -39,7 +43,8 @@ const SOCKET_BYTES = 1 << 20;       // let a WebSocket buffer no more than this
 
 // Small tools.
 
-const backoff = (tries) => Math.min(BACKOFF_MS[1], BACKOFF_MS[0] * 2 ** tries) * (0.5 + Math.random() / 2);
+/** From the first to the longest, doubled each time, and never the same for two pages. */
+const pause = ([first, longest], tries) => Math.min(longest, first * 2 ** tries) * (0.5 + Math.random() / 2);
 
 const between = (low, value, high) => Math.max(low, Math.min(value, high));
 
@@ -166,7 +171,7 @@ function jsonp(session, link) {
   // A script begun before the page's load event would hold that event back for as long as the server holds the poll.
   let stop;
   const begin = () => { clearTimeout(timer); if (link.live() && !stop) stop = run(); };
-  const timer = setTimeout(begin, OPEN_MS);
+  const timer = setTimeout(begin, session._ms.open);
   addEventListener('load', () => setTimeout(begin), { once: true });
   return () => { clearTimeout(timer); if (stop) stop(); };
 }
@@ -226,7 +231,7 @@ class Link {
   /** `yet`: the request went out, but only its answer will prove that this transport works. */
   opened(yet = false) {
     if (!this.takes()) return;
-    if (!yet) this.session._slow = Math.max(this.session._slow, Math.min(2 * this.age(), OPEN_MS));
+    if (!yet) this.session._slow = Math.max(this.session._slow, Math.min(2 * this.age(), this.session._ms.open));
     // A head says nothing of a proxy that keeps the body back: the first beat does.
     this.proven = !yet && (!this.streams() || this.session._streamed);
     if (yet || this.proven) this.rest();
@@ -237,7 +242,7 @@ class Link {
   rest() {
     const waits = this.name === 'websocket' && this.session._out.length;
     const beats = this.name === 'websocket' ? 2 * SOCKET_BEAT_S : this.streams() ? 2 * BEAT_S : this.session._hold + 5;
-    this.watch(waits ? REQUEST_MS : (beats + 5) * 1000);
+    this.watch(waits ? this.session._ms.request : (beats + 5) * 1000);
   }
 
   text(text) {
@@ -301,7 +306,7 @@ class CometSession {
     const here = globalThis.document && document.baseURI;
     Object.assign(this, {
       readyState: CONNECTING, transport: '',
-      _base: new URL(base, here).href.replace(/\/$/, ''), _options: options, _hold: options.duration || 30,
+      _base: new URL(base, here).href.replace(/\/$/, ''), _options: options, _hold: options.duration || 30, _ms: { ...TIMEOUTS, ...options.timeouts },
       _order: options.transports || Object.keys(TRANSPORTS), _failed: new Map(), _noFetch: false,
       _link: null, _rival: null, _was: '', _turn: 0, _tries: 0, _timer: 0, _heard: Date.now(),   // downstream
       _left: false, _streamed: false, _slow: SLOW_MS[0], _best: '', _seeker: 0, _seeks: 0,
@@ -329,12 +334,12 @@ class CometSession {
     return true;
   }
 
-  /** Ends the session after all that was written. onclose('clean') follows once the server has it all, or in 2 s. */
+  /** Ends the session after all that was written. onclose('clean') follows once the server has it all, or soon. */
   close() {
     if (this.readyState === CONNECTING) return this._end('clean');
     if (this.readyState !== OPEN) return;
     this.readyState = CLOSING;
-    this._goodbye = setTimeout(() => this._end('clean'), GOODBYE_MS);
+    this._goodbye = setTimeout(() => this._end('clean'), this._ms.goodbye);
     this._push(0, null);
     this._flush();
   }
@@ -373,7 +378,7 @@ class CometSession {
   /** Resolves to {status, value}, value being text unless status is 200; rejects when there was no answer. */
   _request(name, vars, d, byScript = this._byScript()) {
     // A greeting that is swallowed is said again while there is time.
-    const wait = this._key ? REQUEST_MS : REQUEST_MS / 2;
+    const wait = this._ms.request / (this._key ? 1 : 2);
     if (byScript) {
       return new Promise((resolve, reject) => {
         let value;
@@ -425,8 +430,8 @@ class CometSession {
         continue;
       }
       if (status >= 400 && status < 500 && status !== 408 && status !== 429) return this._end('refused', value);
-      if (Date.now() - this._heard > REQUEST_MS) return this._end('unreachable', value);
-      await new Promise((resolve) => setTimeout(resolve, Math.max(wait, backoff(tries))));
+      if (Date.now() - this._heard > this._ms.request) return this._end('unreachable', value);
+      await new Promise((resolve) => setTimeout(resolve, Math.max(wait, pause(this._ms.backoff, tries))));
       if (gone()) return;
     }
   }
@@ -465,7 +470,7 @@ class CometSession {
     return this._order.filter((name) => name !== rival && isUsable(name) && !(this._noFetch && NEEDS_FETCH.includes(name)));
   }
 
-  _isFailed(name) { return Date.now() - this._failed.get(name) < FAILED_MS; }
+  _isFailed(name) { return Date.now() - this._failed.get(name) < this._ms.failed; }
 
   _open(name) {
     this._clear();
@@ -493,13 +498,13 @@ class CometSession {
   _race(link) {
     const rest = this._usable().filter((name) => name !== link.name && !(link.streams() && STREAMS.includes(name)));
     const next = rest.find((name) => !this._isFailed(name));
-    if (!next || (this._rival && !link.streams())) return link.watch(OPEN_MS);
+    if (!next || (this._rival && !link.streams())) return link.watch(this._ms.open);
     // A stream is dropped: its request holds the session until the next takes it over.
     if (link.streams()) STREAMS.forEach((name) => this._failed.set(name, Date.now()));
     else {
       this._rival = link;
       this._link = null;
-      link.watch(OPEN_MS);
+      link.watch(this._ms.open);
     }
     this._open(next);
   }
@@ -514,7 +519,7 @@ class CometSession {
 
   /** The loser of a race was heard later, and took over: the winner opens again, and nothing races it. */
   _raced(link) {
-    this._slow = OPEN_MS;
+    this._slow = this._ms.open;
     link.ended();
   }
 
@@ -537,10 +542,9 @@ class CometSession {
     clearTimeout(this._seeker);
     const better = () => this._ranking.slice(0, Math.max(this._ranking.indexOf(this.transport), 0)).filter((name) => name in PROBES && isUsable(name));
     if (!better().length || this._noFetch) return;
-    const pause = Math.min(BETTER_MS[0] * 2 ** this._seeks++, BETTER_MS[1]) * (0.5 + Math.random());
     const seeker = this._seeker = setTimeout(async () => {
       for (const name of better()) {
-        const stop = new AbortController(), timer = setTimeout(() => stop.abort(), OPEN_MS);
+        const stop = new AbortController(), timer = setTimeout(() => stop.abort(), this._ms.open);
         const found = await PROBES[name](this, stop.signal).catch(() => false);
         clearTimeout(timer);
         stop.abort();
@@ -551,7 +555,7 @@ class CometSession {
         return this._open(name);
       }
       this._seek();
-    }, pause);
+    }, pause(this._ms.better, this._seeks++));
   }
 
   /** After sleep, a hidden tab, another network: what is waited for is done now, and what may be dead is asked. */
@@ -561,8 +565,8 @@ class CometSession {
     if (this._timer) return this._open(this._choose());
     if (link && link.socket && link.socket.readyState === 1) {
       link.socket.send('[]');
-      link.watch(CHECK_MS);
-    } else if (link && silent && link.age() > CHECK_MS) this._open(link.name);
+      link.watch(this._ms.check);
+    } else if (link && silent && link.age() > this._ms.check) this._open(link.name);
   }
 
   // A page that is left and comes back.
@@ -581,7 +585,7 @@ class CometSession {
     const { resume } = this._options;
     try {
       const [base, at, ...was] = JSON.parse(resume && storage('sessionStorage', 'csp ' + resume, null));
-      if (base !== this._base || Date.now() - at > RESUME_MS || (this._key && this._key !== was[0])) return false;
+      if (base !== this._base || Date.now() - at > this._ms.resume || (this._key && this._key !== was[0])) return false;
       [this._key, this._last, this._next, this._out, this._noFetch] = was;
       this.bufferedAmount = this._out.reduce((sum, packet) => sum + (packet[2] || '').length, 0);
       return true;
@@ -662,7 +666,7 @@ class CometSession {
     // The server keeps a silent session this long, and no longer.
     if (Date.now() - this._heard > Math.max(2 * this._hold, 60) * 1000 + 5000) return this._end('timeout');
     this._clear();
-    this._timer = setTimeout(() => this._open(this._usable().includes(name) ? name : this._choose()), Math.max(delay, backoff(this._tries++)));
+    this._timer = setTimeout(() => this._open(this._usable().includes(name) ? name : this._choose()), Math.max(delay, pause(this._ms.backoff, this._tries++)));
   }
 
   // Downstream: packets.
@@ -768,7 +772,7 @@ class CometSession {
       this._sendTries = 0;
       this._ackSent = Math.max(this._ackSent, a);
       this._acknowledged(last);
-    } else if (!answer || !this._refused(answer.status, answer.value)) this._sendAfter = Date.now() + Math.max((answer || {}).wait || 0, backoff(this._sendTries++));
+    } else if (!answer || !this._refused(answer.status, answer.value)) this._sendAfter = Date.now() + Math.max((answer || {}).wait || 0, pause(this._ms.backoff, this._sendTries++));
     if (this._out.length) this._kick();
   }
 

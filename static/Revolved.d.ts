@@ -1,6 +1,6 @@
 // Types of Revolved.js. A script tag or `import '/_/Revolved.js'` sets the global `Revolved`; CSP.js comes first.
 
-import type { CloseReason, CometSession, Transport } from './CSP';
+import type { CloseReason, CometSession, Timeouts, Transport } from './CSP';
 
 declare namespace Revolved {
   interface Options {
@@ -11,6 +11,8 @@ declare namespace Revolved {
     transports?: Transport[];
     token?: string;
     duration?: number;
+    /** Of the session below. */
+    timeouts?: Timeouts;
   }
 
   interface SubscribeOptions {

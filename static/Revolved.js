@@ -34,7 +34,7 @@ class RevolvedError extends Error {
 }
 
 class Revolved {
-  /** Options: url (default: where this script came from), user, credentials, transports, token, duration. */
+  /** Options: url (default: where this script came from), user, credentials, transports, token, duration, timeouts. */
   constructor(options = {}) {
     this.options = options;
     /** The user as the server granted it, once signed in. */
@@ -144,9 +144,9 @@ class Revolved {
 
   /** Who we are is said in one place, AUTH; a token in the handshake only lets us in. */
   _dial() {
-    const { url = home, transports, token, duration } = this.options;
+    const { url = home, transports, token, duration, timeouts } = this.options;
     this._text = '';
-    this.csp.connect(url.replace(/\/$/, '') + '/_/revolved/csp', { transports, token, duration });
+    this.csp.connect(url.replace(/\/$/, '') + '/_/revolved/csp', { transports, token, duration, timeouts });
   }
 
   /** A new session: sign in, take the subscriptions back, then let the waiting calls go. */

@@ -75,6 +75,15 @@ test('CSP.js in Chromium: a page that is loaded again when the server has forgot
   assert.equal(await page.evaluate(() => state.resumed), false);
 });
 
+test('CSP.js in Chromium: a page that is loaded again later than timeouts.resume begins anew', async (after) => {
+  const server = await serve(), options = { resume: 'tab', timeouts: { resume: -1 } };
+  after(server.stop);
+  const page = await begin(after, server.url, options);
+  await load(page, server.url, options);
+  assert.equal(await page.evaluate(() => state.resumed), false);
+  assert.equal(await server.metric('orbited_signons_total'), 2);
+});
+
 test('CSP.js in Chromium: off the network and on again, the stream goes on where it was', async (after) => {
   const server = await serve(), between = await proxy(server.port);
   after(server.stop);
