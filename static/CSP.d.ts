@@ -2,12 +2,26 @@
 
 export type Transport = 'websocket' | 'sse' | 'stream' | 'longpoll' | 'jsonp';
 
-/**
- * clean: ended by either side with all data delivered · expired: the server does not know the session (any more) ·
- * timeout: the server gave the client up, or could not be reached for as long as it keeps a session · unreachable:
- * no answer to the handshake in time (`timeouts.request`) · refused: not allowed · too-big: over a limit · protocol: a gap or nonsense.
- */
-export type CloseReason = 'clean' | 'expired' | 'timeout' | 'unreachable' | 'refused' | 'too-big' | 'protocol';
+/** Why a session ended. A WebSocket's close code in brackets. */
+export type CloseReason =
+  /** Ended by either side, with all data delivered. */
+  | 'clean'
+  /** The server does not allow it: its policy, or a batch that breaks the protocol. [1008; 401, 403] */
+  | 'refused'
+  /** Something was over a limit. [1009; 413] */
+  | 'too-big'
+  /** The application ended the session: do not come back unasked. Only a WebSocket tells; the others say clean. [4403] */
+  | 'kicked'
+  /** The server does not know the session (any more): connect again. [4404; 404] */
+  | 'expired'
+  /** The server gave the client up, or could not be reached for as long as it keeps a session: connect again. [4408] */
+  | 'timeout'
+  /** More waited for this client than the server keeps, so the session is gone: connect again. [4413] */
+  | 'overflow'
+  /** No answer to the handshake in time (`timeouts.request`), or no transport is left. */
+  | 'unreachable'
+  /** A packet is missing, or what came is nonsense. [400] */
+  | 'protocol';
 
 export interface ConnectOptions {
   /** Downstreams to choose from, the best first. Default: all, as in `CSP.transports`. */

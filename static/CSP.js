@@ -32,6 +32,9 @@ const TIMEOUTS = {
   resume: 60000,                    // a page that comes back later than this begins anew
 };
 
+/** WebSocket close codes that end the session, and the reason that onclose gets. */
+const CODES = { 1008: 'refused', 1009: 'too-big', 4403: 'kicked', 4404: 'expired', 4408: 'timeout', 4413: 'overflow' };
+
 const SLOW_MS = [400, 2500];        // after three round trips within these a downstream that has not opened has a rival
 const BEAT_S = 15;                  // the server says something at least this often on SSE and streams
 const SOCKET_BEAT_S = 25;           // ... and on a WebSocket
@@ -117,8 +120,7 @@ function websocket(session, link) {
     else if (link.live()) session._acknowledged(value.a);
   };
   socket.onclose = ({ code, reason }) => {
-    const fatal = { 4404: 'expired', 4408: 'timeout', 1008: 'refused', 1009: 'too-big' }[code];
-    if (fatal && link.live()) session._end(fatal, reason);
+    if (CODES[code] && link.live()) session._end(CODES[code], reason);
     else if (code === 4409 && link.live()) session._raced(link);
     else link.ended(false, code === 1001 ? 1000 * Math.random() : 0);    // a server that stops sends everybody away
   };
@@ -284,7 +286,7 @@ class CometSession {
     this.onopen = null;
     /** Called with the next piece of the stream: text, or a Uint8Array with `binary: true`. */
     this.onread = null;
-    /** Called once, with why: clean, expired, timeout, unreachable, refused, too-big or protocol; and the server's words. */
+    /** Called once, with why (the reasons are in CSP.d.ts) and the server's words. */
     this.onclose = null;
     /** Called with the name of the downstream whenever it changes, and with '' while there is none. */
     this.ontransport = null;

@@ -38,7 +38,7 @@ declare namespace Revolved {
   type Callback = (payload: any, sender: string | null, info: Info, channel: string) => void;
 
   class RevolvedError extends Error {
-    /** The server's code, or: closed, refused, overflow, state, protocol. */
+    /** The server's code, or: closed, refused, kicked, overflow, state, protocol. */
     code: string | number;
     /** The call that failed. */
     verb?: string;
@@ -76,7 +76,9 @@ declare class Revolved {
   onunsubscribed: ((channel: string) => void) | null;
   /** `missed` is null when the server cannot tell how many. */
   ongap: ((channel: string, info: { missed: number | null }) => void) | null;
+  /** The server's goodbye, ahead of the end: whether to come back, and how long to wait before. */
   onbye: ((code: string | number, text: string, info: { reconnect?: boolean; after_ms?: number }) => void) | null;
+  /** `reconnects`: a new session is on its way. Not after refused and kicked, nor when the goodbye said so. */
   onclose: ((reason: CloseReason, reconnects: boolean, detail: string) => void) | null;
   /** Every call that failed, awaited or not. */
   onerror: ((error: Revolved.RevolvedError) => void) | null;

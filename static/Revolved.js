@@ -7,9 +7,10 @@
  *   r.publish('chat', { text: 'hello' });
  *
  * Every call returns a promise, and none has to be awaited: calls go out in the order they were made, also while the
- * connection is being made. A session survives its connections. When it is lost itself (the server forgot it, or
- * was restarted) a new one is opened, signed in, and subscribed again from the last message seen in each channel;
- * what the server no longer has is told by ongap, never left out silently. Types are in Revolved.d.ts.
+ * connection is being made. A session survives its connections. When it is lost itself (the server forgot it, was
+ * restarted, or had more for it than it may keep) a new one is opened, signed in, and subscribed again from the last
+ * message seen in each channel; what the server no longer has is told by ongap, never left out silently. Only who was
+ * refused, kicked, or told to stay away by the server's goodbye stays away. Types are in Revolved.d.ts.
  *
  * On the wire: one JSON array per line. [id, VERB, args] is answered by ["OK",[id, result]] or ["ERR",[id, text, code]].
  */
@@ -18,6 +19,7 @@
 
 const RETRY_MS = [250, 10000];      // first and longest pause before a new session
 const QUEUE_MAX = 1000;             // calls that wait for a new session
+const KICKED = 4403;                // the code of the goodbye, and of the WebSocket's close, when the application ended the session
 
 const EVENTS = ['open', 'publish', 'receive', 'join', 'leave', 'subscribed', 'unsubscribed', 'gap', 'bye', 'close', 'error', 'transport'];
 
@@ -44,7 +46,7 @@ class Revolved {
     this.csp = new CSP.CometSession();
     for (const event of EVENTS) this['on' + event] = null;
 
-    this._wanted = false;              // connect() was called, disconnect() was not
+    this._wanted = false;              // connect() was called, disconnect() was not, and nobody sent us away
     this._subscriptions = new Map();   // channel or pattern -> {options, callbacks, epoch, offset}
     this._pending = new Map();         // id -> {resolve, reject, verb}
     this._queue = [];                  // calls made between sessions
@@ -176,13 +178,17 @@ class Revolved {
     this.connected = false;
     const lost = [...this._pending.values()];
     this._pending.clear();
-    if (reason === 'refused' || (this._bye && this._bye.reconnect === false)) this._wanted = false;
+    // Only a WebSocket closes with a code: over the others the goodbye in front of the end has said what it was.
+    const { code, text, reconnect, after_ms: after = 0 } = this._bye || {};
+    if (code === KICKED) [reason, detail] = ['kicked', text];
+    const unwelcome = reason === 'refused' || reason === 'kicked';
+    if (unwelcome || reconnect === false) this._wanted = false;
     if (!this._wanted) lost.push(...this._queue.splice(0));
     lost.forEach((call) => call.reject(new RevolvedError(`session ended (${reason})`, 'closed', call.verb)));
     if (this._wanted) {
       const pause = Math.min(RETRY_MS[1], RETRY_MS[0] * 2 ** this._tries++) * (0.5 + Math.random() / 2);
-      this._timer = setTimeout(() => this._dial(), Math.max(pause, (this._bye && this._bye.after_ms) || 0));
-    } else this._settle('reject', new RevolvedError(detail || reason, reason === 'refused' ? reason : 'closed', 'CONNECT'));
+      this._timer = setTimeout(() => this._dial(), after + pause);
+    } else this._settle('reject', new RevolvedError(detail || reason, unwelcome ? reason : 'closed', 'CONNECT'));
     this._bye = null;
     this._emit('onclose', reason, this._wanted, detail);
   }
@@ -232,8 +238,8 @@ class Revolved {
         return this._emit('onunsubscribed', args[0]);
       case 'GAP': return this._emit('ongap', args[0], args[1] || {});
       case 'BYE':
-        this._bye = args[2] || {};
-        return this._emit('onbye', args[0], args[1], this._bye);
+        this._bye = { ...args[2], code: args[0], text: args[1] };
+        return this._emit('onbye', args[0], args[1], args[2] || {});
     }
   }
 
