@@ -37,7 +37,8 @@ export interface ConnectOptions {
   remember?: boolean;
   /**
    * A name for the session in this tab: a page that is loaded again in time (`timeouts.resume`) and connects with the same name
-   * goes on where it was (sessionStorage). See `resumed`.
+   * goes on where it was (sessionStorage). See `resumed`. A page that the browser kept for the way back goes on too; when
+   * it cannot, it begins a new session by itself: onopen is called again.
    */
   resume?: string;
   timeouts?: Timeouts;

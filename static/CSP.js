@@ -310,10 +310,9 @@ class CometSession {
       readyState: CONNECTING, transport: '',
       _base: new URL(base, here).href.replace(/\/$/, ''), _options: options, _hold: options.duration || 30, _ms: { ...TIMEOUTS, ...options.timeouts },
       _order: options.transports || Object.keys(TRANSPORTS), _failed: new Map(), _noFetch: false,
-      _link: null, _rival: null, _was: '', _turn: 0, _tries: 0, _timer: 0, _heard: Date.now(),   // downstream
+      _link: null, _rival: null, _was: '', _turn: 0, _tries: 0, _timer: 0,   // downstream
       _left: false, _streamed: false, _slow: SLOW_MS[0], _best: '', _seeker: 0, _seeks: 0,
-      _ackSent: 0, _ackTimer: 0, _unacked: 0, _decoder: new TextDecoder('utf-8', { ignoreBOM: true }),
-      _sending: false, _sendTries: 0, _sendAfter: 0, _kicked: 0, _ended: false,       // upstream
+      _ackTimer: 0, _unacked: 0, _ended: false,
     });
     if (!this._choose()) { this.readyState = CLOSED; throw new Error('CSP: no usable transport'); }
     this._ranking = this._order;
@@ -594,17 +593,27 @@ class CometSession {
     } catch (e) { return false; }
   }
 
-  /** A page that was kept for the way back is shown again: the session is where the page after it left it. */
+  /** A page that was kept for the way back is shown again: the session is where the page after it left it, or gone. */
   _back() {
     if (!this._left) return this._check();
     this._left = false;
-    if (!this._regain()) return this._end('expired');
-    if (this.readyState === OPEN) this._open(this._choose());
+    const regained = this._regain();
+    if (this.readyState === CLOSING) return this._end('clean');
+    if (!regained) {
+      // Another page has it, or it is too old.
+      this.readyState = CONNECTING;
+      this._clear();
+      this._begin();
+      this._handshake(++serial);
+    } else if (this.readyState === OPEN) this._open(this._choose());
   }
 
   /** Numbers from 1, for a session that is not granted yet. */
   _begin() {
-    Object.assign(this, { resumed: false, bufferedAmount: 0, _key: null, _last: 0, _next: 1, _out: [] });
+    Object.assign(this, {
+      resumed: false, bufferedAmount: 0, _key: null, _last: 0, _next: 1, _out: [], _ackSent: 0, _heard: Date.now(),
+      _decoder: new TextDecoder('utf-8', { ignoreBOM: true }), _sending: false, _sendTries: 0, _sendAfter: 0, _kicked: 0,
+    });
   }
 
   _listen(verb) {

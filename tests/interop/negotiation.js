@@ -6,6 +6,7 @@ const net = require('node:net');
 const http = require('node:http');
 const { test, until, assert } = require('./lib/harness.js');
 const { serve, top } = require('./lib/server.js');
+const { store } = require('./lib/page.js');
 
 globalThis.WebSocket ||= class extends require('ws') {
   constructor(url) { super(url).on('error', () => {}); }
@@ -70,14 +71,6 @@ for (const [what, faults, transport] of CASES) {
     await until(transport, () => session.transport === transport);
     assert.deepEqual({ lost: session.stats.lost, repeated: session.stats.repeated }, { lost: 0, repeated: 0 });
   });
-}
-
-/** What a browser keeps for a tab or an origin. */
-function store(after, name) {
-  const map = new Map();
-  globalThis[name] = { getItem: (key) => map.get(key) ?? null, setItem: (key, value) => map.set(key, value), removeItem: (key) => map.delete(key) };
-  after(() => { delete globalThis[name]; });
-  return map;
 }
 
 test('CSP.js begins with the transport that worked before', async (after) => {

@@ -9,6 +9,7 @@ globalThis.EventSource ||= require('eventsource').EventSource;
 
 const { test, until, lines, assert } = require('./lib/harness.js');
 const { serve, proxy, top } = require('./lib/server.js');
+const { store, events } = require('./lib/page.js');
 const { CometSession } = require(top + '/static/CSP.js');
 const Revolved = require(top + '/static/Revolved.js');
 
@@ -80,6 +81,50 @@ test('CSP.js in node: every byte comes back as it was', async (after) => {
   session.write(Uint8Array.from(bytes));
   await until('the echo', () => got.length >= bytes.length);
   assert.deepEqual(got, bytes);
+});
+
+/** A page with a session that has said `before`; then it is left, and kept for the way back. */
+async function leave(after, happens, url) {
+  const seen = await connect(after, url, { resume: 'tab', transports: ['sse'] });
+  seen.session.write('before ');
+  await until('the echo', () => seen.got === 'before ');
+  seen.opened = false;
+  happens('pagehide');
+  return seen;
+}
+
+test('CSP.js in node: a page kept for the way back goes on with its session when no other page has taken it', async (after) => {
+  const server = await start(after), happens = events(after);
+  store(after, 'sessionStorage');
+  const seen = await leave(after, happens, server.url);
+  happens('pageshow');
+  seen.session.write('after');
+  await until('the echo', () => seen.got === 'before after');
+  assert.deepEqual([seen.opened, seen.reason, await server.metric('orbited_signons_total')], [false, null, 1]);
+});
+
+test('CSP.js in node: a page kept for the way back begins anew when another page has its session, and both go on', async (after) => {
+  const server = await start(after), happens = events(after);
+  store(after, 'sessionStorage');
+  const first = await leave(after, happens, server.url), next = await connect(after, server.url, { resume: 'tab', transports: ['sse'] });
+  assert.equal(next.session.resumed, true);
+  happens('pageshow');
+  await until('onopen again', () => first.opened);
+  assert.deepEqual([first.session.resumed, first.reason], [false, null]);
+  for (const seen of [first, next]) {
+    seen.got = '';
+    seen.session.write('after');
+    await until('the echo', () => seen.got === 'after');
+  }
+  assert.equal(await server.metric('orbited_signons_total'), 2);
+});
+
+test('CSP.js in node: a page that closed its session while it was left stays closed when it comes back', async (after) => {
+  const server = await start(after), happens = events(after), kept = store(after, 'sessionStorage'), seen = await leave(after, happens, server.url);
+  seen.session.close();
+  kept.clear();
+  happens('pageshow');
+  assert.equal(seen.reason, 'clean');
 });
 
 async function member(after, url, user, channel) {

@@ -7,6 +7,7 @@ globalThis.WebSocket ||= class extends require('ws') {
 
 const { test, until, assert } = require('./lib/harness.js');
 const { fake } = require('./lib/fake.js');
+const { events } = require('./lib/page.js');
 const { top } = require('./lib/server.js');
 const { CometSession } = globalThis.CSP = require(top + '/static/CSP.min.js');
 const Revolved = require(top + '/static/Revolved.js');
@@ -66,12 +67,10 @@ test('CSP.js: timeouts.better is how long it waits before it looks for a better 
 });
 
 test('CSP.js: timeouts.check is how long a WebSocket may be silent when the page wakes', async (after) => {
-  const page = new EventTarget(), verbs = ['addEventListener', 'removeEventListener'];
-  for (const verb of verbs) globalThis[verb] = page[verb].bind(page);
-  after(() => verbs.forEach((verb) => delete globalThis[verb]));
+  const happens = events(after);
   const { hasty, patient, counts } = await race(after, () => ({ socket() {} }), { check: 50 }, { transports: ['websocket'] });
   await until('the sockets', () => hasty.session.transport && patient.session.transport);
-  page.dispatchEvent(new Event('online'));
+  happens('online');
   await until('another socket', () => counts[0].upgrade === 2);
   assert.equal(counts[1].upgrade, 1);
 });
