@@ -9,7 +9,7 @@
  */
 'use strict';
 
-const STROKE_MS = 40, CURSOR_MS = 60, CURSOR_IDLE_MS = 10000, PIECES_MAX = 5000, LINES_MAX = 500;
+const STROKE_MS = 40, CURSOR_MS = 60, CURSOR_IDLE_MS = 10000, PIECES_MAX = 5000, LINES_MAX = 500, HUES_APART = 60, HUES_MAX = 12;
 
 const $ = (id) => document.getElementById(id);
 const query = new URLSearchParams(location.search);
@@ -140,6 +140,22 @@ function sendLine() {
   line = line.slice(-2);
 }
 
+// Colours: each keeps away from those of a smaller `by`, so that of two that are alike only one changes.
+
+const hues = new Map();           // by -> hue, of those seen last
+
+const apart = (a, b) => Math.min((a - b + 360) % 360, (b - a + 360) % 360);
+
+function differ(by, hue) {
+  if (by > me.by) return;
+  hues.delete(by);
+  hues.set(by, hue);
+  if (hues.size > HUES_MAX) hues.delete(hues.keys().next().value);
+  const room = (own) => Math.min(...[...hues.values()].map((other) => apart(own, other)));
+  if (line || room(me.hue) >= HUES_APART) return;
+  me.hue = Array.from({ length: 72 }, (_, n) => n * 5).reduce((best, own) => (room(own) > room(best) ? own : best), me.hue);
+}
+
 // The others' cursors.
 
 const cursors = new Map();
@@ -147,10 +163,9 @@ const cursors = new Map();
 function point({ by, hue, x, y } = {}, sender) {
   if (!by || by === me.by) return;
   let cursor = cursors.get(by);
-  if (!cursor) {
-    cursors.set(by, cursor = $('cursors').appendChild(document.createElement('span')));
-    cursor.style.setProperty('--hue', Number(hue) || 0);
-  }
+  if (!cursor) cursors.set(by, cursor = $('cursors').appendChild(document.createElement('span')));
+  differ(by, Number(hue) || 0);
+  cursor.style.setProperty('--hue', Number(hue) || 0);
   cursor.textContent = sender || 'someone';
   cursor.style.left = x * 100 + '%';
   cursor.style.top = y * 100 + '%';

@@ -83,8 +83,24 @@ test('the front page: two people see each other draw and read what each says', a
     await said(page, 'hello é from Ann');
     await said(page, '<b>hi</b> from Bob');
   }
+  await until("Bob's name is where his stroke ends", () => ann.evaluate(() => {
+    const name = document.querySelector('[data-testid=cursors] span');
+    return name.innerText === 'Bob' && parseFloat(getComputedStyle(name).left) > canvas.clientWidth * 0.89;
+  }));
   await nothingLost(ann, bob);
   await screenshot(ann, 'whiteboard-desktop');
+});
+
+test('the front page: of three people who come with one colour each takes another', async (after) => {
+  const server = await start(after), pages = await Promise.all(['Ann', 'Bob', 'Cyd'].map((name) => visit(after, server, name)));
+  for (const page of pages) await page.evaluate(() => { me.hue = 200; });
+  await until('their colours differ', async () => {
+    for (const [n, page] of pages.entries()) await draw(page, 0.2 + n * 0.3);
+    const hues = await Promise.all(pages.map((page) => page.evaluate(() => me.hue)));
+    return [0, 1, 2].every((n) => Math.abs(hues[n] - hues[(n + 1) % 3]) >= 60);
+  });
+  await agree(...pages);
+  await nothingLost(...pages);
 });
 
 test('the front page: a change to long-polling in the middle of a stroke loses and repeats nothing', async (after) => {
