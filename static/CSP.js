@@ -331,7 +331,7 @@ class CometSession {
     if (this.readyState > OPEN) return false;
     if (data.toWellFormed) data = data.toWellFormed();
     for (const [encoding, piece] of cut(data)) this._push(encoding, piece);
-    this._kick();
+    this._flushIn();
     return true;
   }
 
@@ -454,7 +454,7 @@ class CometSession {
     this._heard = Date.now();
     this._open(this._choose());
     this._emit('onopen');
-    this._kick();
+    this._flushIn();
   }
 
   // Downstream: choose, open, lose.
@@ -612,7 +612,7 @@ class CometSession {
   _begin() {
     Object.assign(this, {
       resumed: false, bufferedAmount: 0, _key: null, _last: 0, _next: 1, _out: [], _ackSent: 0, _heard: Date.now(),
-      _decoder: new TextDecoder('utf-8', { ignoreBOM: true }), _sending: false, _sendTries: 0, _sendAfter: 0, _kicked: 0,
+      _decoder: new TextDecoder('utf-8', { ignoreBOM: true }), _sending: false, _sendTries: 0, _sendAfter: 0, _flushAt: 0,
     });
   }
 
@@ -740,11 +740,11 @@ class CometSession {
   }
 
   /** Flushes at the end of this turn (writes go out together), or after `ms`. */
-  _kick(ms = 0) {
+  _flushIn(ms = 0) {
     const at = Date.now() + ms;
-    if (this._kicked && this._kicked.at <= at) return;
-    const kick = this._kicked = { at };
-    const run = () => { if (this._kicked === kick) { this._kicked = 0; this._flush(); } };
+    if (this._flushAt && this._flushAt.at <= at) return;
+    const due = this._flushAt = { at };
+    const run = () => { if (this._flushAt === due) { this._flushAt = 0; this._flush(); } };
     if (ms) setTimeout(run, ms); else Promise.resolve().then(run);
   }
 
@@ -754,7 +754,7 @@ class CometSession {
     if (link && link.socket) return this._flushSocket(link);
     if (this._sending) return;
     // A WebSocket about to open spares a request.
-    if (link && link.name === 'websocket' && this.readyState === OPEN && link.age() < 250) return this._kick(250);
+    if (link && link.name === 'websocket' && this.readyState === OPEN && link.age() < 250) return this._flushIn(250);
     this._post();
   }
 
@@ -772,7 +772,7 @@ class CometSession {
 
   /** One send at a time, repeated until the server says OK. With nothing to send it only acknowledges. */
   async _post() {
-    if (Date.now() < this._sendAfter) return this._kick(this._sendAfter - Date.now());
+    if (Date.now() < this._sendAfter) return this._flushIn(this._sendAfter - Date.now());
     const { _key: key, _last: a } = this, script = this._byScript();
     const { text, last } = this._batch(0, script ? (t) => encodeURIComponent(t).length : (t) => t.length, script ? URL_UNITS : BATCH_UNITS);
     this._sending = true;
@@ -784,7 +784,7 @@ class CometSession {
       this._ackSent = Math.max(this._ackSent, a);
       this._acknowledged(last);
     } else if (!answer || !this._refused(answer.status, answer.value)) this._sendAfter = Date.now() + Math.max((answer || {}).wait || 0, pause(this._ms.backoff, this._sendTries++));
-    if (this._out.length) this._kick();
+    if (this._out.length) this._flushIn();
   }
 
   _batch(from, measure, limit) {
@@ -818,7 +818,7 @@ class CometSession {
     this.readyState = CLOSED;
     this.transport = '';
     this._key = null;
-    this._kicked = 0;
+    this._flushAt = 0;
     [this._ackTimer, this._goodbye, this._seeker].forEach(clearTimeout);
     this._clear();
     if (this._rival) this._outrun();
