@@ -182,3 +182,18 @@ for (const transport of ['sse', 'stream', 'websocket']) {
     assert.equal(await server.metric('orbited_signoffs_total{reason="overflow"}'), 0);
   });
 }
+
+for (const transport of TRANSPORTS) {
+  test(`Revolved.js in node over ${transport}: who is kicked is told so and stays away, until he asks himself`, async (after) => {
+    const server = await start(after), r = new Revolved({ url: server.url, transports: [transport] }), closed = [];
+    after(() => r.disconnect());
+    r.onclose = (...args) => closed.push(args);
+    await r.connect('ann');
+    await until('the transport', () => r.csp.transport === transport);
+    assert.deepEqual(await (await fetch(`http://${server.internal}/api/kick/ann`, { method: 'POST' })).json(), { sessions: 1 });
+    await until('onclose', () => closed.length);
+    assert.deepEqual(closed.map(([reason, again]) => [reason, again]), [['kicked', false]]);
+    assert.equal(await r.connect('ann'), 'ann');
+    assert.equal(await server.metric('orbited_signons_total'), 2);
+  });
+}
