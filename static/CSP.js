@@ -66,7 +66,7 @@ const unwrap = (text) => JSON.parse(/\((.*)\)/s.exec(text)[1]);
 // The server writes the alphabet that needs no escaping in a URL, and reads either.
 const fromBase64 = (text) => Uint8Array.from(atob(text.replace(/-/g, '+').replace(/_/g, '/')), (c) => c.charCodeAt(0));
 
-const toBase64 = (bytes) => btoa(String.fromCharCode(...bytes));
+const toBase64 = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, '-').replace(/\//g, '_');
 
 /** Cuts text at code point borders, bytes anywhere; yields [encoding, data] for packets. */
 function* cut(data) {

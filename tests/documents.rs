@@ -29,6 +29,26 @@ fn the_readme_has_the_table_of_close_codes() {
     );
 }
 
+#[test]
+fn csp_js_ends_by_the_codes_that_end_a_session() {
+    let ends = codes::TABLE
+        .iter()
+        .filter_map(|row| Some(format!("{}: '{}'", row.code.number(), row.ends?)));
+    let line = format!(
+        "const CODES = {{ {} }};",
+        ends.collect::<Vec<_>>().join(", ")
+    );
+    let found = file("static/CSP.js").contains(&line);
+    assert!(found, "static/CSP.js must have the line: {line}");
+    let types = file("static/CSP.d.ts");
+    for reason in codes::TABLE.iter().filter_map(|row| row.ends) {
+        assert!(
+            types.contains(&format!("'{reason}'")),
+            "static/CSP.d.ts does not name the reason {reason}"
+        );
+    }
+}
+
 fn block(name: &str) -> String {
     let readme = file("README.md");
     let inside = readme
