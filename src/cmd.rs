@@ -12,14 +12,31 @@ use std::rc::Rc;
 /// One sideways effect.
 #[derive(Debug)]
 pub enum Cmd {
-    /// To everyone subscribed to the publication's channel.
-    Publish(Rc<Publication>, Origin),
+    /// To everyone subscribed to the publication's channel; with a key, unless one with the same key was before.
+    Publish(Rc<Publication>, Origin, Option<OnceKey>),
     /// To every session of the user that the publication is addressed to.
     Send(Rc<Publication>, Origin),
+    /// A message became this at one of its recipients, and its sender wants to know.
+    Report(Rc<Publication>, Fate),
     /// A session is to end.
     End(SessionId, Cause),
     /// Every session of a user is to end, by the application's word.
     Kick(Rc<str>, Origin),
+}
+
+/// What makes a publication the same as another: its publisher's word, hashed with a key of this node's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct OnceKey(pub u128);
+
+/// What became of a message at one recipient; the last word on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The recipient acknowledged it.
+    Acked,
+    /// It was written to a recipient whose transport acknowledges nothing.
+    Written,
+    /// The recipient's session ended without acknowledging it.
+    Failed(Cause),
 }
 
 /// Who is told how a command went.

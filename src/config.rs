@@ -50,6 +50,8 @@ pub struct Config {
     pub max_queue_total: usize,
     /// Bytes that the histories of all channels hold together; beyond it the oldest message of all goes.
     pub max_history: usize,
+    /// Milliseconds for which a publication of the same id is the same publication; 2 min is longer than clients retry.
+    pub once_ms: u64,
     /// Channels one session may be subscribed to; 128 of them cost 3 KiB.
     pub max_subscriptions: usize,
     /// Channels at once; a million, so that one per user is possible.
@@ -138,6 +140,7 @@ impl Default for Config {
             max_queue: 1024 * KIB,
             max_queue_total: 512 * 1024 * KIB,
             max_history: 128 * 1024 * KIB,
+            once_ms: 120_000,
             max_subscriptions: 128,
             max_channels: 1_000_000,
             max_requests: 10_000,

@@ -69,8 +69,10 @@ transcripts! {
     a_packet_carries_at_most_32_kib
     a_pattern_brings_every_channel_it_matches_once
     a_peer_that_takes_nothing_is_given_up
+    a_publication_of_the_same_id_is_published_once
     a_refusal_can_be_read_by_a_page_of_any_origin
     a_request_that_does_not_come_is_timed_out
+    a_sender_learns_what_became_of_its_message
     a_server_that_stops_tells_the_application_what_nobody_got
     a_server_whose_queues_are_full_takes_nothing_new
     a_session_leaves_a_peer_that_takes_nothing

@@ -123,6 +123,12 @@ pub static FLAGS: &[Flag] = &[
         help: "Channels at once.",
     },
     Flag {
+        name: "idempotency-window",
+        group: Group::Channels,
+        kind: Kind::Time(number!(once_ms, 1_000, DAY_MS)),
+        help: "How long a publication with the id of another is the same.",
+    },
+    Flag {
         name: "max-history",
         group: Group::Channels,
         kind: Kind::Size(number!(max_history, KIB, 1024 * GIB)),

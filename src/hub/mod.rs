@@ -7,12 +7,15 @@ mod channels;
 mod history;
 mod index;
 pub mod names;
+mod once;
 mod reach;
 mod subs;
 
 pub use channels::{Asked, Page, Recovered};
 pub use history::Keep;
+pub use once::{Answered, Once};
 
+use crate::cmd::OnceKey;
 use crate::ids::{ChannelId, ChannelTag, SessionId};
 use crate::mem::{Position, Seat, Slots};
 use crate::rng::Rng;
@@ -198,6 +201,13 @@ impl Hub {
         self.join(session, seat, user);
         seat.user = user.index();
         Ok(())
+    }
+
+    /// What makes two publications the same: the channel, the publisher, and the name that it gave them.
+    #[must_use]
+    pub fn once_key(&self, channel: &str, publisher: &str, id: &str) -> OnceKey {
+        let half = |n: u8| u128::from(self.by_name.hash((n, channel, publisher, id)));
+        OnceKey(half(0) << 64 | half(1))
     }
 
     /// The name of a session's user.

@@ -6,6 +6,7 @@
 
 use super::ledger::{Charge, Ledger};
 use super::msg::Msg;
+use crate::ids::SessionId;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
 use std::rc::{Rc, Weak};
@@ -62,6 +63,7 @@ pub struct Publication {
     /// The payload as published.
     pub bytes: Box<[u8]>,
     number: Cell<u64>,
+    report_to: Cell<Option<(SessionId, u64)>>,
     place: OnceCell<Position>,
     /// While somebody holds them: a view holds its publication.
     views: [RefCell<Weak<Msg>>; 2],
@@ -95,6 +97,7 @@ impl Publication {
             content,
             bytes,
             number: Cell::new(0),
+            report_to: Cell::new(None),
             place: OnceCell::new(),
             views: Default::default(),
             _charge,
@@ -110,6 +113,17 @@ impl Publication {
     /// Gives it its number.
     pub fn take(&self, number: u64) {
         self.number.set(number);
+    }
+
+    /// Who wants to know what becomes of it at each recipient: a session, and the number of its call.
+    #[must_use]
+    pub fn report_to(&self) -> Option<(SessionId, u64)> {
+        self.report_to.get()
+    }
+
+    /// Says who wants to know.
+    pub fn ask_report(&self, session: SessionId, call: u64) {
+        self.report_to.set(Some((session, call)));
     }
 
     /// Its place in its channel; `None` until the hub has taken it, and for messages to users.

@@ -89,7 +89,12 @@ impl Node {
             request.body.into(),
             &self.ledger,
         );
-        self.ask(id, Cmd::Publish(publication, Origin::Api(id)));
+        let key = request.headers.first("idempotency-key");
+        let key = key.map(|key| {
+            let text = String::from_utf8_lossy(key);
+            self.hub.once_key(name, APPLICATION, &text)
+        });
+        self.ask(id, Cmd::Publish(publication, Origin::Api(id), key));
     }
 
     fn kick_user(&mut self, id: ConnId, request: &Request<'_>, user: &str) {
@@ -200,6 +205,8 @@ const FOREIGN: Fault = Fault::new(
     "The internal port answers this machine's programs, not pages of other origins or other names for it.",
     "Use its address, as in http://127.0.0.1:8001/.",
 );
+/// Whose ids the application's are: no user's name holds a control character.
+const APPLICATION: &str = "\0";
 const BAD_USER: Fault = Fault::new(
     400,
     "bad-user",

@@ -5,7 +5,8 @@
 //! through, so that everybody sees the same order.
 
 use super::Node;
-use crate::cmd::{Cause, Cmd, Origin, Outcome};
+use crate::cmd::{Cause, Cmd, Fate, OnceKey, Origin, Outcome};
+use crate::hub::Answered;
 use crate::ids::SessionId;
 use crate::mem::Publication;
 use std::rc::Rc;
@@ -15,6 +16,7 @@ use std::rc::Rc;
 pub struct FanOut {
     publication: Rc<Publication>,
     origin: Origin,
+    once: Option<OnceKey>,
     to_user: bool,
     reached: usize,
 }
@@ -30,9 +32,12 @@ impl Node {
             }
             budget -= 1;
             match self.cmds.pop() {
-                Some(Cmd::Publish(publication, origin)) => self.begin_publish(publication, origin),
+                Some(Cmd::Publish(publication, origin, once)) => {
+                    self.begin_publish(publication, origin, once);
+                }
                 Some(Cmd::Send(publication, origin)) => self.begin_send(publication, origin),
                 Some(Cmd::End(session, cause)) => self.end_session(session, cause),
+                Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),
                 Some(Cmd::Kick(user, origin)) => self.kick(&user, origin),
                 None => return false,
             }
@@ -40,7 +45,16 @@ impl Node {
         self.has_commands()
     }
 
-    fn begin_publish(&mut self, publication: Rc<Publication>, origin: Origin) {
+    fn begin_publish(
+        &mut self,
+        publication: Rc<Publication>,
+        origin: Origin,
+        once: Option<OnceKey>,
+    ) {
+        let before = once.and_then(|key| self.once.find(key, self.clock.tick));
+        if let Some(answered) = before {
+            return self.tell(origin, published(answered));
+        }
         self.number(&publication);
         let keep = None;
         let now = self.now();
@@ -50,6 +64,7 @@ impl Node {
         self.fan_out = Some(FanOut {
             publication,
             origin,
+            once,
             to_user: false,
             reached: 0,
         });
@@ -61,6 +76,7 @@ impl Node {
             self.fan_out = Some(FanOut {
                 publication,
                 origin,
+                once: None,
                 to_user: true,
                 reached: 0,
             });
@@ -108,16 +124,27 @@ impl Node {
     }
 
     fn through(&mut self, fan_out: &FanOut) {
-        let outcome = match fan_out.publication.place() {
-            Some(place) => Outcome::Published {
-                offset: place.offset,
-                subscribers: fan_out.reached,
-            },
-            None => Outcome::Sent {
-                sessions: fan_out.reached,
-            },
+        let reached = fan_out.reached;
+        let Some(place) = fan_out.publication.place() else {
+            return self.tell(fan_out.origin, Outcome::Sent { sessions: reached });
         };
-        self.tell(fan_out.origin, outcome);
+        let answered = Answered {
+            offset: place.offset,
+            subscribers: reached,
+        };
+        if let Some(key) = fan_out.once {
+            self.once.put(key, answered, self.now());
+        }
+        self.tell(fan_out.origin, published(answered));
+    }
+
+    /// Tells whoever asked for it what became of a message at one recipient.
+    fn report(&mut self, publication: &Publication, fate: Fate) {
+        if let Some((session, call)) = publication.report_to() {
+            self.with_service(session, |service, cx, row| {
+                service.reported(cx, row, call, fate)
+            });
+        }
     }
 
     fn tell(&mut self, origin: Origin, outcome: Outcome) {
@@ -130,6 +157,13 @@ impl Node {
             Origin::Api(id) => self.answer_api(id, outcome),
             Origin::Node => {}
         }
+    }
+}
+
+fn published(answered: Answered) -> Outcome {
+    Outcome::Published {
+        offset: answered.offset,
+        subscribers: answered.subscribers,
     }
 }
 

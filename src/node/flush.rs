@@ -7,11 +7,13 @@ use super::Node;
 use super::conn::{Stage, WriteSide};
 use super::respond::WRITE_TIMEOUT_MS;
 use super::streamtest::STREAMTEST_MS;
+use crate::cmd::{Cmd, Fate};
 use crate::ids::{ConnId, SessionId};
-use crate::mem::{OutQueue, Sink, Wrote};
+use crate::mem::{OutQueue, Publication, Sink, Wrote};
 use crate::metrics::Kind;
 use crate::session::{BATCH_BYTES_MAX, Carriage, Session};
 use crate::transport::{http, websocket};
+use std::rc::Rc;
 
 /// What became of a flush.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,15 +215,16 @@ impl Node {
         let Some((session, out, _)) = self.parts(id, session_id) else {
             return;
         };
+        let mut reports = Vec::new();
         while let Some(msg) = session
             .next_bare()
             .filter(|_| out.len() < BATCH_BYTES_MAX)
             .cloned()
         {
             websocket::bare(out, &msg);
-            let next = session.acked() + 1;
-            session.wrote(next, now);
+            reports.extend(session.wrote_bare(now));
         }
+        self.report_written(reports);
     }
 
     fn compose_events(
@@ -235,16 +238,23 @@ impl Node {
         let Some((session, out, _)) = self.parts(id, session_id) else {
             return;
         };
+        let mut reports = Vec::new();
         while let Some(msg) = session
             .next_bare()
             .filter(|_| scratch.len() < BATCH_BYTES_MAX)
             .cloned()
         {
             scratch.push_shared(&msg, crate::mem::Form::Raw);
-            let next = session.acked() + 1;
-            session.wrote(next, now);
+            reports.extend(session.wrote_bare(now));
         }
         http::raw(out, scratch, chunked);
+        self.report_written(reports);
+    }
+
+    fn report_written(&mut self, publications: Vec<Rc<Publication>>) {
+        for publication in publications {
+            self.cmds.push(Cmd::Report(publication, Fate::Written));
+        }
     }
 
     /// A bare session that was closed is over when everything is written.
@@ -262,11 +272,7 @@ impl Node {
         &mut self,
         id: ConnId,
         session_id: SessionId,
-    ) -> Option<(
-        &mut Session,
-        &mut OutQueue,
-        std::rc::Rc<crate::transport::Profile>,
-    )> {
+    ) -> Option<(&mut Session, &mut OutQueue, Rc<crate::transport::Profile>)> {
         let session = self.sessions.get_mut(session_id)?;
         let profile = self.profiles.get(session.profile);
         let conn = self.conns.get_mut(id)?;

@@ -37,7 +37,7 @@ use crate::http::assets::Assets;
 use crate::http::cors::Origins;
 use crate::http::reader::Limits;
 use crate::http::response::{self, Date};
-use crate::hub::Hub;
+use crate::hub::{Hub, Once};
 use crate::ids::{ConnId, ConnTag, SessionTag};
 use crate::mem::{Ledger, OutQueue, Slots, TimerWheel};
 use crate::metrics::Metrics;
@@ -71,6 +71,8 @@ pub struct Node {
     hub: Hub,
     cmds: Cmds,
     fan_out: Option<FanOut>,
+    /// Publications that may come twice.
+    once: Once,
     /// Publications and messages taken so far.
     published: u64,
     /// Connections with something to write.
@@ -131,6 +133,7 @@ impl Node {
             hub: Hub::new(config.max_channels, config.max_history, &mut rng),
             cmds: Cmds::default(),
             fan_out: None,
+            once: Once::new(config.once_ms),
             published: 0,
             dirty: VecDeque::new(),
             resumed: VecDeque::new(),
@@ -226,7 +229,8 @@ impl Node {
             .next_due()
             .into_iter()
             .chain(self.session_timers.next_due())
-            .chain(self.hub.next_due());
+            .chain(self.hub.next_due())
+            .chain(self.once.next_due());
         due.min()
     }
 

@@ -5,7 +5,7 @@
 
 use super::Node;
 use super::conn::{Stage, WriteSide};
-use crate::cmd::Cause;
+use crate::cmd::{Cause, Cmd, Fate};
 use crate::hub::Refused;
 use crate::ids::{ConnId, SessionId};
 use crate::metrics::Kind;
@@ -222,10 +222,12 @@ impl Node {
         let Some(session) = self.sessions.get_mut(id) else {
             return true;
         };
-        if let Some(ack) = ack {
-            session.ack(ack);
+        let reports = ack.map(|ack| session.ack(ack)).unwrap_or_default();
+        let over = session.is_over();
+        for publication in reports {
+            self.cmds.push(Cmd::Report(publication, Fate::Acked));
         }
-        session.is_over()
+        over
     }
 
     /// Sets the session's next moment.

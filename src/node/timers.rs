@@ -25,7 +25,7 @@ impl Node {
                 if let Some(id) = self.conns.id_at(index) {
                     self.conn_due(id);
                 }
-            } else if !self.hub.expire(now) {
+            } else if !self.hub.expire(now) && !self.once.expire(now) {
                 return false;
             }
         }

@@ -10,7 +10,7 @@ pub mod json;
 mod notice;
 pub mod revolved;
 
-use crate::cmd::{Cause, Cmd, Cmds, Outcome};
+use crate::cmd::{Cause, Cmd, Cmds, Fate, Outcome};
 use crate::config::Config;
 use crate::hub::{Hub, Refused};
 use crate::ids::SessionId;
@@ -77,6 +77,9 @@ pub trait Service {
     /// A command that the session gave under the number `call` was run.
     fn answered(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, outcome: Outcome);
 
+    /// A message that the session sent under the number `call`, and wanted to know of, became this at one recipient.
+    fn reported(&self, _: &mut Cx<'_>, _: &mut Session, _call: u64, _: Fate) {}
+
     /// The node or the application ends the session, not the client: what is pushed now is the last it gets.
     fn farewell(&self, cx: &mut Cx<'_>, session: &mut Session, cause: Cause);
 
@@ -89,6 +92,12 @@ pub trait Service {
         cause: Cause,
         undelivered: &[Rc<Publication>],
     ) {
+        for publication in undelivered {
+            if publication.report_to().is_some() {
+                cx.cmds
+                    .push(Cmd::Report(publication.clone(), Fate::Failed(cause)));
+            }
+        }
         notice::signoff(cx, session, cause, undelivered);
     }
 }

@@ -43,7 +43,7 @@ pub fn signoff(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[
         out.into(),
         cx.ledger,
     );
-    cx.cmds.push(Cmd::Publish(publication, Origin::Node));
+    cx.cmds.push(Cmd::Publish(publication, Origin::Node, None));
 }
 
 /// Writes as many as may be listed; gives back how many.

@@ -252,18 +252,32 @@ impl Session {
         Err(Overflow)
     }
 
-    /// The client has every packet up to `id`. One beyond what was ever written counts as that (1.6).
-    pub fn ack(&mut self, id: u64) {
+    /// The client has every packet up to `id`. One beyond what was ever written counts as that (1.6). Gives back the
+    /// messages that it has now and whose senders want to know.
+    pub fn ack(&mut self, id: u64) -> Vec<Rc<Publication>> {
         let reached = self.acked + u64::from(self.tried);
+        let mut reports = Vec::new();
         while self.acked < id.min(reached) {
             self.acked += 1;
             self.sent = self.sent.saturating_sub(1);
             self.tried -= 1;
             match self.backlog.pop() {
-                Some(msg) => self.queued = self.queued.saturating_sub(cost(&msg) as u32),
+                Some(msg) => {
+                    self.queued = self.queued.saturating_sub(cost(&msg) as u32);
+                    reports.extend(self.report_of(&msg));
+                }
                 None => self.state = State::Over(self.end_cause()),
             }
         }
+        reports
+    }
+
+    /// What `msg`, which just left the backlog, is the last piece of, if anybody wants to know of it.
+    fn report_of(&self, msg: &Msg) -> Option<Rc<Publication>> {
+        let source = msg.source().filter(|source| source.report_to().is_some())?;
+        let next = self.backlog.first().and_then(|next| next.source());
+        let is_last = next.is_none_or(|next| !Rc::ptr_eq(next, source));
+        is_last.then(|| source.clone())
     }
 
     /// Whether the close packet is acknowledged: the session is over.
@@ -352,10 +366,14 @@ impl Session {
         let again = self.sent.min(self.tried).saturating_sub(before);
         self.tried = self.tried.max(self.sent);
         self.spoke = now.short();
-        if self.carriage == Carriage::Bare {
-            self.ack(id);
-        }
         u64::from(again)
+    }
+
+    /// The payload next on a bare stream is written, and gone. Gives it back if its sender wants to know.
+    pub fn wrote_bare(&mut self, now: Tick) -> Option<Rc<Publication>> {
+        let next = self.acked + 1;
+        self.wrote(next, now);
+        self.ack(next).pop()
     }
 
     /// Something that is no packet was written on the downstream.

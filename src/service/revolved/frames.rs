@@ -2,6 +2,7 @@
 //!
 //! In: a line from a client. Out: a typed call, or the lines a server sends. One JSON array per line.
 
+use crate::cmd::Fate;
 use crate::hub::Page;
 use crate::mem::{Position, Publication};
 use crate::service::json;
@@ -121,6 +122,20 @@ pub fn published(publication: &Publication) -> Vec<u8> {
         None => out.extend_from_slice(b",{}]]"),
     }
     line(out)
+}
+
+/// `["DELIVERY",[id,state,reason]]`: what became of a message sent under `id` at one of its recipients.
+#[must_use]
+pub fn delivery(id: u64, fate: Fate) -> Vec<u8> {
+    let (state, reason) = match fate {
+        Fate::Acked => ("acked", None),
+        Fate::Written => ("written", None),
+        Fate::Failed(cause) => ("failed", Some(cause.word())),
+    };
+    let mut out = format!("[\"DELIVERY\",[{id},\"{state}\",").into_bytes();
+    json::string_or_null(&mut out, reason);
+    out.extend_from_slice(b"]]\n");
+    out
 }
 
 /// `["SEND",[sender,payload]]`.

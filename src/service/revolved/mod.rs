@@ -7,7 +7,7 @@ pub mod frames;
 mod options;
 
 use super::{Cx, Hello, Service};
-use crate::cmd::{Cause, Cmd, Origin, Outcome};
+use crate::cmd::{Cause, Cmd, Fate, Origin, Outcome};
 use crate::hub::names::{self, NameError};
 use crate::hub::{Asked, Recovered, Refused};
 use crate::mem::{Content, Msg, Publication, View};
@@ -15,6 +15,7 @@ use crate::session::Session;
 use frames::Call;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// The service; it remembers nothing.
@@ -105,6 +106,10 @@ impl Service for Revolved {
             // Only the application kicks.
             Outcome::Kicked { .. } => {}
         }
+    }
+
+    fn reported(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, fate: Fate) {
+        cx.push(session, Msg::new(frames::delivery(call, fate), cx.ledger));
     }
 
     fn farewell(&self, cx: &mut Cx<'_>, session: &mut Session, cause: Cause) {
@@ -262,9 +267,18 @@ fn unsubscribe(
 
 fn publish(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), Refusal> {
     let name = channel(call.args.first())?;
+    let id = options::publish(call.args.get(2))?;
     let publication = publication(cx, session, name, call.args.get(1))?;
-    cx.cmds
-        .push(Cmd::Publish(publication, Origin::Session(cx.id, call.id)));
+    let key = id.map(|id| {
+        // Without a name a session's ids are its own: others may count from 1 too.
+        let publisher = publication
+            .sender
+            .as_deref()
+            .map_or_else(|| Cow::Owned(format!("\u{1}{}", cx.id)), Cow::Borrowed);
+        cx.hub.once_key(&publication.target, &publisher, &id)
+    });
+    let origin = Origin::Session(cx.id, call.id);
+    cx.cmds.push(Cmd::Publish(publication, origin, key));
     Ok(())
 }
 
@@ -275,7 +289,11 @@ fn send(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), R
         .and_then(|arg| frames::text(arg))
         .ok_or(("SEND needs a user", "bad-args"))?;
     let user = names::user(&user).map_err(|error| (error.reason(), "bad-name"))?;
+    let report = options::send(call.args.get(2))?;
     let publication = publication(cx, session, user.into(), call.args.get(1))?;
+    if report {
+        publication.ask_report(cx.id, call.id);
+    }
     cx.cmds
         .push(Cmd::Send(publication, Origin::Session(cx.id, call.id)));
     Ok(())

@@ -68,6 +68,37 @@ pub fn page(options: Option<&&RawValue>, bytes: usize) -> Result<(Asked, Option<
     Ok((asked, epoch))
 }
 
+/// `{"id":"…"}` of PUBLISH: what makes it the same as another.
+///
+/// # Errors
+/// What cannot be meant.
+pub fn publish(options: Option<&&RawValue>) -> Result<Option<String>, Refusal> {
+    let mut id = None;
+    for (name, value) in object(options)? {
+        match (name.as_str(), value) {
+            ("id", Value::String(text)) if text.len() <= ID_BYTES_MAX => id = Some(text),
+            ("id", _) => return Err(BAD_ID),
+            _ => return Err(UNKNOWN),
+        }
+    }
+    Ok(id)
+}
+
+/// `{"report":true}` of SEND: whether its sender wants to know what becomes of it.
+///
+/// # Errors
+/// What cannot be meant.
+pub fn send(options: Option<&&RawValue>) -> Result<bool, Refusal> {
+    let mut report = false;
+    for (name, value) in &object(options)? {
+        match name.as_str() {
+            "report" => report = value.as_bool().ok_or(BAD)?,
+            _ => return Err(UNKNOWN),
+        }
+    }
+    Ok(report)
+}
+
 fn object(options: Option<&&RawValue>) -> Result<Map<String, Value>, Refusal> {
     match options.map(|options| serde_json::from_str(options.get())) {
         None | Some(Ok(Value::Null)) => Ok(Map::new()),
@@ -100,6 +131,9 @@ const BAD: Refusal = (
     "the options are an object, its numbers whole and not negative, as in {\"since\":{\"epoch\":\"1f\",\"offset\":7}}",
     "bad-args",
 );
+const BAD_ID: Refusal = ("an id is text of at most 255 bytes", "bad-args");
+/// Longest id of a publication.
+const ID_BYTES_MAX: usize = 255;
 const UNKNOWN: Refusal = ("an option is not known by this version", "not-offered");
 /// Messages in one answer.
 pub const PAGE_MAX: usize = 1_000;
