@@ -9,6 +9,7 @@ use std::fmt;
 use super::Origin;
 use super::flag::env_name;
 use super::logging::Escaped;
+use crate::config::units::Misread;
 
 /// Why a command line was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,28 +77,8 @@ pub struct Setting {
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// A size or a time as a bare number.
-    NeedsUnit {
-        /// The likeliest spelling.
-        near: String,
-    },
-    /// Not of the flag's form.
-    Malformed {
-        /// What would be right.
-        form: &'static str,
-        /// The likeliest spelling, where there is one.
-        near: Option<String>,
-    },
-    /// Below the flag's least value.
-    TooSmall {
-        /// The least, as text.
-        min: String,
-    },
-    /// Above the flag's greatest value.
-    TooLarge {
-        /// The greatest, as text.
-        max: String,
-    },
+    /// Not of the flag's form, or not within its bounds.
+    Misread(Misread),
     /// More values than the flag takes.
     TooMany {
         /// How many it takes.
@@ -157,7 +138,8 @@ impl fmt::Display for Error {
             }
             Self::Repeated { flag } => write!(out, "--{flag}: given twice, takes one value"),
             Self::NoValue { flag, form } => write!(out, "--{flag}: needs a value: {form}"),
-            Self::Value { setting, fault } => write!(out, "{setting}: {fault}"),
+            // A fault may repeat what was typed.
+            Self::Value { setting, fault } => write!(out, "{setting}: {}", Escaped(fault)),
         }
     }
 }
@@ -185,19 +167,16 @@ impl fmt::Display for Setting {
     }
 }
 
+impl From<Misread> for Fault {
+    fn from(misread: Misread) -> Self {
+        Self::Misread(misread)
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NeedsUnit { near } => write!(out, "needs a unit (did you mean {near}?)"),
-            Self::Malformed { form, near: None } => write!(out, "must be {form}"),
-            Self::Malformed {
-                form,
-                near: Some(near),
-            } => {
-                write!(out, "must be {form} (did you mean {}?)", Escaped(near))
-            }
-            Self::TooSmall { min } => write!(out, "too small, the least is {min}"),
-            Self::TooLarge { max } => write!(out, "too large, the most is {max}"),
+            Self::Misread(misread) => misread.fmt(out),
             Self::TooMany { max } => write!(out, "too many, at most {max} values"),
             Self::Taken { by } => write!(out, "already taken by --{by}"),
             Self::Exceeds { other, limit } => {

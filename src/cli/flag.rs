@@ -7,6 +7,7 @@
 use super::error::Fault;
 use super::value;
 use crate::config::Config;
+use crate::config::units::{self, Misread};
 
 /// One flag.
 pub struct Flag {
@@ -131,22 +132,27 @@ impl Flag {
     pub fn apply(&self, config: &mut Config, values: &[String]) -> Result<(), Misfit> {
         let text = values.last().map_or("", String::as_str);
         let one = match &self.kind {
-            Kind::Size(n) => value::size(text, n.min, n.max).and_then(|v| n.store(config, v)),
-            Kind::Time(n) => value::time(text, n.min, n.max).and_then(|v| n.store(config, v)),
-            Kind::Count(n) => value::count(text, n.min, n.max).and_then(|v| n.store(config, v)),
+            Kind::Size(n) => units::size(text, n.min, n.max).and_then(|v| n.store(config, v)),
+            Kind::Time(n) => units::time(text, n.min, n.max).and_then(|v| n.store(config, v)),
+            Kind::Count(n) => units::count(text, n.min, n.max).and_then(|v| n.store(config, v)),
             Kind::Switch { write, .. } => value::switch(text).map(|on| write(config, on)),
-            Kind::Word { write, .. } => write(config, text),
+            Kind::Word { write, .. } => {
+                return write(config, text).map_err(|fault| Misfit { at: 0, fault });
+            }
             Kind::Words { write, .. } => return write(config, values),
         };
-        one.map_err(|fault| Misfit { at: 0, fault })
+        one.map_err(|misread| Misfit {
+            at: 0,
+            fault: misread.into(),
+        })
     }
 
     /// The value in force, as text that the variable of this flag takes.
     pub fn show(&self, config: &Config) -> String {
         match &self.kind {
-            Kind::Size(n) => value::show_size((n.read)(config)),
-            Kind::Time(n) => value::show_time((n.read)(config)),
-            Kind::Count(n) => value::show_count((n.read)(config)),
+            Kind::Size(n) => units::show_size((n.read)(config)),
+            Kind::Time(n) => units::show_time((n.read)(config)),
+            Kind::Count(n) => units::show_count((n.read)(config)),
             Kind::Switch { read, .. } => read(config).to_string(),
             Kind::Word { read, .. } | Kind::Words { read, .. } => read(config),
         }
@@ -171,9 +177,9 @@ impl Flag {
     /// What a value must look like.
     pub fn form(&self) -> &'static str {
         match &self.kind {
-            Kind::Size(_) => value::SIZE_FORM,
-            Kind::Time(_) => value::TIME_FORM,
-            Kind::Count(_) => value::COUNT_FORM,
+            Kind::Size(_) => units::SIZE_FORM,
+            Kind::Time(_) => units::TIME_FORM,
+            Kind::Count(_) => units::COUNT_FORM,
             Kind::Switch { .. } => value::SWITCH_FORM,
             Kind::Word { form, .. } | Kind::Words { form, .. } => form,
         }
@@ -182,9 +188,9 @@ impl Flag {
     /// The least and the greatest value as text, for flags that have them.
     pub fn range(&self) -> Option<(String, String)> {
         let (n, show): (_, fn(u64) -> String) = match &self.kind {
-            Kind::Size(n) => (n, value::show_size),
-            Kind::Time(n) => (n, value::show_time),
-            Kind::Count(n) => (n, value::show_count),
+            Kind::Size(n) => (n, units::show_size),
+            Kind::Time(n) => (n, units::show_time),
+            Kind::Count(n) => (n, units::show_count),
             Kind::Switch { .. } | Kind::Word { .. } | Kind::Words { .. } => return None,
         };
         Some((show(n.min), show(n.max)))
@@ -192,9 +198,9 @@ impl Flag {
 }
 
 impl Number {
-    fn store(&self, config: &mut Config, n: u64) -> Result<(), Fault> {
+    fn store(&self, config: &mut Config, n: u64) -> Result<(), Misread> {
         let stored = (self.write)(config, n);
-        stored.then_some(()).ok_or_else(|| Fault::TooLarge {
+        stored.then_some(()).ok_or_else(|| Misread::TooLarge {
             max: usize::MAX.to_string(),
         })
     }

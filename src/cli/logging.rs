@@ -11,8 +11,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use log::{LevelFilter, Record};
 
-use super::error::Fault;
-use super::near::nearest;
+use crate::config::near::nearest;
+use crate::config::units::Misread;
 
 /// What a filter must look like.
 pub const FILTER_FORM: &str =
@@ -22,7 +22,7 @@ pub const FILTER_FORM: &str =
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartError {
     /// The filter is wrong.
-    Filter(Fault),
+    Filter(Misread),
     /// This process has a logger already.
     Started,
 }
@@ -51,14 +51,14 @@ pub fn start(filter: &str, now_unix_ms: fn() -> u64) -> Result<(), StartError> {
 
 /// Whether a filter is one. Stricter than `env_logger`, which takes `inof` for a module's name and
 /// then logs nothing.
-pub fn check(filter: &str) -> Result<(), Fault> {
+pub fn check(filter: &str) -> Result<(), Misread> {
     let wrong = filter
         .split(',')
         .map(str::trim)
         .find(|part| !is_directive(part));
     match wrong {
         None => Ok(()),
-        Some(part) => Err(Fault::Malformed {
+        Some(part) => Err(Misread::Malformed {
             form: FILTER_FORM,
             near: meant(part),
         }),

@@ -2,15 +2,14 @@
 //!
 //! `table` has one row per flag (`flag` is what a row is), and everything else reads it: `parse`
 //! (flags, environment), `rules` (settings that must agree), `help` (`--help`, `check`, `config`).
-//! `value` is the text forms, `error` what is wrong and the cure, `near` what was meant, `logging`
-//! the log lines. Data out is `config::Config`. It must not know the layers that read the settings,
+//! `value` is the text forms, `error` what is wrong and the cure, `logging` the log lines. Data out
+//! is `config::Config`. It must not know the layers that read the settings,
 //! and it does no I/O besides the log.
 
 pub mod error;
 pub mod flag;
 pub mod help;
 pub mod logging;
-pub mod near;
 pub mod parse;
 pub mod rules;
 pub mod table;

@@ -10,10 +10,10 @@ use lexopt::{Arg, Parser};
 
 use super::error::{Error, Fault, Setting};
 use super::flag::{ENV_PREFIX, Flag, Kind};
-use super::near::nearest;
 use super::table::FLAGS;
 use super::{Command, ConfigFormat, Origin, Settings, rules, table};
 use crate::config::Config;
+use crate::config::near::nearest;
 
 /// Reads a command line. `args` starts after the program's name; of `env` only `ORBITED_…` is read,
 /// and only where settings are asked for, so that `--help` works whatever is set.

@@ -6,6 +6,7 @@
 use super::error::Fault;
 use super::flag::{Flag, Group, Kind, Misfit, Number, env_name};
 use super::{logging, value};
+use crate::config::units::Misread;
 use crate::config::{Config, Listen};
 
 /// A `Number` for a field of `Config`.
@@ -305,10 +306,11 @@ fn set_origins(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
 
 fn set_static_dir(config: &mut Config, text: &str) -> Result<(), Fault> {
     if text.is_empty() || text.contains('\0') {
-        return Err(Fault::Malformed {
+        return Err(Misread::Malformed {
             form: "a folder, or built-in",
             near: None,
-        });
+        }
+        .into());
     }
     config.static_dir = (text != BUILT_IN).then(|| text.into());
     Ok(())
@@ -322,14 +324,19 @@ fn only_off(protocol: &'static str, text: &str) -> Result<(), Fault> {
     }
 }
 
-fn every<T>(values: &[String], read: fn(&str) -> Result<T, Fault>) -> Result<Vec<T>, Misfit> {
+fn every<T>(values: &[String], read: fn(&str) -> Result<T, Misread>) -> Result<Vec<T>, Misfit> {
     if values.len() > VALUES_MAX {
         return Err(Misfit {
             at: VALUES_MAX,
             fault: Fault::TooMany { max: VALUES_MAX },
         });
     }
-    let one = |(at, text): (usize, &String)| read(text).map_err(|fault| Misfit { at, fault });
+    let one = |(at, text): (usize, &String)| {
+        read(text).map_err(|misread| Misfit {
+            at,
+            fault: misread.into(),
+        })
+    };
     values.iter().enumerate().map(one).collect()
 }
 

@@ -2,7 +2,11 @@
 //!
 //! Data in: `cli` fills a `Config` from flags and the environment, within the bounds of its table.
 //! Data out: every layer reads its own limits here. Sizes are bytes, times are milliseconds, counts
-//! say of what. This file must not know flags, text forms or the environment.
+//! say of what. `units` and `near` read what an operator wrote. This folder must not know flags or the
+//! environment.
+
+pub mod near;
+pub mod units;
 
 use std::fmt;
 use std::net::SocketAddr;
