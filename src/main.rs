@@ -13,7 +13,7 @@ fn main() -> ExitCode {
     let parsed = cli::parse(std::env::args_os().skip(1), std::env::vars_os());
     let text = match parsed {
         Ok(Command::Run(settings)) => return run(&settings),
-        Ok(Command::Check(settings)) => help::check(&settings),
+        Ok(Command::Check(settings, names)) => help::check(&settings, &names),
         Ok(Command::Config(format)) => help::settings(format),
         Ok(Command::Help) => help::help(),
         Ok(Command::Version) => help::version(),

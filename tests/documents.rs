@@ -20,6 +20,16 @@ fn the_readme_has_the_table_of_flags_that_the_binary_prints() {
 }
 
 #[test]
+fn the_readme_has_the_table_of_keys_of_channel_rules() {
+    let table = orbited::cli::help::keys_markdown();
+    assert_eq!(
+        block("keys"),
+        table.trim(),
+        "README.md: put this between <!-- keys --> and <!-- /keys -->:\n{table}"
+    );
+}
+
+#[test]
 fn the_readme_has_the_table_of_close_codes() {
     let table = codes::markdown();
     assert_eq!(

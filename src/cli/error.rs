@@ -9,6 +9,8 @@ use std::fmt;
 use super::Origin;
 use super::flag::env_name;
 use super::logging::Escaped;
+use crate::config::pattern::BadPattern;
+use crate::config::rule::BadRule;
 use crate::config::units::Misread;
 
 /// Why a command line was refused.
@@ -54,6 +56,13 @@ pub enum Error {
         /// What would be right.
         form: &'static str,
     },
+    /// What `check` was to explain is no channel's name.
+    NotAChannel {
+        /// As typed.
+        word: String,
+        /// Why; `None` is that it is a pattern.
+        bad: Option<BadPattern>,
+    },
     /// A setting whose value is wrong.
     Value {
         /// Which one, and from where.
@@ -79,6 +88,8 @@ pub struct Setting {
 pub enum Fault {
     /// Not of the flag's form, or not within its bounds.
     Misread(Misread),
+    /// Not a rule for channels.
+    Rule(BadRule),
     /// More values than the flag takes.
     TooMany {
         /// How many it takes.
@@ -136,6 +147,15 @@ impl fmt::Display for Error {
                     Escaped(word)
                 )
             }
+            Self::NotAChannel { word, bad: None } => write!(
+                out,
+                "check {}: a pattern stands for many channels, name one of them",
+                Escaped(word)
+            ),
+            Self::NotAChannel {
+                word,
+                bad: Some(bad),
+            } => write!(out, "check {}: {bad}", Escaped(word)),
             Self::Repeated { flag } => write!(out, "--{flag}: given twice, takes one value"),
             Self::NoValue { flag, form } => write!(out, "--{flag}: needs a value: {form}"),
             // A fault may repeat what was typed.
@@ -173,10 +193,17 @@ impl From<Misread> for Fault {
     }
 }
 
+impl From<BadRule> for Fault {
+    fn from(bad: BadRule) -> Self {
+        Self::Rule(bad)
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Misread(misread) => misread.fmt(out),
+            Self::Rule(bad) => bad.fmt(out),
             Self::TooMany { max } => write!(out, "too many, at most {max} values"),
             Self::Taken { by } => write!(out, "already taken by --{by}"),
             Self::Exceeds { other, limit } => {

@@ -66,13 +66,15 @@ pub enum Kind {
         /// Sets the field.
         write: fn(&mut Config, &str) -> Result<(), Fault>,
     },
-    /// Any number of values: the flag repeats, and the variable has commas between them.
+    /// Any number of values: the flag repeats, and the variable has all of them.
     Words {
         /// Stands for one value in help.
         placeholder: &'static str,
         /// What one value must look like.
         form: &'static str,
-        /// The field as text, with commas between the values.
+        /// What stands between the values in a variable.
+        between: char,
+        /// The field as text, with `between` between the values.
         read: fn(&Config) -> String,
         /// Sets the field to all of the values.
         write: fn(&mut Config, &[String]) -> Result<(), Misfit>,
@@ -160,7 +162,15 @@ impl Flag {
 
     /// Whether it may be given several times.
     pub fn repeats(&self) -> bool {
-        matches!(self.kind, Kind::Words { .. })
+        self.between().is_some()
+    }
+
+    /// What stands between several values in a variable.
+    pub fn between(&self) -> Option<char> {
+        match self.kind {
+            Kind::Words { between, .. } => Some(between),
+            _ => None,
+        }
     }
 
     /// Stands for the value in help; empty for a switch.

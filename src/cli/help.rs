@@ -7,6 +7,7 @@ use super::flag::{Flag, Group, env_name};
 use super::table::FLAGS;
 use super::{ConfigFormat, Origin, Settings};
 use crate::config::Config;
+use crate::config::keys::KEYS;
 
 /// `orbited 0.4.0`, with the line's end.
 pub fn version() -> String {
@@ -21,25 +22,81 @@ pub fn help() -> String {
         let flags = FLAGS.iter().filter(|flag| flag.group == group);
         flags.for_each(|flag| text.push_str(&entry(flag)));
     }
+    text.push_str(RULES);
+    for key in &KEYS {
+        let head = format!("    {}={}", key.name, key.form);
+        text.push_str(&columns(
+            head,
+            &format!("{} (default\u{a0}{})", key.help, key.default),
+        ));
+    }
     text.push_str(EXAMPLES);
     text
 }
 
-/// The text of `orbited check`: one line per setting, its value, and where that came from.
-pub fn check(settings: &Settings) -> String {
-    let rows = FLAGS.iter().zip(&settings.origins).map(|(flag, origin)| {
-        let from = match origin {
-            Origin::Default => "default".to_owned(),
-            Origin::Env => format!("env {}", env_name(flag.name)),
-            Origin::Flag => format!("flag --{}", flag.name),
-        };
-        [
-            flag.name.to_owned(),
-            printable(&flag.show(&settings.config)),
-            from,
-        ]
-    });
+/// The text of `orbited check`: one line per setting, its value, and where that came from; and for each of these
+/// channels what holds for it, and which rule decides that.
+pub fn check(settings: &Settings, names: &[String]) -> String {
+    let explained = names.iter().map(|name| explain(settings, name));
+    in_force(settings) + &explained.collect::<String>()
+}
+
+/// Of a flag that repeats, a line for each value.
+fn in_force(settings: &Settings) -> String {
+    let rows = FLAGS
+        .iter()
+        .zip(&settings.origins)
+        .flat_map(|(flag, origin)| {
+            let from = match origin {
+                Origin::Default => "default".to_owned(),
+                Origin::Env => format!("env {}", env_name(flag.name)),
+                Origin::Flag => format!("flag --{}", flag.name),
+            };
+            let text = flag.show(&settings.config);
+            let values: Vec<&str> = match flag.between() {
+                Some(between) => text.split(between).map(str::trim).collect(),
+                None => vec![&text],
+            };
+            let row = |value| [flag.name.to_owned(), printable(value), from.clone()];
+            values.into_iter().map(row).collect::<Vec<_>>()
+        });
     aligned(rows.collect())
+}
+
+fn explain(settings: &Settings, name: &str) -> String {
+    let rows = settings
+        .config
+        .policies
+        .explain(name)
+        .into_iter()
+        .map(|part| {
+            let from = part
+                .rule
+                .map_or("default".to_owned(), |rule| format!("rule {rule}"));
+            let from = match part.setting.needs_token() {
+                true => {
+                    format!("{from} (no token is checked by this version: only the application)")
+                }
+                false => from,
+            };
+            [
+                format!("  {}", part.key.name),
+                part.setting.to_string(),
+                printable(&from),
+            ]
+        });
+    format!("\nchannel {}\n{}", printable(name), aligned(rows.collect()))
+}
+
+/// The README's table of the keys of rules.
+pub fn keys_markdown() -> String {
+    let mut text = "| key | default | what it does |\n|---|---|---|\n".to_owned();
+    for key in &KEYS {
+        let form = key.form.replace('|', "\\|");
+        let (name, default, help) = (key.name, key.default, key.help);
+        text.push_str(&format!("| `{name}={form}` | `{default}` | {help} |\n"));
+    }
+    text
 }
 
 /// The text of `orbited config`: every setting that exists, in this format.
@@ -104,8 +161,12 @@ fn entry(flag: &Flag) -> String {
     let head = format!("    --{} {}", flag.name, flag.placeholder());
     let default = flag.show(&Config::default());
     // A no-break space, so that the default stays with its word.
-    let about = format!("{} (default\u{a0}{default})", meaning(flag));
-    let lines = wrap(&about, WIDTH - COLUMN).into_iter();
+    columns(head, &format!("{} (default\u{a0}{default})", meaning(flag)))
+}
+
+/// What something is called, and beside it, or under it where that is long, what it does.
+fn columns(head: String, about: &str) -> String {
+    let lines = wrap(about, WIDTH - COLUMN).into_iter();
     let mut lines = lines.map(|line| line.replace('\u{a0}', " "));
     let mut text = head.trim_end().to_owned();
     if text.len() < COLUMN {
@@ -156,7 +217,8 @@ fn printable(text: &str) -> String {
 
 const USAGE: &str = "\
 Usage: orbited [FLAGS]                      run; without flags a demo on this machine
-       orbited check [FLAGS]                print the settings in force and where each came from
+       orbited check [FLAGS] [CHANNEL…]     print the settings in force and where each came from,
+                                            and what holds for these channels
        orbited config [--env|--markdown]    print every setting there is
        orbited version
 
@@ -167,12 +229,19 @@ Sizes and times are written with units: 64KiB, 1MiB; 500ms, 30s, 5m, 24h.
     -V, --version                   Print the version.
 ";
 
+const RULES: &str = "
+Channel rules, as in --channel 'chat/** history=100,1h presence publish=user':
+    The pattern is a name, a/* (one segment more), a/** (one or more), * or **. All rules that
+    match a name apply; for each key the last of them that has it decides. Keys:
+";
+
 const EXAMPLES: &str = "
 Examples:
     orbited
     orbited --listen 127.0.0.1:8080 --internal off
     orbited --listen unix:/run/orbited/http.sock --max-sessions 50000 --session-timeout 30s
     orbited --allow-origin https://example.org --log info,orbited::session=debug
+    orbited --channel '** publish=user' --channel 'news/** publish=app rate=5/s'
     ORBITED_MAX_QUEUE=256KiB orbited check
 ";
 
@@ -220,7 +289,13 @@ mod tests {
             .lines()
             .filter_map(|line| line.strip_prefix("    orbited"))
         {
-            let args: Vec<_> = line.split_whitespace().collect();
+            // Every second piece stands in quotes.
+            let pieces = line.split('\'').enumerate();
+            let args = pieces.flat_map(|(at, piece)| match at % 2 {
+                0 => piece.split_whitespace().collect(),
+                _ => vec![piece],
+            });
+            let args: Vec<_> = args.collect();
             assert!(run(&args, &[]).is_ok(), "{line}");
         }
     }
@@ -229,7 +304,7 @@ mod tests {
     fn check_says_where_each_setting_came_from() {
         let env = [("ORBITED_LINGER", "5s")];
         let text = run(&["check", "--max-queue", "2MiB"], &env)
-            .map(|s| check(&s))
+            .map(|s| check(&s, &[]))
             .unwrap_or_default();
         assert_eq!(text.lines().count(), FLAGS.len());
         let has = |words: &str| {
@@ -239,6 +314,60 @@ mod tests {
         assert!(has("linger 5s env ORBITED_LINGER"), "{text}");
         assert!(has("max-queue 2MiB flag --max-queue"), "{text}");
         assert!(has("max-head 16KiB default"), "{text}");
+        let rules = ["--channel", "a presence", "--channel", "b publish=app"];
+        let text = run(&rules, &[]).map(|s| check(&s, &[])).unwrap_or_default();
+        let lines: Vec<_> = text.lines().filter(|l| l.starts_with("channel ")).collect();
+        assert_eq!(
+            lines,
+            [
+                "channel            a presence      flag --channel",
+                "channel            b publish=app   flag --channel"
+            ]
+        );
+    }
+
+    #[test]
+    fn check_says_which_rule_decides_for_a_channel() {
+        let args = [
+            "--channel",
+            "** publish=user",
+            "--channel",
+            "chat/** presence subscribe=token",
+        ];
+        let settings = run(&args, &[]).unwrap();
+        let names = ["chat/a".to_owned(), "b\n".to_owned()];
+        let text = check(&settings, &names);
+        let explained = text.split_once("\n\nchannel").unwrap().1;
+        assert_eq!(
+            explained,
+            " chat/a
+  subscribe  token  rule chat/** presence subscribe=token (no token is checked by this version: only the application)
+  publish    user   rule ** publish=user
+  history    off    default
+  presence   list   rule chat/** presence subscribe=token
+  message    max    default
+  rate       off    default
+  slow       close  default
+
+channel b\\n
+  subscribe  anyone  default
+  publish    user    rule ** publish=user
+  history    off     default
+  presence   off     default
+  message    max     default
+  rate       off     default
+  slow       close   default
+"
+        );
+    }
+
+    #[test]
+    fn help_names_every_key_of_a_rule() {
+        let text = help();
+        for key in &KEYS {
+            let line = format!("\n    {}={}", key.name, key.form);
+            assert!(text.contains(&line), "{}", key.name);
+        }
     }
 
     #[test]

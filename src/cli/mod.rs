@@ -25,8 +25,8 @@ use crate::config::Config;
 pub enum Command {
     /// Run the node with these settings.
     Run(Settings),
-    /// Print the settings (`help::check`) and stop.
-    Check(Settings),
+    /// Print the settings, and what they come to for these channels (`help::check`), and stop.
+    Check(Settings, Vec<String>),
     /// Print every setting that exists (`help::settings`) and stop.
     Config(ConfigFormat),
     /// Print `help::help` and stop.

@@ -14,6 +14,7 @@ use super::table::FLAGS;
 use super::{Command, ConfigFormat, Origin, Settings, rules, table};
 use crate::config::Config;
 use crate::config::near::nearest;
+use crate::config::pattern::{BadPattern, Pattern};
 
 /// Reads a command line. `args` starts after the program's name; of `env` only `ORBITED_…` is read,
 /// and only where settings are asked for, so that `--help` works whatever is set.
@@ -24,6 +25,7 @@ pub fn parse(
     let mut parser = Parser::from_args(args.collect::<Vec<_>>());
     let mut given = vec![Vec::new(); FLAGS.len()];
     let mut check = false;
+    let mut names = Vec::new();
     while let Some(arg) = parser
         .next()
         .map_err(|error| stray(error, command(check)))?
@@ -37,7 +39,7 @@ pub fn parse(
                 take(&mut parser, flag, &mut given[at])?;
             }
             Arg::Value(word) => match word.to_str() {
-                _ if check => return Err(unexpected(&word, "check")),
+                _ if check => names.push(channel(&word)?),
                 Some("check") => check = true,
                 Some("config") => return config(parser, &given),
                 Some("version") => return nothing_more(parser, "version", Command::Version),
@@ -47,7 +49,7 @@ pub fn parse(
     }
     let settings = settle(given, env)?;
     Ok(if check {
-        Command::Check(settings)
+        Command::Check(settings, names)
     } else {
         Command::Run(settings)
     })
@@ -55,6 +57,17 @@ pub fn parse(
 
 fn command(check: bool) -> &'static str {
     if check { "check" } else { "orbited" }
+}
+
+/// The name of a channel that `check` is to explain. What no rule can be spelled for may be a name all the same.
+fn channel(word: &OsStr) -> Result<String, Error> {
+    let text = word.to_string_lossy().into_owned();
+    let bad = match Pattern::parse(&text) {
+        Ok(Pattern::Name(_)) | Err(BadPattern::PartialWildcard) => return Ok(text),
+        Ok(_) => None,
+        Err(bad) => Some(bad),
+    };
+    Err(Error::NotAChannel { word: text, bad })
 }
 
 /// The rest after `config`: one format or none, and no settings before it either.
@@ -159,7 +172,10 @@ fn set(flag: &Flag, to: &mut Config, origin: Origin, given: Vec<OsString>) -> Re
         let lossy = |value: OsString| wrong(value.to_string_lossy().into_owned(), Fault::NotText);
         let text = value.into_string().map_err(lossy)?;
         match origin {
-            Origin::Env if flag.repeats() => values.extend(text.split(',').map(str::to_owned)),
+            Origin::Env => match flag.between() {
+                Some(between) => values.extend(text.split(between).map(str::to_owned)),
+                None => values.push(text),
+            },
             _ => values.push(text),
         }
     }

@@ -16,7 +16,7 @@ fn command(args: &[&str], env: &[(&str, &str)]) -> Result<Command, Error> {
 /// The settings of a run with these arguments and variables.
 pub(in crate::cli) fn run(args: &[&str], env: &[(&str, &str)]) -> Result<Settings, Error> {
     match command(args, env)? {
-        Command::Run(settings) | Command::Check(settings) => Ok(settings),
+        Command::Run(settings) | Command::Check(settings, _) => Ok(settings),
         other => Err(Error::Unexpected {
             word: format!("{other:?}"),
             command: "run",
@@ -127,11 +127,11 @@ fn commands_are_told_apart() {
     };
     assert!(matches!(
         command(&["check", "--linger", "0s"], &[]),
-        Ok(Command::Check(_))
+        Ok(Command::Check(..))
     ));
     assert!(matches!(
         command(&["--linger", "0s", "check"], &[]),
-        Ok(Command::Check(_))
+        Ok(Command::Check(..))
     ));
     assert_eq!(format(&["config"]), Some(ConfigFormat::Text));
     assert_eq!(
@@ -164,10 +164,6 @@ fn commands_are_told_apart() {
 #[test]
 fn a_misplaced_argument_is_refused() {
     assert_eq!(
-        refusal(&["check", "x"], &[]),
-        "unexpected argument x for check (see --help)"
-    );
-    assert_eq!(
         refusal(&["config", "--toml"], &[]),
         "unexpected argument --toml for config (see --help)"
     );
@@ -183,6 +179,76 @@ fn a_misplaced_argument_is_refused() {
         refusal(&["publish"], &[]),
         "unknown command publish (there are check, config and version)"
     );
+}
+
+#[test]
+fn check_takes_names_of_channels_and_nothing_else() {
+    let names = |args: &[&str]| match command(args, &[]) {
+        Ok(Command::Check(_, names)) => names,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(names(&["check"]), [] as [&str; 0]);
+    let args = ["check", "chat/a", "--linger", "0s", "b*", "a b"];
+    assert_eq!(names(&args), ["chat/a", "b*", "a b"]);
+    assert_eq!(
+        refusal(&["check", "chat/*"], &[]),
+        "check chat/*: a pattern stands for many channels, name one of them"
+    );
+    assert_eq!(
+        refusal(&["check", "/orbit/signoff"], &[]),
+        "check /orbit/signoff: a channel is segments joined by single slashes, as in chat/room1"
+    );
+    let long = "x".repeat(256);
+    assert!(refusal(&["check", &long], &[]).ends_with("at most 255 bytes"));
+}
+
+#[test]
+fn rules_for_channels_are_kept_in_their_order() {
+    let shown = |args: &[&str], env: &[(&str, &str)]| {
+        let settings = run(args, env)?;
+        let rules = settings.config.policies.rules().iter();
+        Ok::<_, Error>(rules.map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let both = ["** publish=user", "chat/** history=100,1h presence"];
+    let flags = ["--channel", both[0], "--channel", both[1]];
+    let variable = [(
+        "ORBITED_CHANNEL",
+        "** publish=user; chat/** history=100,1h presence",
+    )];
+    assert_eq!(shown(&flags, &[]), Ok(both.map(str::to_owned).to_vec()));
+    assert_eq!(shown(&[], &variable), Ok(both.map(str::to_owned).to_vec()));
+    assert_eq!(shown(&["--channel", "none"], &variable), Ok(Vec::new()));
+}
+
+#[test]
+fn a_rule_that_is_wrong_is_named_with_its_cure() {
+    assert_eq!(
+        refusal(&["--channel", "chat/** publish=usr"], &[]),
+        "--channel chat/** publish=usr: publish=usr: must be anyone, user, app or token (did you mean user?)"
+    );
+    assert_eq!(
+        refusal(&["--channel", "a presence", "--channel", "a \u{7}=1"], &[]),
+        "--channel a \\u{7}=1: no key \\u{7} (there are subscribe, publish, history, presence, message, rate, slow)"
+    );
+    assert_eq!(
+        refusal(&[], &[("ORBITED_CHANNEL", "a presence; b")]),
+        "ORBITED_CHANNEL= b: must be PATTERN KEY=VALUE …, like 'chat/** history=100,1h presence publish=user'"
+    );
+    assert_eq!(
+        refusal(&["--channel", "a message=256KiB"], &[]),
+        "--channel a message=256KiB: larger than --max-message 128KiB; lower the one or raise the other"
+    );
+    assert_eq!(
+        refusal(&["--peer", "none"], &[]),
+        "--peer none: must be anyone, user or off"
+    );
+    let many: Vec<String> = (0..10_000).map(|n| format!("c{n} presence")).collect();
+    let args: Vec<&str> = many.iter().flat_map(|rule| ["--channel", rule]).collect();
+    assert_eq!(
+        refusal(&args, &[]),
+        "--channel c1000 presence: too many, at most 1000 values"
+    );
+    assert!(run(&args[..2_000], &[]).is_ok());
 }
 
 #[test]

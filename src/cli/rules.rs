@@ -7,12 +7,15 @@ use super::error::{Error, Fault, Setting};
 use super::value::on_loopback;
 use super::{Origin, Settings, table};
 use crate::config::Listen;
+use crate::config::keys;
+use crate::config::rule::Rule;
 
 /// Refuses settings that cannot work together, or that demo mode forbids.
 pub fn agree(settings: &Settings) -> Result<(), Error> {
     addresses_are_local(settings)?;
     addresses_differ(settings)?;
     let config = &settings.config;
+    rules_fit(settings)?;
     fits(
         settings,
         ("max-message", config.max_message),
@@ -71,6 +74,24 @@ fn addresses(settings: &Settings) -> impl Iterator<Item = (&'static str, &Listen
         .chain(internal)
 }
 
+/// A rule that allows larger messages than the node would be a promise it does not keep.
+fn rules_fit(settings: &Settings) -> Result<(), Error> {
+    let bound = settings.config.max_message;
+    let too_much = |setting: &keys::Setting| matches!(setting, keys::Setting::Message(Some(max)) if *max > bound);
+    let rules = settings.config.policies.rules().iter();
+    let wrong = rules.filter(|rule| rule.settings().iter().any(too_much));
+    match wrong.map(Rule::to_string).next() {
+        None => Ok(()),
+        Some(rule) => {
+            let fault = Fault::Exceeds {
+                other: "max-message",
+                limit: text(settings, "max-message"),
+            };
+            Err(error(settings, "channel", rule, fault))
+        }
+    }
+}
+
 /// What the one setting allows must fit into the other; both in the same unit.
 fn fits(
     settings: &Settings,
@@ -80,12 +101,15 @@ fn fits(
     if inner_n <= outer_n {
         return Ok(());
     }
-    let text = |name| table::find(name).map_or(String::new(), |(_, f)| f.show(&settings.config));
     let fault = Fault::Exceeds {
         other: outer,
-        limit: text(outer),
+        limit: text(settings, outer),
     };
-    Err(error(settings, inner, text(inner), fault))
+    Err(error(settings, inner, text(settings, inner), fault))
+}
+
+fn text(settings: &Settings, name: &str) -> String {
+    table::find(name).map_or(String::new(), |(_, flag)| flag.show(&settings.config))
 }
 
 fn error(settings: &Settings, flag: &'static str, value: String, fault: Fault) -> Error {

@@ -6,8 +6,10 @@
 use super::error::Fault;
 use super::flag::{Flag, Group, Kind, Misfit, Number, env_name};
 use super::{logging, value};
+use crate::config::policy::RULES_MAX;
+use crate::config::rule::{self, Rule};
 use crate::config::units::Misread;
-use crate::config::{Config, Listen};
+use crate::config::{Config, Listen, Peer, Policies};
 
 /// A `Number` for a field of `Config`.
 macro_rules! number {
@@ -29,7 +31,8 @@ pub static FLAGS: &[Flag] = &[
         kind: Kind::Words {
             placeholder: "ADDR:PORT|unix:PATH",
             form: value::LISTEN_FORM,
-            read: |config| joined(&config.listen),
+            between: ',',
+            read: |config| joined(&config.listen, ","),
             write: set_listen,
         },
         help: "Where browsers connect, by HTTP and WebSocket. Port 0 takes a free one.",
@@ -148,6 +151,32 @@ pub static FLAGS: &[Flag] = &[
         help: "Bytes of one message; a bare WebSocket allows 4KiB more. At most --max-queue.",
     },
     Flag {
+        name: "channel",
+        group: Group::Channels,
+        kind: Kind::Words {
+            placeholder: "RULE",
+            form: rule::RULE_FORM,
+            between: ';',
+            read: |config| match config.policies.rules() {
+                [] => NO_RULES.to_owned(),
+                rules => joined(rules, "; "),
+            },
+            write: set_channels,
+        },
+        help: "What holds for channels: a pattern and keys, see Channel rules. A variable has ; between them.",
+    },
+    Flag {
+        name: "peer",
+        group: Group::Channels,
+        kind: Kind::Word {
+            placeholder: "anyone|user|off",
+            form: PEER_FORM,
+            read: |config| peer_word(config.peer).to_owned(),
+            write: set_peer,
+        },
+        help: "Who may send to users by name: any session, one with a user name, nobody.",
+    },
+    Flag {
         name: "max-connections",
         group: Group::Limits,
         kind: Kind::Count(number!(max_connections, 1, SLOTS_MAX)),
@@ -219,9 +248,10 @@ pub static FLAGS: &[Flag] = &[
         kind: Kind::Words {
             placeholder: "ORIGIN",
             form: value::ORIGIN_FORM,
+            between: ',',
             read: |config| match config.allow_origin.is_empty() {
                 true => ANY.to_owned(),
-                false => joined(&config.allow_origin),
+                false => joined(&config.allow_origin, ","),
             },
             write: set_origins,
         },
@@ -281,7 +311,7 @@ pub fn of_variable(name: &str) -> Option<(usize, &'static Flag)> {
 }
 
 fn set_listen(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
-    config.listen = every(values, value::listen)?;
+    config.listen = every(values, VALUES_MAX, value::listen)?;
     Ok(())
 }
 
@@ -299,9 +329,34 @@ fn set_origins(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
     config.allow_origin = if any {
         Vec::new()
     } else {
-        every(values, value::origin)?
+        every(values, VALUES_MAX, value::origin)?
     };
     Ok(())
+}
+
+fn set_channels(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
+    let none = values.len() == 1 && values.iter().all(|text| text == NO_RULES);
+    let rules = match none {
+        true => Vec::new(),
+        false => every(values, RULES_MAX, Rule::parse)?,
+    };
+    config.policies = Policies::new(rules);
+    Ok(())
+}
+
+fn set_peer(config: &mut Config, text: &str) -> Result<(), Fault> {
+    let row = PEERS.iter().find(|(word, _)| *word == text);
+    let (_, peer) = row.ok_or(Misread::Malformed {
+        form: PEER_FORM,
+        near: None,
+    })?;
+    config.peer = *peer;
+    Ok(())
+}
+
+fn peer_word(peer: Peer) -> &'static str {
+    let row = PEERS.iter().find(|(_, meant)| *meant == peer);
+    row.map_or("", |(word, _)| word)
 }
 
 fn set_static_dir(config: &mut Config, text: &str) -> Result<(), Fault> {
@@ -324,32 +379,41 @@ fn only_off(protocol: &'static str, text: &str) -> Result<(), Fault> {
     }
 }
 
-fn every<T>(values: &[String], read: fn(&str) -> Result<T, Misread>) -> Result<Vec<T>, Misfit> {
-    if values.len() > VALUES_MAX {
+fn every<T, E: Into<Fault>>(
+    values: &[String],
+    values_max: usize,
+    read: fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, Misfit> {
+    if values.len() > values_max {
         return Err(Misfit {
-            at: VALUES_MAX,
-            fault: Fault::TooMany { max: VALUES_MAX },
+            at: values_max,
+            fault: Fault::TooMany { max: values_max },
         });
     }
     let one = |(at, text): (usize, &String)| {
-        read(text).map_err(|misread| Misfit {
+        let wrong = |error: E| Misfit {
             at,
-            fault: misread.into(),
-        })
+            fault: error.into(),
+        };
+        read(text).map_err(wrong)
     };
     values.iter().enumerate().map(one).collect()
 }
 
-fn joined<T: ToString>(values: &[T]) -> String {
-    values
-        .iter()
-        .map(T::to_string)
-        .collect::<Vec<_>>()
-        .join(",")
+fn joined<T: ToString>(values: &[T], between: &str) -> String {
+    let texts: Vec<_> = values.iter().map(T::to_string).collect();
+    texts.join(between)
 }
 
 const ANY: &str = "*";
 const BUILT_IN: &str = "built-in";
+const NO_RULES: &str = "none";
+const PEER_FORM: &str = "anyone, user or off";
+const PEERS: [(&str, Peer); 3] = [
+    ("anyone", Peer::Anyone),
+    ("user", Peer::User),
+    ("off", Peer::Off),
+];
 
 /// Values of one repeating flag; each listener is a descriptor, each origin is compared per
 /// request.

@@ -2,11 +2,17 @@
 //!
 //! Data in: `cli` fills a `Config` from flags and the environment, within the bounds of its table.
 //! Data out: every layer reads its own limits here. Sizes are bytes, times are milliseconds, counts
-//! say of what. `units` and `near` read what an operator wrote. This folder must not know flags or the
-//! environment.
+//! say of what. `policy` is what holds for each channel, read by `rule`, `keys` and `pattern`; `units`
+//! and `near` help to read what an operator wrote. This folder must not know flags or the environment.
 
+pub mod keys;
 pub mod near;
+pub mod pattern;
+pub mod policy;
+pub mod rule;
 pub mod units;
+
+pub use policy::{Peer, Policies, Policy, Who};
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -60,6 +66,10 @@ pub struct Config {
     pub max_subscriptions: usize,
     /// Channels at once; a million, so that one per user is possible.
     pub max_channels: usize,
+    /// What holds for channels, by their names; no rule is the default for all of them.
+    pub policies: Policies,
+    /// Who may send messages to users.
+    pub peer: Peer,
     /// Requests on one connection before it is closed; 10,000 spreads clients anew behind a
     /// balancer. 0 is no limit.
     pub max_requests: u32,
@@ -147,6 +157,8 @@ impl Default for Config {
             once_ms: 120_000,
             max_subscriptions: 128,
             max_channels: 1_000_000,
+            policies: Policies::default(),
+            peer: Peer::Anyone,
             max_requests: 10_000,
 
             header_timeout_ms: 10_000,
