@@ -26,6 +26,15 @@ pub type SessionId = Id<SessionTag>;
 /// A channel, or a user's inbox, of the hub.
 pub type ChannelId = Id<ChannelTag>;
 
+/// What holds for a channel: the number of its policy in the hub's book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PolicyId(pub u16);
+
+impl PolicyId {
+    /// What holds where no rule says otherwise, and for the node's own channels.
+    pub const DEFAULT: Self = Self(0);
+}
+
 /// Slot index and non-zero generation: 8 bytes, and so is its `Option`.
 pub struct Id<Tag> {
     index: u32,

@@ -131,9 +131,11 @@ fn greet(config: &Config, files: u64, http: &[String], internal: &str) {
         eprintln!("  publish  curl -d 'hello' http://{internal}/api/publish/chat");
         eprintln!("  metrics  http://{internal}/metrics");
     }
-    eprintln!(
-        "demo mode: anyone on this machine may publish and subscribe; only this machine can connect."
-    );
+    let may = match config.policies.rules() {
+        [] => "may publish and subscribe",
+        _ => "may take any user name, and do what --channel lets a user do",
+    };
+    eprintln!("demo mode: anyone on this machine {may}; only this machine can connect.");
     println!(
         "ready http={} internal={internal} op=off stomp=off",
         http.join(",")

@@ -6,6 +6,7 @@
 //! ```text
 //! # A comment.
 //! config: legacy_html=1 max_sessions=2          names of fields of `Config`
+//! rule: chat/** publish=user                    a rule of `--channel`
 //! c1 > POST /_/echo/csp/send?s={key} | A: b     a request, with Host and Content-Length; its body follows:
 //!      [[1,0,"x"]]
 //! c1 < 200 text/html csp sandbox                a response: words and `| Name: value` in the order of the wire
@@ -73,6 +74,8 @@ transcripts! {
     a_refusal_can_be_read_by_a_page_of_any_origin
     a_request_that_does_not_come_is_timed_out
     a_sender_learns_what_became_of_its_message
+    a_rule_bounds_a_message
+    a_rule_says_who_may_publish_and_subscribe
     a_server_that_stops_tells_the_application_what_nobody_got
     a_server_whose_queues_are_full_takes_nothing_new
     a_session_leaves_a_peer_that_takes_nothing
@@ -106,13 +109,16 @@ transcripts! {
     duplicates_are_dropped_and_answered_ok
     encoding_2_is_spoken_where_it_was_agreed
     encoding_2_is_unknown_where_it_was_not_agreed
+    events_are_refused_where_a_rule_keeps_anyone_out
     events_are_streamed_to_who_asks_for_channels
     events_need_channels_that_are_some
     head_has_the_head_and_options_the_methods
     js_io_falls_back_to_jsonp
     js_io_long_polls_by_xhr_merges_and_closes
+    nobody_sends_where_the_operator_says_so
     nothing_of_a_bad_batch_is_taken
     of_two_comets_the_older_ends_empty
+    only_users_send_where_the_operator_says_so
     packets_before_their_turn_wait_for_the_gap_to_be_filled
     pages_of_other_origins_are_refused_where_origins_are_listed
     pipelined_requests_wait_until_their_answers_are_taken

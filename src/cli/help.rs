@@ -320,8 +320,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "channel            a presence      flag --channel",
-                "channel            b publish=app   flag --channel"
+                "channel             a presence      flag --channel",
+                "channel             b publish=app   flag --channel"
             ]
         );
     }

@@ -2,12 +2,22 @@
 //!
 //! In: publications, positions of readers who come back. Out: places, fan-outs, runs of what was kept.
 
-use super::history::{History, Keep};
+use super::history::Ring;
 use super::{Channel, Hub, Kind, Refused, Scope};
+use crate::config::policy::Who;
 use crate::ids::ChannelId;
 use crate::mem::{Position, Publication};
 use crate::time::Tick;
 use std::rc::Rc;
+
+/// A publication that the hub has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Its place in its channel.
+    pub place: Position,
+    /// Only sessions with a user's name may have it.
+    pub users_only: bool,
+}
 
 /// What a reader who comes back is to get.
 #[derive(Debug, Default)]
@@ -43,9 +53,8 @@ pub struct Asked {
 }
 
 impl Hub {
-    /// Takes a publication into its channel, keeps of it what `keep` says, and begins its fan-out:
-    /// [`Hub::next_subscriber`] gives the sessions. One fan-out ends before the next begins. `patterns` is whether those
-    /// who are subscribed by a pattern may read the channel.
+    /// Takes a publication into its channel, keeps it if the channel's policy says so, and begins its fan-out:
+    /// [`Hub::next_subscriber`] gives the sessions. One fan-out ends before the next begins.
     ///
     /// Gives back its place. A channel without subscribers and history does not exist, so its first and last
     /// publication has offset 1, under no epoch.
@@ -55,20 +64,28 @@ impl Hub {
     pub fn publish(
         &mut self,
         publication: &Rc<Publication>,
-        patterns: bool,
-        keep: Option<Keep>,
         now: Tick,
-    ) -> Result<Position, Refused> {
+    ) -> Result<Published, Refused> {
         let name = &*publication.target;
-        let id = match keep {
-            Some(_) => Some(self.find_or_make(Scope::Channel, name)?),
-            None => self.find(Scope::Channel, name),
+        let found = self.find(Scope::Channel, name);
+        let policy = match found
+            .and_then(|id| self.channels.get(id))
+            .map(|row| &row.kind)
+        {
+            Some(Kind::Channel(_, policy)) => *policy,
+            _ => self.book.id_of(name),
+        };
+        let policy = self.book.get(policy);
+        let (who, keep) = (policy.subscribe, policy.history);
+        let id = match (found, keep) {
+            (None, Some(_)) => Some(self.find_or_make(Scope::Channel, name)?),
+            (found, _) => found,
         };
         let mut lists = Vec::new();
         let mut place = NOWHERE;
         if let Some((id, row)) = id.and_then(|id| Some((id, self.channels.get_mut(id)?))) {
             lists.push((row.first, row.subscribers));
-            if let Kind::Channel(position) = &mut row.kind {
+            if let Kind::Channel(position, _) = &mut row.kind {
                 position.offset += 1;
                 place = *position;
                 publication.put(place);
@@ -81,11 +98,15 @@ impl Hub {
             self.shed();
         }
         publication.put(place);
-        if patterns && self.patterns > 0 {
+        // Who reads by a pattern may read what everybody may, and with a name what every user may.
+        if self.patterns > 0 && matches!(who, Who::Anyone | Who::User) {
             self.match_patterns(name, &mut lists);
         }
         self.reach.begin(&mut lists);
-        Ok(place)
+        Ok(Published {
+            place,
+            users_only: who == Who::User,
+        })
     }
 
     /// The lists of the patterns that match `name`: looked up, as many as the name has segments and one.
@@ -123,7 +144,7 @@ impl Hub {
         ) else {
             return Recovered::default();
         };
-        let kept = history.map_or(0, History::len);
+        let kept = history.map_or(0, Ring::len);
         let Some(skip) = usize::try_from(missing)
             .ok()
             .and_then(|missing| kept.checked_sub(missing))
@@ -150,7 +171,7 @@ impl Hub {
         let Some((position, history)) = self.channel(name) else {
             return Page::default();
         };
-        let kept = history.map_or(0, History::len);
+        let kept = history.map_or(0, Ring::len);
         // The offset in front of the oldest that is kept.
         let base = position.offset - kept as u64;
         let place = |offset: u64| {
@@ -214,10 +235,10 @@ impl Hub {
         }
     }
 
-    fn channel(&self, name: &str) -> Option<(Position, Option<&History>)> {
+    fn channel(&self, name: &str) -> Option<(Position, Option<&Ring>)> {
         let id = self.find(Scope::Channel, name)?;
         match self.channels.get(id)?.kind {
-            Kind::Channel(position) => Some((position, self.archive.of(id))),
+            Kind::Channel(position, _) => Some((position, self.archive.of(id))),
             Kind::Pattern | Kind::User(_) => None,
         }
     }

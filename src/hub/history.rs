@@ -4,26 +4,16 @@
 //! A history is always the end of its channel, without a gap: it loses only its oldest, by count, by bytes, by age, and
 //! by the bound for all histories together. So what it lacks is known by counting.
 
+use crate::config::policy::History;
 use crate::ids::ChannelId;
 use crate::mem::Publication;
 use crate::time::Tick;
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
-/// How much of a channel is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Keep {
-    /// Publications at most.
-    pub messages: usize,
-    /// Bytes of them at most.
-    pub bytes: usize,
-    /// Milliseconds that each is kept.
-    pub ttl_ms: u64,
-}
-
 /// A channel's last publications.
 #[derive(Debug)]
-pub struct History {
+pub struct Ring {
     kept: VecDeque<Kept>,
     bytes: usize,
     /// When its oldest is to be looked at.
@@ -40,7 +30,7 @@ struct Kept {
 #[derive(Debug)]
 pub struct Archive {
     /// By the channel's slot, up to the last that has one: a channel without history costs nothing here, or a pointer.
-    rings: Vec<Option<Box<History>>>,
+    rings: Vec<Option<Box<Ring>>>,
     bytes: usize,
     bytes_max: usize,
     messages: usize,
@@ -50,7 +40,7 @@ pub struct Archive {
     order: VecDeque<(ChannelId, u64)>,
 }
 
-impl History {
+impl Ring {
     fn new(due: Tick) -> Self {
         Self {
             kept: VecDeque::new(),
@@ -117,16 +107,16 @@ impl Archive {
 
     /// What a channel has kept; never empty.
     #[must_use]
-    pub fn of(&self, id: ChannelId) -> Option<&History> {
+    pub fn of(&self, id: ChannelId) -> Option<&Ring> {
         self.rings.get(id.index() as usize)?.as_deref()
     }
 
     /// Keeps a publication as the newest of its channel, and what `keep` lets of those before it.
-    pub fn push(&mut self, id: ChannelId, publication: &Rc<Publication>, keep: Keep, now: Tick) {
+    pub fn push(&mut self, id: ChannelId, publication: &Rc<Publication>, keep: History, now: Tick) {
         let until = now + keep.ttl_ms;
         let mut ring = self.take(id).unwrap_or_else(|| {
             self.due.insert((until, id));
-            Box::new(History::new(until))
+            Box::new(Ring::new(until))
         });
         ring.kept.push_back(Kept {
             publication: publication.clone(),
@@ -136,7 +126,7 @@ impl Archive {
         self.bytes += publication.weight();
         self.messages += 1;
         self.order.push_back((id, publication.number()));
-        while ring.kept.len() > keep.messages || ring.bytes > keep.bytes {
+        while ring.kept.len() > keep.messages as usize || ring.bytes as u64 > keep.bytes {
             self.pop(&mut ring);
         }
         self.put(id, ring);
@@ -198,12 +188,12 @@ impl Archive {
         Some(oldest.publication.number())
     }
 
-    fn take(&mut self, id: ChannelId) -> Option<Box<History>> {
+    fn take(&mut self, id: ChannelId) -> Option<Box<Ring>> {
         self.rings.get_mut(id.index() as usize)?.take()
     }
 
     /// Puts a history back, unless nothing is left of it.
-    fn put(&mut self, id: ChannelId, ring: Box<History>) {
+    fn put(&mut self, id: ChannelId, ring: Box<Ring>) {
         if ring.kept.is_empty() {
             self.due.remove(&(ring.due, id));
             return;
@@ -217,7 +207,7 @@ impl Archive {
         }
     }
 
-    fn pop(&mut self, ring: &mut History) -> bool {
+    fn pop(&mut self, ring: &mut Ring) -> bool {
         let Some(kept) = ring.kept.pop_front() else {
             return false;
         };

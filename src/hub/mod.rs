@@ -3,6 +3,7 @@
 //! In: subscriptions of sessions, publications. Out: the sessions a publication goes to, a slice at a time,
 //! in the order of the list. It knows sessions by name only, and no protocol.
 
+pub mod book;
 mod channels;
 mod history;
 mod index;
@@ -11,14 +12,14 @@ mod once;
 mod reach;
 mod subs;
 
-pub use channels::{Asked, Page, Recovered};
-pub use history::Keep;
+pub use channels::{Asked, Page, Published, Recovered};
 pub use once::{Answered, Once};
 
 use crate::cmd::OnceKey;
-use crate::ids::{ChannelId, ChannelTag, SessionId};
+use crate::ids::{ChannelId, ChannelTag, PolicyId, SessionId};
 use crate::mem::{Position, Seat, Slots};
 use crate::rng::Rng;
+use book::Book;
 use history::Archive;
 use index::Index;
 use reach::Reach;
@@ -35,6 +36,7 @@ pub struct Hub {
     archive: Archive,
     /// Rows that are patterns.
     patterns: usize,
+    book: Book,
     epoch: u64,
 }
 
@@ -51,8 +53,8 @@ pub struct Channel {
 /// What is remembered of each.
 #[derive(Debug)]
 enum Kind {
-    /// Where the channel stands.
-    Channel(Position),
+    /// Where the channel stands, and what holds for it: its number is in the bytes that alignment leaves.
+    Channel(Position, PolicyId),
     /// A pattern stands nowhere: each channel it matches does.
     Pattern,
     /// The hash of the credentials a user's name was taken with.
@@ -89,7 +91,7 @@ pub enum Refused {
 impl Channel {
     fn scope(&self) -> Scope {
         match self.kind {
-            Kind::Channel(_) | Kind::Pattern => Scope::Channel,
+            Kind::Channel(..) | Kind::Pattern => Scope::Channel,
             Kind::User(_) => Scope::User,
         }
     }
@@ -110,6 +112,7 @@ impl Hub {
             reach: Reach::new(rng.keyed()),
             archive: Archive::new(history_max),
             patterns: 0,
+            book: Book::default(),
             epoch: rng.next_u64() >> 12,
         }
     }
@@ -303,7 +306,7 @@ impl Hub {
                     epoch: self.epoch,
                     offset: 0,
                 };
-                Kind::Channel(start)
+                Kind::Channel(start, self.book.id_of(name))
             }
         };
         let is_pattern = matches!(kind, Kind::Pattern);
@@ -324,7 +327,7 @@ impl Hub {
 
     fn position(&self, channel: ChannelId) -> Position {
         match self.channels.get(channel).map(|channel| &channel.kind) {
-            Some(Kind::Channel(position)) => *position,
+            Some(Kind::Channel(position, _)) => *position,
             _ => Position::default(),
         }
     }

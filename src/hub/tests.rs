@@ -1,6 +1,8 @@
 //! The hub, verb by verb.
 
 use super::*;
+use crate::config::policy::Policies;
+use crate::config::rule::Rule;
 use crate::mem::{Content, Ledger, Publication};
 use crate::time::Tick;
 use std::num::NonZeroU32;
@@ -16,14 +18,14 @@ fn hub() -> Hub {
 }
 
 fn publish(hub: &mut Hub, name: &str) -> Position {
-    keep(hub, name, None, Tick(0))
+    keep(hub, name, Tick(0))
 }
 
-fn keep(hub: &mut Hub, name: &str, keep: Option<Keep>, now: Tick) -> Position {
+fn keep(hub: &mut Hub, name: &str, now: Tick) -> Position {
     let ledger = Ledger::default();
     let publication = Publication::new(name.into(), None, Content::Text, Box::from(*b"x"), &ledger);
     publication.take(NUMBER.fetch_add(1, Ordering::Relaxed));
-    hub.publish(&publication, true, keep, now).unwrap()
+    hub.publish(&publication, now).unwrap().place
 }
 
 static NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -179,18 +181,18 @@ fn a_session_is_reached_once_whatever_matches_and_whoever_comes_and_goes() {
     assert_eq!(found, [0, 1, 2, 3, 4, 5]);
 }
 
-const KEEP: Keep = Keep {
-    messages: 3,
-    bytes: 1 << 20,
-    ttl_ms: 1000,
-};
+/// A hub with rules.
+fn keeping(rules: &[&str]) -> Hub {
+    let rules = rules.iter().map(|text| Rule::parse(text).unwrap());
+    hub().with_policies(Policies::new(rules.collect()))
+}
 
 #[test]
 fn what_was_missed_is_recovered_whole_or_not_at_all() {
-    let mut hub = hub();
+    let mut hub = keeping(&["a history=3,1s"]);
     let at = |offset| Position { epoch: 0, offset };
     let epoch = (1..=5)
-        .map(|_| keep(&mut hub, "a", Some(KEEP), Tick(0)).epoch)
+        .map(|_| keep(&mut hub, "a", Tick(0)).epoch)
         .last()
         .unwrap();
     for (offset, whole, missed) in [
@@ -215,9 +217,9 @@ fn what_was_missed_is_recovered_whole_or_not_at_all() {
 
 #[test]
 fn a_history_is_paged_both_ways() {
-    let mut hub = hub();
+    let mut hub = keeping(&["a history=3,1s"]);
     for _ in 0..5 {
-        keep(&mut hub, "a", Some(KEEP), Tick(0));
+        keep(&mut hub, "a", Tick(0));
     }
     let ask = |from, backwards, messages, bytes| {
         let page = hub.page(
@@ -243,10 +245,10 @@ fn a_history_is_paged_both_ways() {
 
 #[test]
 fn a_channel_without_subscribers_lives_as_long_as_what_it_has_kept() {
-    let mut hub = hub();
+    let mut hub = keeping(&["a history=3,1s"]);
     let mut seat = Seat::default();
-    keep(&mut hub, "a", Some(KEEP), Tick(0));
-    let at = keep(&mut hub, "a", Some(KEEP), Tick(500));
+    keep(&mut hub, "a", Tick(0));
+    let at = keep(&mut hub, "a", Tick(500));
     hub.subscribe(session(0), &mut seat, "a", 9).unwrap();
     hub.leave_all(&mut seat);
     assert_eq!(hub.next_due(), Some(Tick(1000)));
@@ -259,19 +261,10 @@ fn a_channel_without_subscribers_lives_as_long_as_what_it_has_kept() {
 
 #[test]
 fn all_histories_together_are_bounded_and_lose_their_oldest() {
-    let mut hub = hub();
-    let long = Keep {
-        messages: 1000,
-        ..KEEP
-    };
+    let mut hub = keeping(&["* history=1000,1s", "c history=3,1s"]);
     for n in 0..3000 {
         let name = ["a", "b", "c"][n % 3];
-        keep(
-            &mut hub,
-            name,
-            Some(if n % 3 == 2 { KEEP } else { long }),
-            Tick(0),
-        );
+        keep(&mut hub, name, Tick(0));
         assert!(hub.kept().0 <= 10_000 && hub.is_consistent());
     }
     let lens = ["a", "b", "c"].map(|name| {
@@ -287,20 +280,31 @@ fn all_histories_together_are_bounded_and_lose_their_oldest() {
         page.messages.len()
     });
     assert!(lens[0].abs_diff(lens[1]) <= 1 && lens[2] == 3, "{lens:?}");
-    keep(&mut hub, "a", None, Tick(0));
-    assert!(
-        hub.page(
-            "a",
-            Asked {
-                from: None,
-                backwards: false,
-                messages: 9,
-                bytes: 9
-            }
-        )
-        .messages
-        .is_empty()
-    );
     while hub.expire(Tick(5000)) {}
     assert!(hub.is_empty() && hub.is_consistent());
+}
+
+#[test]
+fn who_reads_by_a_pattern_is_spared_what_it_may_not_read() {
+    let mut hub = keeping(&["a/secret subscribe=app", "a/users subscribe=user"]);
+    let mut seat = Seat::default();
+    hub.subscribe(session(0), &mut seat, "a/*", 9).unwrap();
+    let mut publish = |name: &str| {
+        let publication = Publication::new(
+            name.into(),
+            None,
+            Content::Text,
+            Box::from(*b"x"),
+            &Ledger::default(),
+        );
+        let published = hub.publish(&publication, Tick(0)).unwrap();
+        (reached(&mut hub).len(), published.users_only)
+    };
+    assert_eq!(publish("a/open"), (1, false));
+    assert_eq!(
+        publish("a/users"),
+        (1, true),
+        "whoever delivers looks whether it is one"
+    );
+    assert_eq!(publish("a/secret"), (0, false));
 }

@@ -18,6 +18,8 @@ pub struct FanOut {
     origin: Origin,
     once: Option<OnceKey>,
     to_user: bool,
+    /// Only sessions with a user's name may have it.
+    users_only: bool,
     reached: usize,
 }
 
@@ -56,16 +58,16 @@ impl Node {
             return self.tell(origin, published(answered));
         }
         self.number(&publication);
-        let keep = None;
         let now = self.now();
-        if self.hub.publish(&publication, true, keep, now).is_err() {
+        let Ok(published) = self.hub.publish(&publication, now) else {
             return self.tell(origin, Outcome::NoRoom);
-        }
+        };
         self.fan_out = Some(FanOut {
             publication,
             origin,
             once,
             to_user: false,
+            users_only: published.users_only,
             reached: 0,
         });
     }
@@ -78,6 +80,7 @@ impl Node {
                 origin,
                 once: None,
                 to_user: true,
+                users_only: false,
                 reached: 0,
             });
         } else {
@@ -110,10 +113,18 @@ impl Node {
                 return self.through(&fan_out);
             };
             *budget -= 1;
+            if fan_out.users_only && !self.has_user(session) {
+                continue;
+            }
             fan_out.reached += 1;
             self.deliver(session, &fan_out);
         }
         self.fan_out = Some(fan_out);
+    }
+
+    fn has_user(&self, session: SessionId) -> bool {
+        let row = self.sessions.get(session);
+        row.is_some_and(|row| self.hub.user_name(&row.seat).is_some())
     }
 
     fn deliver(&mut self, session: SessionId, fan_out: &FanOut) {

@@ -8,6 +8,7 @@ use super::csp::{ORIGIN, no_session_fault};
 use super::params::Params;
 use super::respond::Answer;
 use super::sessions::Applicant;
+use crate::config::policy::Who;
 use crate::http::fault::Fault;
 use crate::http::request::{Method, Request};
 use crate::hub::names;
@@ -33,7 +34,21 @@ impl Node {
                 &BAD_CHANNEL.with_reason(error.reason().to_owned()),
             );
         }
+        if let Some(reason) = channels.iter().find_map(|name| self.unreadable(name)) {
+            return self.fault(id, request, &FORBIDDEN.with_reason(reason));
+        }
         self.stream_events(id, request, ServiceKind::Events, channels);
+    }
+
+    /// Why nobody without a user's name may read the channel called `name`, if that is so.
+    fn unreadable(&mut self, name: &str) -> Option<String> {
+        let needed = match self.hub.policy(name).subscribe {
+            Who::Anyone => return None,
+            Who::User => "is for sessions with a user name, and an event stream has none.",
+            Who::App => "is read by the application only.",
+            Who::Token => "needs a right in a token, which this version cannot check.",
+        };
+        Some(format!("The channel {name} {needed}"))
     }
 
     /// What becomes of sessions, for the application.
@@ -94,6 +109,12 @@ const NO_CHANNEL: Fault = Fault::new(
     "no-channel",
     "No channel is named.",
     "Ask for /_/events?channel=NAME, repeated for more.",
+);
+const FORBIDDEN: Fault = Fault::new(
+    403,
+    "forbidden",
+    "",
+    "Subscribe by Revolved with a user name where that is enough; the operator's rule is subscribe= of --channel.",
 );
 /// The answer to a name that is none; its reason is the name's.
 pub(super) const BAD_CHANNEL: Fault = Fault::new(

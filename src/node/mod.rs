@@ -130,7 +130,8 @@ impl Node {
             conn_timers: TimerWheel::new(config.max_connections),
             session_timers: TimerWheel::new(config.max_sessions),
             profiles: Profiles::new(rng.keyed(), &ledger),
-            hub: Hub::new(config.max_channels, config.max_history, &mut rng),
+            hub: Hub::new(config.max_channels, config.max_history, &mut rng)
+                .with_policies(config.policies.clone()),
             cmds: Cmds::default(),
             fan_out: None,
             once: Once::new(config.once_ms),

@@ -3,7 +3,8 @@
 //! In: the text of a file (its form is told in `transcripts.rs`). Out: settings and steps, each with its line.
 
 use super::pattern::Pattern;
-use orbited::config::Config;
+use orbited::config::rule::Rule;
+use orbited::config::{Config, Peer, Policies};
 
 /// A transcript.
 #[derive(Debug)]
@@ -93,14 +94,18 @@ impl Script {
             config: settings("")?,
             steps: Vec::new(),
         };
+        let mut rules = Vec::new();
         for (line, rest) in logical(text) {
             let said = |error: String| format!("line {line}: {error}\n  {}", rest[0]);
             if let Some(list) = rest[0].strip_prefix("config:") {
                 script.config = settings(list).map_err(said)?;
+            } else if let Some(rule) = rest[0].strip_prefix("rule:") {
+                rules.push(Rule::parse(rule).map_err(|bad| said(bad.to_string()))?);
             } else {
                 script.steps.push(step(line, &rest).map_err(said)?);
             }
         }
+        script.config.policies = Policies::new(rules);
         Ok(script)
     }
 }
@@ -340,6 +345,14 @@ fn settings(list: &str) -> Result<Config, String> {
         let (name, value) = pair.split_once('=').ok_or("name=value")?;
         if name == "allow_origin" {
             config.allow_origin.push(value.to_owned());
+            continue;
+        }
+        if name == "peer" {
+            config.peer = match value {
+                "user" => Peer::User,
+                "off" => Peer::Off,
+                _ => return Err("peer is user or off".into()),
+            };
             continue;
         }
         let n: u64 = value.parse().map_err(|_| format!("{name} is a number"))?;

@@ -4,6 +4,7 @@
 //! peer messages as commands. Every call is answered exactly once, by its number.
 
 pub mod frames;
+mod gate;
 mod options;
 
 use super::{Cx, Hello, Service};
@@ -200,6 +201,7 @@ fn subscribe(
 ) -> Result<String, Refusal> {
     let name = topic(args.first())?;
     let asked = options::Subscribe::parse(args.get(1))?;
+    gate::subscribe(cx, session, &name)?;
     let subscribed = cx
         .hub
         .subscribe(cx.id, &mut session.seat, &name, cx.config.max_subscriptions)
@@ -234,8 +236,9 @@ fn last(cx: &Cx<'_>, name: &str, messages: usize, bytes: usize) -> Vec<Rc<Public
     messages
 }
 
-fn history(cx: &Cx<'_>, session: &Session, args: &[&RawValue]) -> Result<String, Refusal> {
+fn history(cx: &mut Cx<'_>, session: &Session, args: &[&RawValue]) -> Result<String, Refusal> {
     let name = channel(args.first())?;
+    gate::subscribe(cx, session, &name)?;
     let (asked, epoch) = options::page(args.get(1), answer_bytes(cx, session))?;
     let page = cx.hub.page(&name, asked);
     if epoch.is_some_and(|epoch| epoch != page.position.epoch) {
@@ -268,6 +271,8 @@ fn unsubscribe(
 fn publish(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), Refusal> {
     let name = channel(call.args.first())?;
     let id = options::publish(call.args.get(2))?;
+    let bytes = call.args.get(1).map_or(0, |payload| payload.get().len());
+    gate::publish(cx, session, &name, bytes)?;
     let publication = publication(cx, session, name, call.args.get(1))?;
     let key = id.map(|id| {
         // Without a name a session's ids are its own: others may count from 1 too.
@@ -290,6 +295,7 @@ fn send(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), R
         .ok_or(("SEND needs a user", "bad-args"))?;
     let user = names::user(&user).map_err(|error| (error.reason(), "bad-name"))?;
     let report = options::send(call.args.get(2))?;
+    gate::send(cx, session)?;
     let publication = publication(cx, session, user.into(), call.args.get(1))?;
     if report {
         publication.ask_report(cx.id, call.id);
