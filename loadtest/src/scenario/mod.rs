@@ -8,6 +8,7 @@ mod churn;
 mod closed;
 mod delivery;
 mod fanout;
+mod growth;
 mod heartbeats;
 mod hold;
 mod peer;
