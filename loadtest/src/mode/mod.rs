@@ -85,7 +85,7 @@ impl Peer {
     /// The same client without its connection. A session that was ready, as one is after `calls` answers, waits.
     #[must_use]
     pub fn cut(self, calls: u32) -> Self {
-        if self.got < calls {
+        if self.got < calls || self.key.is_none() {
             return self.anew();
         }
         Self {
@@ -390,6 +390,11 @@ mod tests {
         assert!(!kept.ready && kept.client == 7);
         let half = peer(1).cut(2);
         assert_eq!((half.key, half.got, half.client), (None, 0, 7));
+        let bare = Peer {
+            key: None,
+            ..peer(2)
+        };
+        assert_eq!(bare.cut(2).got, 0, "it is to subscribe again");
     }
 
     #[test]
