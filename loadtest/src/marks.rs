@@ -17,6 +17,8 @@ pub struct Marks {
     pub run: u16,
     /// The counts.
     pub tally: Tally,
+    /// The highest that anybody here has seen.
+    latest: Option<Mark>,
     /// The publications of a closed loop.
     pub flights: Option<Flights>,
     /// The heartbeats, where they are listened for.
@@ -51,6 +53,7 @@ impl Marks {
         Self {
             run,
             tally: Tally::default(),
+            latest: None,
             flights: None,
             beats: None,
             part,
@@ -76,6 +79,9 @@ impl Marks {
             self.tally.astray += 1;
             return;
         };
+        if self.latest.is_none_or(|latest| latest.seq < mark.seq) {
+            self.latest = Some(mark);
+        }
         let took_ns = now_ns.saturating_sub(mark.at_ns);
         self.tally.note(turn, mark.seq, took_ns);
         if let Some(flights) = &mut self.flights
@@ -98,8 +104,23 @@ impl Marks {
                 let (sender, turn) = self.part.sender_and_turn(number);
                 (sender == peer.client ^ 1).then(|| peer.window.note(turn))
             }
-            _ => Some(peer.window.note(number)),
+            _ => {
+                let missing = peer.window.missing_to(number);
+                let turn = peer.window.note(number);
+                self.tally.skip(turn, missing);
+                Some(turn)
+            }
         }
+    }
+
+    /// The first message that is not sent before `now_ns`, of those that are sent so far apart: none is sent before its
+    /// time. `None` before any has come.
+    #[must_use]
+    pub fn upcoming(&self, now_ns: u64, period_ns: u64) -> Option<u32> {
+        let latest = self.latest?;
+        let after = now_ns.saturating_sub(latest.at_ns);
+        let more = after.div_ceil(period_ns.max(1)).max(1);
+        Some(latest.seq.saturating_add(more as u32))
     }
 
     /// The room that a message goes to.
@@ -141,6 +162,18 @@ mod tests {
         assert_eq!(marks.flights.as_ref().unwrap().through, 0);
         marks.note(&mut other, mark(2, 0), 1);
         assert_eq!(marks.flights.as_ref().unwrap().through, 1);
+    }
+
+    #[test]
+    fn the_next_message_is_known_by_the_last_and_the_time() {
+        let mut marks = Marks::new(1, Part::Reads, 0, 1);
+        assert_eq!(marks.upcoming(5, 100), None);
+        let at = |seq, at_ns| Mark { run: 1, seq, at_ns };
+        marks.note(&mut peer(0), at(7, 1000), 1010);
+        marks.note(&mut peer(0), at(6, 900), 1020);
+        for (now, next) in [(1010, 8), (1100, 8), (1101, 9), (1650, 14), (990, 8)] {
+            assert_eq!(marks.upcoming(now, 100), Some(next), "{now}");
+        }
     }
 
     #[test]

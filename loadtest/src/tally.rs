@@ -5,8 +5,9 @@
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
-/// What one connection has seen of a run: the highest number, and which of the 64 up to it.
-#[derive(Debug, Clone, Copy, Default)]
+/// What one connection has seen of a run: the number after the highest, and which of the 64 before it. Before it has
+/// seen any: the first that it must not miss.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Window {
     next: u32,
     bits: u64,
@@ -24,9 +25,28 @@ pub enum Turn {
 }
 
 impl Window {
+    /// Of a client that comes when others have read for long, before it is known what it is to see.
+    pub const LATE: Self = Self::from(u32::MAX);
+
+    /// Of one that may see what was under way when it came, and is to miss nothing from `first` on.
+    #[must_use]
+    pub const fn from(first: u32) -> Self {
+        Self {
+            next: first,
+            bits: 0,
+        }
+    }
+
+    /// How many before `seq` are missing that no hole before is.
+    #[must_use]
+    pub fn missing_to(&self, seq: u32) -> u32 {
+        seq.saturating_sub(self.next)
+    }
+
     /// Takes a number in.
     pub fn note(&mut self, seq: u32) -> Turn {
-        if seq >= self.next {
+        if seq >= self.next || self.bits == 0 {
+            self.next = self.next.min(seq);
             self.bits = match seq - self.next {
                 0..63 => self.bits << (seq - self.next + 1) | 1,
                 _ => 1,
@@ -53,6 +73,8 @@ pub struct Tally {
     pub repeated: u64,
     /// Messages that came behind a later one.
     pub reordered: u64,
+    /// Holes between messages of a connection that are not filled. Who misses the last has no hole there.
+    pub skipped: u64,
     /// Messages that were meant for others.
     pub astray: u64,
     /// Messages of the clients themselves that the server did not take.
@@ -69,6 +91,7 @@ impl Default for Tally {
             arrived: 0,
             repeated: 0,
             reordered: 0,
+            skipped: 0,
             astray: 0,
             refused: 0,
             burst_us: 0,
@@ -93,11 +116,21 @@ impl Tally {
         }
     }
 
+    /// Counts what stands between a message that stands like this and those before it.
+    pub fn skip(&mut self, turn: Turn, missing: u32) {
+        match turn {
+            Turn::InOrder => self.skipped += u64::from(missing),
+            Turn::Late => self.skipped = self.skipped.saturating_sub(1),
+            Turn::Repeated => {}
+        }
+    }
+
     /// Adds the counts of another process.
     pub fn add(&mut self, other: &Self) {
         self.arrived += other.arrived;
         self.repeated += other.repeated;
         self.reordered += other.reordered;
+        self.skipped += other.skipped;
         self.astray += other.astray;
         self.refused += other.refused;
         self.burst_us = self.burst_us.max(other.burst_us);
@@ -114,6 +147,7 @@ impl Tally {
             "arrived": self.arrived,
             "repeated": self.repeated,
             "reordered": self.reordered,
+            "skipped": self.skipped,
             "astray": self.astray,
             "refused": self.refused,
             "burst_us": self.burst_us,
@@ -128,6 +162,7 @@ impl Tally {
             arrived: value.get("arrived")?.as_u64()?,
             repeated: value.get("repeated")?.as_u64()?,
             reordered: value.get("reordered")?.as_u64()?,
+            skipped: value.get("skipped")?.as_u64()?,
             astray: value.get("astray")?.as_u64()?,
             refused: value.get("refused")?.as_u64()?,
             burst_us: value.get("burst_us")?.as_u64()?,
@@ -193,6 +228,27 @@ mod tests {
         assert_eq!(turns(&[0, 64, 1])[2], Turn::Late);
         assert_eq!(turns(&[0, 65, 1])[2], Turn::Repeated);
         assert_eq!(turns(&[5, 5])[1], Turn::Repeated);
+    }
+
+    #[test]
+    fn who_begins_later_misses_what_is_after_its_beginning() {
+        let mut window = Window::from(10);
+        assert_eq!((window.missing_to(10), window.missing_to(12)), (0, 2));
+        // Under way when it began.
+        assert_eq!((window.missing_to(8), window.note(8)), (0, Turn::InOrder));
+        assert_eq!((window.missing_to(9), window.missing_to(11)), (0, 2));
+    }
+
+    #[test]
+    fn a_hole_counts_until_it_is_filled() {
+        let (mut window, mut tally) = (Window::LATE, Tally::default());
+        let mut note = |seq| {
+            let missing = window.missing_to(seq);
+            tally.skip(window.note(seq), missing);
+            tally.skipped
+        };
+        let skipped = [5, 6, 9, 9, 7, 20, 8].map(&mut note);
+        assert_eq!(skipped, [0, 0, 2, 2, 1, 11, 10]);
     }
 
     #[test]

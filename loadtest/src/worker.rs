@@ -4,7 +4,7 @@
 //! In: first the setup, then `{"do":…}`. Out: counts and tallies.
 
 use crate::beats::Beats;
-use crate::engine::{Engine, Loop, Setup, TOKENS_MAX, Talk};
+use crate::engine::{Engine, Loop, Pace, Setup, TOKENS_MAX, Talk};
 use crate::flights::Flights;
 use crate::mode::{Mode, Row, Template, Wish};
 use crate::part::Part;
@@ -102,6 +102,10 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         Some("listen") => engine.listen(narrow("interval_ms")),
         Some("deafen") => engine.deafen(order.get("share").and_then(Value::as_f64).unwrap_or(0.0)),
         Some("undeafen") => engine.undeafen(),
+        Some("leave") => engine.leave(),
+        Some("turn over") => Pace::from_json(&order)
+            .into_iter()
+            .for_each(|pace| engine.turn_over(pace)),
         Some("loop") => Loop::from_json(&order).map_or(Ok(()), |wish| engine.begin_loop(wish))?,
         Some("talk") => Talk::from_json(&order)
             .into_iter()
@@ -109,7 +113,7 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         _ => {}
     }
     let whole = order.get("do").and_then(Value::as_str) == Some("report");
-    let counts = engine.counts();
+    let (counts, turned) = (engine.counts(), engine.turned());
     let answer = json!({
         "ready": counts.ready,
         "pending": counts.pending,
@@ -120,6 +124,11 @@ fn obey(engine: &mut Engine, line: &[u8]) -> io::Result<()> {
         "deaf": counts.deaf,
         "shed": counts.shed,
         "ready_ns": counts.ready_ns,
+        "goodbyes": turned.goodbyes,
+        "deserted": turned.deserted,
+        "resumed": turned.resumed,
+        "leaving": engine.leaving(),
+        "behind": order.get("messages").map(|_| engine.behind(narrow("messages"))),
         "acks": counts.acks,
         "arrived": engine.marks.tally.arrived,
         "loops": u8::from(engine.loops()),
@@ -149,6 +158,7 @@ pub fn setup_to_json(setup: &Setup) -> Value {
         "share": setup.share,
         "window": setup.window,
         "interval_s": setup.interval_s,
+        "hold_s": setup.hold_s,
         "worker": setup.worker,
         "acks": setup.acks,
         "template": setup.template.to_json(),
@@ -168,6 +178,7 @@ fn setup_from_json(value: &Value) -> Option<Setup> {
         share: u32::try_from(number("share")?).ok()?,
         window: usize::try_from(number("window")?).ok()?,
         interval_s: u32::try_from(number("interval_s")?).ok()?,
+        hold_s: u32::try_from(number("hold_s")?).ok()?,
         worker: u8::try_from(number("worker")?).ok()?,
         acks: value.get("acks")?.as_bool()?,
         template: Template::from_json(value.get("template")?)?,
@@ -193,6 +204,7 @@ mod tests {
             share: 2,
             window: 128,
             interval_s: 5,
+            hold_s: 6,
             worker: 2,
             acks: true,
             template: Template::default(),

@@ -3,8 +3,10 @@
 //! In: a setup and how many. Out: counts and tallies, summed. Every process is stopped by its pid when the crowd
 //! is dropped.
 
+mod turnover;
+
 use crate::beats::Beats;
-use crate::engine::{Loop, Setup, Talk};
+use crate::engine::{Loop, Setup, Talk, Turned};
 use crate::flights::Flights;
 use crate::sys;
 use crate::tally::Tally;
@@ -50,6 +52,12 @@ pub struct Counts {
     pub shed: u64,
     /// Sessions that were to be resumed and were no more.
     pub over: u64,
+    /// Clients that left and came.
+    pub turned: Turned,
+    /// Clients that said goodbye to a server that has not ended their connections.
+    pub leaving: u64,
+    /// Messages that those who are there have not got, of those asked for.
+    pub behind: u64,
     /// When the last became ready, by `sys::now_ns`.
     pub ready_ns: u64,
     /// Messages that arrived in the run.
@@ -246,9 +254,13 @@ impl Crowd {
     /// # Errors
     /// A process that ended.
     pub fn counts(&mut self) -> Result<Counts, Trouble> {
+        self.tally(&json!({"do": "count"}))
+    }
+
+    fn tally(&mut self, order: &Value) -> Result<Counts, Trouble> {
         let mut sum = Counts::default();
         for worker in &mut self.workers {
-            sum.add(&worker.ask(&json!({"do": "count"}))?);
+            sum.add(&worker.ask(order)?);
         }
         self.eye.counts(&sum);
         Ok(sum)
@@ -360,6 +372,11 @@ impl Counts {
         self.failed += number("failed");
         self.lost += number("lost");
         self.over += number("over");
+        self.turned.goodbyes += number("goodbyes") as u32;
+        self.turned.deserted += number("deserted") as u32;
+        self.turned.resumed += number("resumed") as u32;
+        self.leaving += number("leaving");
+        self.behind += number("behind");
         self.deaf += number("deaf");
         self.shed += number("shed");
         self.arrived += number("arrived");

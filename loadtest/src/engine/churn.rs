@@ -37,6 +37,7 @@ impl Engine {
         // What is said beside a connection goes over others, which a cut does not spare.
         self.sides = Sides::default();
         self.acks = Acks::default();
+        self.turnover.leaving = 0;
         let calls = self.setup.part.calls();
         for (_, conn) in std::mem::take(&mut self.conns) {
             if conn.role != Role::Held {

@@ -25,6 +25,8 @@ pub struct Conn {
 pub enum Role {
     /// One of those that are measured.
     Held,
+    /// One that has said goodbye, until the server ends it.
+    Leaving,
     /// Takes requests of many, like this one of the shared ones.
     Side(u8),
     /// Publishes in a closed loop.

@@ -80,6 +80,7 @@ impl Engine {
         match conn.role {
             Role::Side(slot) => self.sides.forget(slot, index),
             Role::Publisher => self.publish_again(),
+            Role::Leaving => self.turnover.leaving -= 1,
             Role::Held if conn.peer.ready => {
                 self.seat(conn.peer.client, None);
                 self.counts.ready -= 1;
@@ -107,7 +108,7 @@ const DIALS_PER_TURN: usize = 64;
 const FAILED_MAX: u32 = 1000;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::Setup;
     use super::*;
     use crate::mode::{Row, Template, Wish};
@@ -128,6 +129,7 @@ mod tests {
             share: 2,
             window: 2,
             interval_s: 0,
+            hold_s: 0,
             worker: 0,
             acks: true,
             template: Template::default(),
@@ -142,7 +144,7 @@ mod tests {
     }
 
     /// Both clients are ready, in sessions of their own.
-    fn ready() -> (Engine, TcpListener) {
+    pub fn ready() -> (Engine, TcpListener) {
         let (mut engine, listener) = engine();
         engine.raise(2);
         engine.dial().unwrap();

@@ -11,9 +11,11 @@ mod deaf;
 mod dial;
 mod sources;
 mod talk;
+mod turnover;
 
 pub use closed::Loop;
 pub use talk::{Talk, Talking};
+pub use turnover::{Pace, Turned};
 
 use crate::beats::Beats;
 use crate::marks::Marks;
@@ -32,6 +34,7 @@ use sources::Sources;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
+use turnover::Turnover;
 
 /// What an engine is made for.
 #[derive(Debug)]
@@ -54,6 +57,8 @@ pub struct Setup {
     pub window: usize,
     /// See [`Cx::interval_s`].
     pub interval_s: u32,
+    /// See [`Cx::hold_s`].
+    pub hold_s: u32,
     /// The number of this load process.
     pub worker: u8,
     /// CSP streams and WebSockets acknowledge.
@@ -100,6 +105,7 @@ pub struct Engine {
     acks: Acks,
     closed: Option<Closed>,
     talking: Option<Talking>,
+    turnover: Turnover,
     /// Where each client is, by its number; empty where nobody is looked for.
     seats: Vec<Option<u32>>,
     /// Clients that had a connection and wait for another.
@@ -139,6 +145,7 @@ impl Engine {
             acks: Acks::default(),
             closed: None,
             talking: None,
+            turnover: Turnover::default(),
             parked: Vec::new(),
             fresh: 0,
             broken: Ok(()),
@@ -194,7 +201,8 @@ impl Engine {
     #[must_use]
     pub fn wait(&self) -> (Option<Duration>, bool) {
         let said = self.talking.as_ref().and_then(Talking::due);
-        let due = self.acks.due().into_iter().chain(said).min();
+        let turns = self.turnover.due();
+        let due = self.acks.due().into_iter().chain(said).chain(turns).min();
         let wait = due.map(|due| Duration::from_nanos(due.saturating_sub(now_ns())));
         (wait, said.is_some())
     }
@@ -210,6 +218,7 @@ impl Engine {
         self.acknowledge_due();
         self.depart();
         self.say_due();
+        self.turn_over_due();
         self.reopen();
         self.dial()?;
         std::mem::replace(&mut self.broken, Ok(()))
@@ -281,7 +290,7 @@ impl Engine {
             return;
         }
         match self.conns.get(index).map(|conn| conn.role) {
-            Some(Role::Held) => {}
+            Some(Role::Held | Role::Leaving) => {}
             Some(Role::Publisher) => return self.answers(index, bytes),
             Some(Role::Side(_)) if self.setup.part.speaks() => return self.heard(index, bytes),
             _ => return,
@@ -322,6 +331,7 @@ impl Engine {
             channel: &self.setup.channel,
             part: self.setup.part,
             interval_s: self.setup.interval_s,
+            hold_s: self.setup.hold_s,
             out: &mut self.out,
             side: &mut self.side,
             marks: &mut self.marks,
@@ -336,6 +346,7 @@ impl Engine {
             self.counts.pending -= 1;
             self.counts.ready_ns = now;
             self.seat(client, Some(index));
+            self.welcome(index, now);
         }
         self.send_aside(index);
         match (done, sent) {

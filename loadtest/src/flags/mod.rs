@@ -71,6 +71,10 @@ pub struct Options {
     pub slow: f64,
     /// `soak`: between two looks and cuts.
     pub every: Duration,
+    /// `soak`: sessions that are left a second, and as many that come.
+    pub churn: Option<f64>,
+    /// `soak --churn`: seconds that CSP clients have a response held.
+    pub hold_s: u32,
     /// Connections to reopen.
     pub total: u32,
     /// How often the server is started.
@@ -141,6 +145,8 @@ impl Default for Options {
             storm_subscribers: 100,
             slow: 0.1,
             every: Duration::from_secs(60),
+            churn: None,
+            hold_s: 5,
             total: 1000,
             times: 10,
             subscriptions: 1,

@@ -33,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 50] = [
+pub const FLAGS: [Flag; 52] = [
     flag(
         "server",
         "COMMAND",
@@ -171,6 +171,18 @@ pub const FLAGS: [Flag; 50] = [
         "TIME",
         "soak: between two looks, each of which cuts a tenth off (1m)",
         |o, v| set(&mut o.every, time(v)),
+    ),
+    flag(
+        "churn",
+        "N",
+        "soak: instead, so many sessions leave a second, and as many come, in every way that real ones do",
+        |o, v| some(&mut o.churn, number(v, 0.1, 1e5)),
+    ),
+    flag(
+        "hold",
+        "SECONDS",
+        "soak --churn: CSP's du; what is deserted lives twice as long, or for the server's --session-timeout (5)",
+        |o, v| set(&mut o.hold_s, number(v, 1, 60)),
     ),
     flag("settle", "TIME", "rest before a look (1s)", |o, v| {
         set(&mut o.settle, time(v))

@@ -22,7 +22,9 @@ pub const OPEN: u8 = 2;
 /// The first request.
 pub fn handshake(cx: &mut Cx<'_>, peer: &mut Peer) {
     peer.step = HANDSHAKE;
-    let target = format!("{BASE}/handshake");
+    // A session on a WebSocket asks for nothing later.
+    let hold = held(cx, "?");
+    let target = format!("{BASE}/handshake{hold}");
     post(cx.out, cx.host, &target, "{\"encodings\":[0,1,2]}");
 }
 
@@ -109,9 +111,19 @@ pub fn comet(cx: &mut Cx<'_>, peer: &mut Peer, transport: &str) {
         (seconds, "longpoll") => format!("&du={seconds}"),
         (seconds, _) => format!("&i={seconds}"),
     };
-    let target = target(peer, "comet", &format!("&transport={transport}{interval}"));
+    let hold = held(cx, "&");
+    let more = format!("&transport={transport}{interval}{hold}");
+    let target = target(peer, "comet", &more);
     peer.acknowledged();
     cx.get(&target, "");
+}
+
+/// How long a response is to be held, behind `sign`. A transport has a time of its own, so it is said with each.
+fn held(cx: &Cx<'_>, sign: &str) -> String {
+    match cx.hold_s {
+        0 => String::new(),
+        seconds => format!("{sign}du={seconds}"),
+    }
 }
 
 /// A stream of batches that `cut` finds in its body; asked for again when it has been held for its time.
@@ -138,6 +150,7 @@ pub fn stream(
             Event::Head(200) => peer.ready = peer.ready || cx.is_set_up(peer),
             Event::Head(_) => return Err(Fault::Response),
             Event::Data(bytes) => data(cx, peer, bytes)?,
+            Event::End if peer.leaving => return Err(Fault::Response),
             Event::End => {
                 peer.text = Held::default();
                 comet(cx, peer, transport);
@@ -156,7 +169,12 @@ pub fn batch(cx: &mut Cx<'_>, peer: &mut Peer, batch: &[u8]) -> Result<(), Fault
         if packet.id <= peer.got {
             continue;
         }
-        let data = packet.data.filter(|_| packet.id == peer.got + 1);
+        let data = match packet.data {
+            // The answer to a goodbye. It is acknowledged as anything is, and then the session is over.
+            None if peer.leaving => Some(&b""[..]),
+            data => data,
+        };
+        let data = data.filter(|_| packet.id == peer.got + 1);
         let data = data.ok_or(Fault::Batch)?;
         peer.got = packet.id;
         peer.unacked = peer.unacked.saturating_add(data.len() as u32);
@@ -177,6 +195,19 @@ pub fn upstream(peer: &mut Peer, lines: &str) -> String {
     peer.sent += 1;
     let (id, data) = (peer.sent, serde_json::Value::from(lines));
     format!("[[{id},0,{data}]]")
+}
+
+/// The batch that ends the session.
+pub fn last_words(peer: &mut Peer) -> String {
+    peer.sent += 1;
+    peer.leaving = true;
+    format!("[[{},0,null]]", peer.sent)
+}
+
+/// Sends it over a shared connection, where a browser sends it too.
+pub fn goodbye(cx: &mut Cx<'_>, peer: &mut Peer) {
+    let batch = last_words(peer);
+    send(cx, peer, &batch);
 }
 
 /// Sends a line over a shared connection, as [`send_ack`] does, and acknowledges by the way.

@@ -39,6 +39,11 @@ impl Mode for CspLongPoll {
         Ok(input.len() - rest.len())
     }
 
+    fn goodbye(&self, cx: &mut Cx<'_>, peer: &mut Peer) -> bool {
+        csp::goodbye(cx, peer);
+        true
+    }
+
     fn speaks(&self) -> bool {
         true
     }

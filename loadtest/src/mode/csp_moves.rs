@@ -51,6 +51,10 @@ impl Mode for CspMoves {
         now(peer).acknowledge(cx, peer);
     }
 
+    fn goodbye(&self, cx: &mut Cx<'_>, peer: &mut Peer) -> bool {
+        now(peer).goodbye(cx, peer)
+    }
+
     fn speaks(&self) -> bool {
         true
     }

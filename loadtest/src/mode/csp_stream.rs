@@ -60,6 +60,11 @@ impl Mode for CspStream {
         csp::send_ack(cx, peer);
     }
 
+    fn goodbye(&self, cx: &mut Cx<'_>, peer: &mut Peer) -> bool {
+        csp::goodbye(cx, peer);
+        true
+    }
+
     fn speaks(&self) -> bool {
         true
     }

@@ -59,6 +59,12 @@ impl Mode for CspWs {
         ws::masked(cx.out, ws::TEXT, text.as_bytes());
     }
 
+    fn goodbye(&self, cx: &mut Cx<'_>, peer: &mut Peer) -> bool {
+        let batch = csp::last_words(peer);
+        ws::masked(cx.out, ws::TEXT, batch.as_bytes());
+        true
+    }
+
     fn speaks(&self) -> bool {
         true
     }

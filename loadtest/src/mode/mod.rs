@@ -54,6 +54,8 @@ pub struct Peer {
     pub step: u8,
     /// It holds what is to be held.
     pub ready: bool,
+    /// It has said goodbye.
+    pub leaving: bool,
     /// It stands in the queue of those that acknowledge later.
     pub ack_later: bool,
     /// It stands in the list of those that acknowledge in this turn.
@@ -117,6 +119,8 @@ pub struct Cx<'a> {
     pub part: Part,
     /// Seconds after which a CSP client asks its server to break a silence; 0 leaves it to the server.
     pub interval_s: u32,
+    /// Seconds that a CSP client has a response held; 0 leaves it to the server.
+    pub hold_s: u32,
     /// What to send on the connection itself.
     pub out: &'a mut Vec<u8>,
     /// Whole requests to send on one of the shared connections beside it, whose answers nobody reads.
@@ -206,6 +210,12 @@ pub trait Mode: Debug {
 
     /// Sends a line of Revolved.
     fn say(&self, _: &mut Cx<'_>, _: &mut Peer, _line: &str) {}
+
+    /// Says goodbye, after which the server ends the connection. False where the protocol has no such word, and the
+    /// connection is just closed.
+    fn goodbye(&self, _: &mut Cx<'_>, _: &mut Peer) -> bool {
+        false
+    }
 
     /// Whether something is to be acknowledged that no request does by itself, and how soon.
     fn wants_ack(&self, _: &Peer) -> Ack {

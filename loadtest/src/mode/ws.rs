@@ -40,6 +40,12 @@ impl Mode for Ws {
         Ok(input.len() - rest.len())
     }
 
+    fn goodbye(&self, cx: &mut Cx<'_>, _: &mut Peer) -> bool {
+        // 1001: a page that is left.
+        ws::masked(cx.out, ws::CLOSE, &1001_u16.to_be_bytes());
+        !self.bare
+    }
+
     fn speaks(&self) -> bool {
         !self.bare
     }

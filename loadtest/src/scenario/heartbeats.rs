@@ -28,12 +28,14 @@ pub fn run(case: &Case<'_>) -> Result<Vec<Figure>, Trouble> {
         part: Part::Reads,
         total: options.connections,
         interval_s: u32::try_from(options.heartbeat.as_secs()).unwrap_or(0),
+        hold_s: 0,
     })?;
     let mut busy = case.crowd_for(&Crew {
         channel: &channel,
         part: Part::Reads,
         total: others,
         interval_s: 0,
+        hold_s: 0,
     })?;
     busy.raise(options.ramp)?;
     idle.raise(options.ramp)?;

@@ -19,6 +19,8 @@ mod soak;
 mod spoken;
 mod start;
 mod storm;
+mod tables;
+mod turnover;
 
 use crate::crowd::Crowd;
 use crate::engine::Setup;
@@ -132,7 +134,7 @@ pub const ROWS: [Row; 11] = [
     },
     Row {
         name: "soak",
-        help: "publishes for hours, cuts a tenth off every --every: what grows, what is lost",
+        help: "publishes for hours, cuts a tenth off every --every, or with --churn all come and go: what grows, what is lost",
         subscribes: true,
         speaks: false,
         floor: true,
@@ -278,6 +280,7 @@ impl Case<'_> {
             part,
             total: self.options.connections,
             interval_s: 0,
+            hold_s: 0,
         })
     }
 
@@ -292,6 +295,7 @@ impl Case<'_> {
             first: 0,
             share: 0,
             interval_s: crew.interval_s,
+            hold_s: crew.hold_s,
             window: self.options.window,
             worker: 0,
             acks: self.options.acks,
@@ -353,6 +357,8 @@ struct Crew<'a> {
     total: u32,
     /// The silence, in seconds, after which CSP clients ask to hear something; 0 leaves it to the server.
     interval_s: u32,
+    /// Seconds that CSP clients have a response held; 0 leaves it to the server.
+    hold_s: u32,
 }
 
 /// Connections of one load process where the open-file limit allows more: one thread reads no more in time.

@@ -87,18 +87,32 @@ fn tiny(row: &Row, options: &Options) -> Vec<Options> {
             };
             options.command.as_ref().map(told).into_iter().collect()
         }
+        "soak" => {
+            let told = |command: &String| Options {
+                command: Some(format!("env ORBITED_SESSION_TIMEOUT=100ms {command}")),
+                churn: Some(200.0),
+                hold_s: 1,
+                ..tiny.clone()
+            };
+            let churn = options.command.as_ref().map(told);
+            [tiny.clone()].into_iter().chain(churn).collect()
+        }
         _ => vec![tiny],
     }
 }
 
-/// Nothing may be lost where something can be, and every idle connection hears something; other figures of so few say
-/// nothing.
+/// Nothing may be lost where something can be, every idle connection hears something, and nothing is left of those who
+/// left; other figures of so few say nothing.
 #[must_use]
 pub fn bars(report: &Report) -> Vec<Bar> {
     let counted = report.value(LOSSES).map(|_| Bar::losses(0.0));
     let mut bars: Vec<Bar> = counted.into_iter().collect();
     if report.scenario == "heartbeats" {
         bars.extend(Bar::parse("heartbeats>=1"));
+    }
+    if report.value("churn").is_some() {
+        bars.extend(Bar::parse("left<=0"));
+        bars.extend(Bar::parse("over<=0"));
     }
     bars
 }

@@ -6,7 +6,7 @@
 use super::delivery;
 use super::fanout::published;
 use super::growth::Seen;
-use super::{Case, Crew};
+use super::{Case, Crew, turnover};
 use crate::crowd::Crowd;
 use crate::part::Part;
 use crate::proc::Usage;
@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 /// Connections that cannot be opened, or not again, or nowhere to publish to.
 pub fn run(case: &Case<'_>) -> Result<Vec<Figure>, Trouble> {
     let options = case.options;
+    if let Some(churn) = options.churn {
+        return turnover::run(case, churn);
+    }
     let mut soak = Soak::new(case)?;
     soak.steady.raise(options.ramp)?;
     soak.restless.raise(options.ramp)?;
@@ -55,6 +58,7 @@ impl<'a> Soak<'a> {
                 part: Part::Reads,
                 total,
                 interval_s: 0,
+                hold_s: 0,
             })
         };
         Ok(Self {

@@ -113,6 +113,7 @@ mod client {
                 side: &mut side,
                 part: Part::Reads,
                 interval_s: 0,
+                hold_s: 0,
                 marks: &mut self.marks,
                 now_ns: 0,
             };
