@@ -102,7 +102,8 @@ impl Engine {
         let mut done = false;
         self.act(index, |mode, cx, conn| {
             leave(&mut conn.peer);
-            done = mode.wants_ack(&conn.peer) != Ack::None;
+            // Who stood here may have been somebody before, and this one is to ask first.
+            done = !conn.connecting && mode.wants_ack(&conn.peer) != Ack::None;
             if done {
                 mode.acknowledge(cx, &mut conn.peer);
             }

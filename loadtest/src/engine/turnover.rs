@@ -268,6 +268,16 @@ mod tests {
     }
 
     #[test]
+    fn who_takes_the_place_of_another_does_not_acknowledge_before_it_is_connected() {
+        let (mut engine, _listener) = ready();
+        engine.conns[0].peer.got = 40;
+        engine.queue_ack(0, 0);
+        assert!(engine.conns[0].peer.ack_now && engine.conns[0].connecting);
+        engine.acknowledge_due();
+        assert!(engine.conns[0].unsent.is_empty());
+    }
+
+    #[test]
     fn who_came_late_is_behind_by_what_was_published_since() {
         let (mut engine, _listener) = ready();
         engine.turn_over(Pace {
