@@ -296,12 +296,16 @@ impl Loop {
     }
 
     fn read(&mut self) {
-        for _ in 0..self.readable.len() {
+        for n in 1..=self.readable.len() {
             let Some(id) = self.readable.pop_front() else {
                 return;
             };
             let drain = self.sockets.unlist(id);
             self.read_one(id, drain);
+            // What a thousand requests are answered is not to lie in memory together.
+            if n.is_multiple_of(READ_AT_ONCE) {
+                self.flush();
+            }
         }
     }
 
@@ -371,6 +375,9 @@ const READ_BYTES: usize = 16 * 1024;
 /// Reads of one socket per turn, so that an upload does not keep others waiting.
 const READS_PER_TURN: usize = 4;
 const ACCEPTS_PER_TURN: usize = 128;
+/// Sockets that are read before what they are answered is written: so that a process that was not run for a moment needs
+/// no more memory, which the allocator would keep, than one that was.
+const READ_AT_ONCE: usize = 64;
 /// Requests of one connection that are answered by commands in one turn.
 const SERVES_PER_TURN: usize = 64;
 /// Milliseconds until a listener without descriptors is tried again.
