@@ -50,7 +50,7 @@ const TROUBLE: &str = "Everyone comes back at once; a tenth stops reading; one c
 /// Every row. The bars are of a release build on one core, beside the floor on the same core; the floor does not hear
 /// what clients say.
 #[rustfmt::skip]
-pub const ROWS: [Row; 25] = [
+pub const ROWS: [Row; 26] = [
     row(IDLE, "hold --mode http -n 19000 --floor", &["bytes_per_conn<=128", "rss_before<=3072", "idle_cpu<=0.05", "losses<=0"], &["connect_rate"]),
     row(IDLE, "hold --mode ws -n 19000 --floor", &["bytes_per_conn<=350", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
     row(IDLE, "hold --mode csp-ws -n 19000 --floor", &["bytes_per_conn<=400", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
@@ -71,7 +71,8 @@ pub const ROWS: [Row; 25] = [
     row(CLOSED, "fanout --mode ws -n 1000 --in-flight 16 --floor", &["closed_rate/floor>=4", "losses<=0"], &["deliveries", "done_p50", "done_p99"]),
     row(SPOKEN, "chat --mode csp-ws -n 1000 --rooms 100 --rate 1000", &["losses<=0"], &["arrived", "p50", "p99", "cpu_per_delivery"]),
     row(SPOKEN, "peer --mode csp-ws -n 1000 --rate 1000", &["losses<=0"], &["arrived", "p50", "p99", "cpu_per_delivery"]),
-    row(TROUBLE, "storm --mode csp-ws -n 5000 --floor", &["losses<=0"], &["storm_time", "reconnect_rate", "cpu_per_reconnect"]),
+    row(TROUBLE, "storm --mode csp-ws -n 5000 --floor", &["losses<=0"], &["storm_time", "reconnect_per_cpu", "reconnect_rate", "cpu_per_reconnect"]),
+    row(TROUBLE, "storm --mode csp-ws -n 5000 --anew --floor", &["losses<=0"], &["storm_time", "reconnect_per_cpu", "reconnect_rate", "cpu_per_reconnect"]),
     row(TROUBLE, "slow --mode csp-ws -n 1000 --slow 0.1 --size 16384 --rate 50", &["losses<=0"], &["shed", "calm_p99", "p99", "p99_to_calm", "pss_growth"]),
     row(TROUBLE, "heartbeats --mode csp-sse -n 10000 --rate 100 --time 40s", &["heartbeat_late_max<=200", "heartbeats>=1", "losses<=0"], &["heartbeat_late_p99"]).long(),
     row(START, "start --times 10", &["start_to_ready<=20", "rss_before<=3072", "binary<=6"], &["start_to_ready_max", "pss_before", "pss_before_all"]),
