@@ -64,6 +64,7 @@ transcripts! {
     a_gap_of_more_than_sixteen_packets_ends_the_session
     a_handshake_is_repeated_with_an_empty_body
     a_held_comet_of_a_session_that_ends_keeps_its_framing
+    a_history_is_paged_both_ways_and_forgotten
     a_long_poll_to_http_1_0_closes_or_is_kept
     a_long_target_is_served_up_to_32_kib
     a_message_over_the_limit_is_refused
@@ -71,11 +72,12 @@ transcripts! {
     a_pattern_brings_every_channel_it_matches_once
     a_peer_that_takes_nothing_is_given_up
     a_publication_of_the_same_id_is_published_once
+    a_reader_who_comes_back_gets_all_it_missed_or_is_told
     a_refusal_can_be_read_by_a_page_of_any_origin
     a_request_that_does_not_come_is_timed_out
-    a_sender_learns_what_became_of_its_message
     a_rule_bounds_a_message
     a_rule_says_who_may_publish_and_subscribe
+    a_sender_learns_what_became_of_its_message
     a_server_that_stops_tells_the_application_what_nobody_got
     a_server_whose_queues_are_full_takes_nothing_new
     a_session_leaves_a_peer_that_takes_nothing
@@ -161,6 +163,7 @@ transcripts! {
     variables_that_do_not_parse_are_ignored
     what_a_client_may_set_is_capped
     what_this_version_does_not_offer_is_said
+    who_watches_a_channel_is_told_who_comes_and_goes
 }
 
 #[test]

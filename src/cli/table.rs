@@ -127,6 +127,12 @@ pub static FLAGS: &[Flag] = &[
         help: "Channels at once.",
     },
     Flag {
+        name: "presence-grace",
+        group: Group::Channels,
+        kind: Kind::Time(number!(presence_grace_ms, 0, 10 * MINUTE_MS)),
+        help: "How long a user who loses the last session may take to come back before others are told.",
+    },
+    Flag {
         name: "idempotency-window",
         group: Group::Channels,
         kind: Kind::Time(number!(once_ms, 1_000, DAY_MS)),

@@ -60,6 +60,8 @@ pub struct Config {
     pub max_queue_total: usize,
     /// Bytes that the histories of all channels hold together; beyond it the oldest message of all goes.
     pub max_history: usize,
+    /// Milliseconds that a user may be without session before others are told that it left; 5 s is a reload or a tunnel.
+    pub presence_grace_ms: u64,
     /// Milliseconds for which a publication of the same id is the same publication; 2 min is longer than clients retry.
     pub once_ms: u64,
     /// Channels one session may be subscribed to; 128 of them cost 3 KiB.
@@ -154,6 +156,7 @@ impl Default for Config {
             max_queue: 1024 * KIB,
             max_queue_total: 512 * 1024 * KIB,
             max_history: 128 * 1024 * KIB,
+            presence_grace_ms: 5_000,
             once_ms: 120_000,
             max_subscriptions: 128,
             max_channels: 1_000_000,

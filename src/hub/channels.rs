@@ -206,16 +206,17 @@ impl Hub {
         page
     }
 
-    /// When a history is to be looked at.
+    /// When something is to be forgotten or told.
     #[must_use]
     pub fn next_due(&self) -> Option<Tick> {
-        self.archive.next_due()
+        let due = self.archive.next_due().into_iter();
+        due.chain(self.presence.next_due()).min()
     }
 
-    /// Lets go what was kept for its time, of one channel. False when nothing is due.
+    /// Lets go what was kept for its time, of one channel, or notes who is gone for good. False when nothing is due.
     pub fn expire(&mut self, now: Tick) -> bool {
         let Some(id) = self.archive.pop_due(now) else {
-            return false;
+            return self.presence.expire(now);
         };
         self.archive.expire(id, now);
         self.prune(id);

@@ -7,13 +7,17 @@ pub mod book;
 mod channels;
 mod history;
 mod index;
+mod members;
 pub mod names;
 mod once;
+mod presence;
 mod reach;
 mod subs;
 
 pub use channels::{Asked, Page, Published, Recovered};
+pub use members::Members;
 pub use once::{Answered, Once};
+pub use presence::Change;
 
 use crate::cmd::OnceKey;
 use crate::ids::{ChannelId, ChannelTag, PolicyId, SessionId};
@@ -22,7 +26,9 @@ use crate::rng::Rng;
 use book::Book;
 use history::Archive;
 use index::Index;
+use presence::{Presence, What};
 use reach::Reach;
+use std::rc::Rc;
 use subs::{Links, NIL};
 
 /// Every channel and user of this node.
@@ -37,6 +43,7 @@ pub struct Hub {
     /// Rows that are patterns.
     patterns: usize,
     book: Book,
+    presence: Presence,
     epoch: u64,
 }
 
@@ -113,6 +120,7 @@ impl Hub {
             archive: Archive::new(history_max),
             patterns: 0,
             book: Book::default(),
+            presence: Presence::default(),
             epoch: rng.next_u64() >> 12,
         }
     }
@@ -145,6 +153,8 @@ impl Hub {
         }
         let channel = self.find_or_make(Scope::Channel, name)?;
         self.join(session, seat, channel);
+        let user = self.told_name(seat);
+        self.note(channel, user.as_ref(), What::Came);
         let position = self.position(channel);
         Ok(Subscribed {
             position,
@@ -160,14 +170,16 @@ impl Hub {
         let Some(link) = self.links.find(seat.first, channel) else {
             return false;
         };
-        self.leave(seat, link);
+        let user = self.told_name(seat);
+        self.leave(seat, link, user.as_ref());
         true
     }
 
     /// Ends every subscription of a session, its user's too.
     pub fn leave_all(&mut self, seat: &mut Seat) {
+        let user = self.told_name(seat);
         while seat.first != NIL {
-            self.leave(seat, seat.first);
+            self.leave(seat, seat.first, user.as_ref());
         }
         seat.user = NIL;
     }
@@ -197,12 +209,15 @@ impl Hub {
         if let Some(row) = self.channels.get_mut(user) {
             row.kind = Kind::User(proof);
         }
+        let before = self.told_name(seat);
         let old = self.channels.id_at(seat.user);
         if let Some(old) = old.and_then(|old| self.links.find(seat.first, old)) {
-            self.leave(seat, old);
+            self.leave(seat, old, None);
         }
         self.join(session, seat, user);
         seat.user = user.index();
+        let after = self.told_name(seat);
+        self.note_rename(seat, before.as_ref(), after.as_ref());
         Ok(())
     }
 
@@ -279,6 +294,9 @@ impl Hub {
         counted == self.links.len() as u64
             && self.channels.iter().filter(patterns).count() == self.patterns
             && self.is_archive_consistent()
+            && self
+                .presence
+                .is_within(|id| self.channels.get(id).is_some())
             && self.by_name.len() == self.channels.len()
             && self.channels.iter().all(walked)
     }
@@ -346,7 +364,7 @@ impl Hub {
     }
 
     /// Takes `link` out of both its lists, and the channel away with its last subscriber.
-    fn leave(&mut self, seat: &mut Seat, link: u32) {
+    fn leave(&mut self, seat: &mut Seat, link: u32, user: Option<&Rc<str>>) {
         let Some(gone) = self.links.remove(link, &mut seat.first) else {
             return;
         };
@@ -361,6 +379,7 @@ impl Hub {
         if row.first == link {
             row.first = gone.next;
         }
+        self.note(id, user, What::Went);
         self.prune(id);
     }
 
@@ -373,6 +392,7 @@ impl Hub {
         if let Some(row) = self.channels.remove(id) {
             self.patterns -= usize::from(matches!(row.kind, Kind::Pattern));
             self.by_name.remove(row.full_name(), id.index());
+            self.presence.forget(id);
         }
     }
 }

@@ -16,11 +16,18 @@ pub struct Links {
 #[derive(Debug, Clone, Copy)]
 struct Link {
     session: SessionId,
+    /// The channel's slot, and in its highest bit whether the session is told who comes and goes.
     channel: u32,
     next_in_channel: u32,
     prev_in_channel: u32,
     /// In a free row: the next free row.
     next_in_session: u32,
+}
+
+impl Link {
+    fn channel(&self) -> u32 {
+        self.channel & !WATCHING
+    }
 }
 
 /// What a removed link leaves to be mended.
@@ -72,7 +79,7 @@ impl Links {
         self.free = Some(link);
         self.used -= 1;
         Some(Gone {
-            channel: row.channel,
+            channel: row.channel(),
             next: row.next_in_channel,
         })
     }
@@ -82,12 +89,34 @@ impl Links {
     pub fn find(&self, subscriptions: u32, channel: ChannelId) -> Option<u32> {
         let mut at = subscriptions;
         while let Some(link) = self.rows.get(at as usize) {
-            if link.channel == channel.index() {
+            if link.channel() == channel.index() {
                 return Some(at);
             }
             at = link.next_in_session;
         }
         None
+    }
+
+    /// Sets whether a link's session is told who comes and goes.
+    pub fn set_watching(&mut self, link: u32, watching: bool) {
+        if let Some(row) = self.rows.get_mut(link as usize) {
+            row.channel = row.channel() | if watching { WATCHING } else { 0 };
+        }
+    }
+
+    /// Whether a link's session is told who comes and goes.
+    #[must_use]
+    pub fn is_watching(&self, link: u32) -> bool {
+        self.rows
+            .get(link as usize)
+            .is_some_and(|row| row.channel & WATCHING != 0)
+    }
+
+    /// The channels of a session's list, by their slots.
+    pub fn channels(&self, subscriptions: u32) -> impl Iterator<Item = u32> {
+        let next = |link: &&Link| self.rows.get(link.next_in_session as usize);
+        std::iter::successors(self.rows.get(subscriptions as usize), next)
+            .map(|link| link.channel())
     }
 
     /// How many links a session's list has.
@@ -150,5 +179,7 @@ impl Links {
     }
 }
 
+/// Slots stay below 2^24: the table of flags says so.
+const WATCHING: u32 = 1 << 31;
 /// No link.
 pub const NIL: u32 = u32::MAX;

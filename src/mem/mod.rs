@@ -5,6 +5,7 @@
 pub mod ledger;
 pub mod msg;
 pub mod out_queue;
+pub mod presence;
 pub mod publication;
 pub mod seat;
 pub mod slots;
@@ -13,6 +14,7 @@ pub mod wheel;
 pub use ledger::{Charge, Ledger};
 pub use msg::{Form, Msg};
 pub use out_queue::{OutQueue, Sink, Wrote};
+pub use presence::PresenceEvent;
 pub use publication::{Content, Position, Publication, View};
 pub use seat::Seat;
 pub use slots::{Full, Slots};

@@ -6,14 +6,23 @@
 
 use super::Node;
 use crate::cmd::{Cause, Cmd, Fate, OnceKey, Origin, Outcome};
-use crate::hub::Answered;
-use crate::ids::SessionId;
-use crate::mem::Publication;
+use crate::hub::{Answered, Change};
+use crate::ids::{ChannelId, SessionId};
+use crate::mem::{PresenceEvent, Publication};
 use std::rc::Rc;
 
-/// A publication on its way to its subscribers.
+/// What is on its way to many sessions.
 #[derive(Debug)]
-pub struct FanOut {
+pub enum FanOut {
+    /// A publication, to its subscribers or its user's sessions.
+    Message(Delivery),
+    /// Who came or went, to those of a channel's subscribers who watch.
+    Presence(PresenceEvent, ChannelId),
+}
+
+/// A publication on its way.
+#[derive(Debug)]
+pub struct Delivery {
     publication: Rc<Publication>,
     origin: Origin,
     once: Option<OnceKey>,
@@ -33,6 +42,10 @@ impl Node {
                 continue;
             }
             budget -= 1;
+            if let Some(change) = self.hub.next_change() {
+                self.begin_presence(&change);
+                continue;
+            }
             match self.cmds.pop() {
                 Some(Cmd::Publish(publication, origin, once)) => {
                     self.begin_publish(publication, origin, once);
@@ -62,27 +75,27 @@ impl Node {
         let Ok(published) = self.hub.publish(&publication, now) else {
             return self.tell(origin, Outcome::NoRoom);
         };
-        self.fan_out = Some(FanOut {
+        self.fan_out = Some(FanOut::Message(Delivery {
             publication,
             origin,
             once,
             to_user: false,
             users_only: published.users_only,
             reached: 0,
-        });
+        }));
     }
 
     fn begin_send(&mut self, publication: Rc<Publication>, origin: Origin) {
         self.number(&publication);
         if self.hub.begin_user(&publication.target) {
-            self.fan_out = Some(FanOut {
+            self.fan_out = Some(FanOut::Message(Delivery {
                 publication,
                 origin,
                 once: None,
                 to_user: true,
                 users_only: false,
                 reached: 0,
-            });
+            }));
         } else {
             self.tell(origin, Outcome::Absent);
         }
@@ -107,19 +120,38 @@ impl Node {
         self.tell(origin, Outcome::Kicked { sessions });
     }
 
+    /// Who came is listed from now on, who went is not any more, and those who watch are told.
+    fn begin_presence(&mut self, change: &Change) {
+        if let Some((channel, joined)) = self.hub.begin_change(change, self.clock.tick) {
+            let event = PresenceEvent::new(channel, change.user.clone(), joined);
+            self.fan_out = Some(FanOut::Presence(event, change.channel));
+        }
+    }
+
     fn go_on(&mut self, mut fan_out: FanOut, budget: &mut usize) {
         while *budget > 0 {
             let Some(session) = self.hub.next_subscriber() else {
                 return self.through(&fan_out);
             };
             *budget -= 1;
-            if fan_out.users_only && !self.has_user(session) {
-                continue;
+            match &mut fan_out {
+                FanOut::Message(delivery) if delivery.users_only && !self.has_user(session) => {}
+                FanOut::Message(delivery) => {
+                    delivery.reached += 1;
+                    self.deliver(session, delivery);
+                }
+                FanOut::Presence(event, channel) => self.tell_presence(session, event, *channel),
             }
-            fan_out.reached += 1;
-            self.deliver(session, &fan_out);
         }
         self.fan_out = Some(fan_out);
+    }
+
+    fn tell_presence(&mut self, session: SessionId, event: &PresenceEvent, channel: ChannelId) {
+        self.with_service(session, |service, cx, row| {
+            if cx.hub.is_watching(&row.seat, channel) {
+                service.noticed(cx, row, event);
+            }
+        });
     }
 
     fn has_user(&self, session: SessionId) -> bool {
@@ -127,26 +159,29 @@ impl Node {
         row.is_some_and(|row| self.hub.user_name(&row.seat).is_some())
     }
 
-    fn deliver(&mut self, session: SessionId, fan_out: &FanOut) {
-        let (publication, to_user) = (&fan_out.publication, fan_out.to_user);
+    fn deliver(&mut self, session: SessionId, delivery: &Delivery) {
+        let (publication, to_user) = (&delivery.publication, delivery.to_user);
         self.with_service(session, |service, cx, row| {
             service.deliver(cx, row, publication, to_user)
         });
     }
 
     fn through(&mut self, fan_out: &FanOut) {
-        let reached = fan_out.reached;
-        let Some(place) = fan_out.publication.place() else {
-            return self.tell(fan_out.origin, Outcome::Sent { sessions: reached });
+        let FanOut::Message(delivery) = fan_out else {
+            return;
+        };
+        let reached = delivery.reached;
+        let Some(place) = delivery.publication.place() else {
+            return self.tell(delivery.origin, Outcome::Sent { sessions: reached });
         };
         let answered = Answered {
             offset: place.offset,
             subscribers: reached,
         };
-        if let Some(key) = fan_out.once {
+        if let Some(key) = delivery.once {
             self.once.put(key, answered, self.now());
         }
-        self.tell(fan_out.origin, published(answered));
+        self.tell(delivery.origin, published(answered));
     }
 
     /// Tells whoever asked for it what became of a message at one recipient.

@@ -131,7 +131,8 @@ impl Node {
             session_timers: TimerWheel::new(config.max_sessions),
             profiles: Profiles::new(rng.keyed(), &ledger),
             hub: Hub::new(config.max_channels, config.max_history, &mut rng)
-                .with_policies(config.policies.clone()),
+                .with_policies(config.policies.clone())
+                .with_grace(config.presence_grace_ms),
             cmds: Cmds::default(),
             fan_out: None,
             once: Once::new(config.once_ms),
@@ -238,7 +239,7 @@ impl Node {
     /// Whether commands wait.
     #[must_use]
     pub fn has_commands(&self) -> bool {
-        self.fan_out.is_some() || !self.cmds.is_empty()
+        self.fan_out.is_some() || !self.cmds.is_empty() || self.hub.has_changes()
     }
 
     /// Counters, for `/metrics` and tests.

@@ -32,6 +32,13 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
 }
 
+/// `text` as a JSON string.
+#[must_use]
+pub fn text(text: &str) -> String {
+    // A string cannot fail here.
+    serde_json::to_string(text).unwrap_or_default()
+}
+
 /// Appends `text` as a JSON string, or null.
 pub fn string_or_null(out: &mut Vec<u8>, text: Option<&str>) {
     match text {

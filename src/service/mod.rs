@@ -14,7 +14,7 @@ use crate::cmd::{Cause, Cmd, Cmds, Fate, Outcome};
 use crate::config::Config;
 use crate::hub::{Hub, Refused};
 use crate::ids::SessionId;
-use crate::mem::{Ledger, Msg, Publication};
+use crate::mem::{Ledger, Msg, PresenceEvent, Publication};
 use crate::metrics::Metrics;
 use crate::session::{ServiceKind, Session};
 use std::rc::Rc;
@@ -76,6 +76,9 @@ pub trait Service {
 
     /// A command that the session gave under the number `call` was run.
     fn answered(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, outcome: Outcome);
+
+    /// A user came to a channel that the session watches, or went.
+    fn noticed(&self, _: &mut Cx<'_>, _: &mut Session, _event: &PresenceEvent) {}
 
     /// A message that the session sent under the number `call`, and wanted to know of, became this at one recipient.
     fn reported(&self, _: &mut Cx<'_>, _: &mut Session, _call: u64, _: Fate) {}

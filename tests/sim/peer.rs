@@ -178,7 +178,7 @@ impl Peer {
         let (code, args) = scene.chance.pick(&[
             ("unknown-verb", "\"BREW\",[]"),
             ("not-offered", "\"PRESENCE\",[\"a\"]"),
-            ("not-offered", "\"SUBSCRIBE\",[\"a\",{\"presence\":true}]"),
+            ("not-offered", "\"SUBSCRIBE\",[\"a\",{\"color\":true}]"),
             ("bad-name", "\"SUBSCRIBE\",[\"a//b\"]"),
             ("bad-name", "\"SUBSCRIBE\",[\"a/*/b\"]"),
             ("bad-args", "\"SUBSCRIBE\",[]"),

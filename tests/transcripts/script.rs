@@ -377,6 +377,7 @@ fn settings(list: &str) -> Result<Config, String> {
                     "session_timeout_ms" => config.session_timeout_ms = n,
                     "linger_ms" => config.linger_ms = n,
                     "heartbeat_ms" => config.heartbeat_ms = n,
+                    "presence_grace_ms" => config.presence_grace_ms = n,
                     _ => return Err(format!("no such setting: {name}")),
                 }
                 continue;

@@ -3,8 +3,8 @@
 //! In: a line from a client. Out: a typed call, or the lines a server sends. One JSON array per line.
 
 use crate::cmd::Fate;
-use crate::hub::Page;
-use crate::mem::{Position, Publication};
+use crate::hub::{Members, Page};
+use crate::mem::{Position, PresenceEvent, Publication};
 use crate::service::json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -66,11 +66,54 @@ pub fn err(id: u64, text: &str, code: &str) -> Vec<u8> {
     out
 }
 
-/// The result of SUBSCRIBE to a channel: where the subscriber stands, whether `messages` is all that it missed.
+/// The result of SUBSCRIBE to a channel: where the subscriber stands, whether `messages` is all that it missed, who is
+/// there if it asked.
 #[must_use]
-pub fn subscribed(at: Position, recovered: bool, messages: &[Rc<Publication>]) -> String {
+pub fn subscribed(
+    at: Position,
+    recovered: bool,
+    messages: &[Rc<Publication>],
+    there: Option<&Members>,
+) -> String {
     let (at, messages) = (position(at), list(messages));
-    format!("{{{at},\"recovered\":{recovered},\"messages\":[{messages}]}}")
+    let there = there.map_or(String::new(), |there| {
+        let names = there.users.iter().flat_map(|(_, page)| page);
+        let names: Vec<_> = names.map(|(user, _)| json::text(user)).collect();
+        let names = match there.users {
+            Some(_) => format!(",\"members\":[{}],\"more\":{}", names.join(","), there.more),
+            None => String::new(),
+        };
+        format!("{names}{}", counts(there))
+    });
+    format!("{{{at},\"recovered\":{recovered},\"messages\":[{messages}]{there}}}")
+}
+
+/// The result of PRESENCE.
+#[must_use]
+pub fn members(there: &Members) -> String {
+    let member = |(user, sessions): &(String, u32)| {
+        format!("{{\"user\":{},\"sessions\":{sessions}}}", json::text(user))
+    };
+    let page = there.users.as_ref().map_or(String::new(), |(_, page)| {
+        let page: Vec<_> = page.iter().map(member).collect();
+        format!(",\"members\":[{}],\"more\":{}", page.join(","), there.more)
+    });
+    let text = format!("{page}{}", counts(there));
+    format!("{{{}}}", text.trim_start_matches(','))
+}
+
+fn counts(there: &Members) -> String {
+    let users = there.users.as_ref();
+    let users = users.map_or(String::new(), |(users, _)| format!(",\"users\":{users}"));
+    format!("{users},\"sessions\":{}", there.sessions)
+}
+
+/// `["JOIN",[channel,user]]`, `["LEAVE",[channel,user]]`.
+#[must_use]
+pub fn presence(event: &PresenceEvent) -> Vec<u8> {
+    let verb = if event.joined { "JOIN" } else { "LEAVE" };
+    let (channel, user) = (json::text(&event.channel), json::text(&event.user));
+    format!("[\"{verb}\",[{channel},{user}]]\n").into_bytes()
 }
 
 /// The result of HISTORY.

@@ -11,7 +11,7 @@ use super::{Cx, Hello, Service};
 use crate::cmd::{Cause, Cmd, Fate, Origin, Outcome};
 use crate::hub::names::{self, NameError};
 use crate::hub::{Asked, Recovered, Refused};
-use crate::mem::{Content, Msg, Publication, View};
+use crate::mem::{Content, Msg, PresenceEvent, Publication, View};
 use crate::session::Session;
 use frames::Call;
 use serde_json::Value;
@@ -109,6 +109,11 @@ impl Service for Revolved {
         }
     }
 
+    fn noticed(&self, cx: &mut Cx<'_>, session: &mut Session, event: &PresenceEvent) {
+        let line = event.line(|event| Msg::new(frames::presence(event), cx.ledger));
+        cx.push(session, line);
+    }
+
     fn reported(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, fate: Fate) {
         cx.push(session, Msg::new(frames::delivery(call, fate), cx.ledger));
     }
@@ -149,7 +154,8 @@ impl Revolved {
             "SEND" => send(cx, session, call).map(|()| None),
             "DISCONNECT" => Ok(Some("null".to_owned())),
             "HISTORY" => history(cx, session, &call.args).map(Some),
-            "PRESENCE" | "CALL" => Err(NOT_OFFERED),
+            "PRESENCE" => presence(cx, session, &call.args).map(Some),
+            "CALL" => Err(NOT_OFFERED),
             _ => Err(("no such verb", "unknown-verb")),
         };
         match answer {
@@ -216,11 +222,28 @@ fn subscribe(
         true => recovered.missed,
         false => last(cx, &name, asked.history, bytes),
     };
+    cx.hub.watch(&session.seat, &name, asked.presence);
+    let members = match asked.presence {
+        true => cx.hub.members(&name, None, names_in(bytes)),
+        false => None,
+    };
     Ok(frames::subscribed(
         subscribed.position,
         recovered.whole,
         &messages,
+        members.as_ref(),
     ))
+}
+
+fn presence(cx: &mut Cx<'_>, session: &Session, args: &[&RawValue]) -> Result<String, Refusal> {
+    let name = channel(args.first())?;
+    gate::subscribe(cx, session, &name)?;
+    let (after, limit) = options::presence(args.get(1))?;
+    let limit = limit.min(names_in(answer_bytes(cx, session)));
+    let members = cx.hub.members(&name, after.as_deref(), limit);
+    members
+        .map(|members| frames::members(&members))
+        .ok_or(NO_PRESENCE)
 }
 
 /// The last messages of a channel, oldest first.
@@ -245,6 +268,11 @@ fn history(cx: &mut Cx<'_>, session: &Session, args: &[&RawValue]) -> Result<Str
         return Err(OTHER_EPOCH);
     }
     Ok(frames::page(&page))
+}
+
+/// How many names an answer of so many bytes may hold; one, whatever it weighs.
+fn names_in(bytes: usize) -> usize {
+    (bytes / (2 * names::NAME_BYTES_MAX)).clamp(1, options::PAGE_MAX)
 }
 
 /// What one answer may weigh: it is not to be what makes the session's queue run over.
@@ -362,6 +390,10 @@ fn refusal(refused: Refused) -> Refusal {
     }
 }
 
+const NO_PRESENCE: Refusal = (
+    "who is in this channel is not told; the operator's rule for it is presence",
+    "not-offered",
+);
 const OTHER_EPOCH: Refusal = (
     "the channel's past of that epoch is forgotten; ask without since",
     "epoch",

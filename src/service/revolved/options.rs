@@ -16,10 +16,12 @@ pub struct Subscribe {
     pub since: Option<Position>,
     /// Else this many of the last messages.
     pub history: usize,
+    /// Who is there, and from now on who comes and goes.
+    pub presence: bool,
 }
 
 impl Subscribe {
-    /// `{"since":{"epoch","offset"},"history":n}`.
+    /// `{"since":{"epoch","offset"},"history":n,"presence":bool}`.
     ///
     /// # Errors
     /// What cannot be meant.
@@ -29,6 +31,7 @@ impl Subscribe {
             match name.as_str() {
                 "since" => parsed.since = since(value)?,
                 "history" => parsed.history = count(value)?,
+                "presence" => parsed.presence = value.as_bool().ok_or(BAD)?,
                 _ => return Err(UNKNOWN),
             }
         }
@@ -66,6 +69,23 @@ pub fn page(options: Option<&&RawValue>, bytes: usize) -> Result<(Asked, Option<
         return Err(BAD);
     }
     Ok((asked, epoch))
+}
+
+/// `{"after":user,"limit":n}` of PRESENCE: behind whom the page begins, and how long it is.
+///
+/// # Errors
+/// What cannot be meant.
+pub fn presence(options: Option<&&RawValue>) -> Result<(Option<String>, usize), Refusal> {
+    let (mut after, mut limit) = (None, PAGE_MAX);
+    for (name, value) in object(options)? {
+        match (name.as_str(), value) {
+            ("after", Value::String(user)) => after = Some(user),
+            ("limit", value) => limit = count(&value)?.max(1),
+            ("after", _) => return Err(BAD),
+            _ => return Err(UNKNOWN),
+        }
+    }
+    Ok((after, limit))
 }
 
 /// `{"id":"…"}` of PUBLISH: what makes it the same as another.
