@@ -71,6 +71,7 @@ transcripts! {
     a_packet_carries_at_most_32_kib
     a_pattern_brings_every_channel_it_matches_once
     a_peer_that_takes_nothing_is_given_up
+    a_ping_that_comes_due_with_the_answer_to_the_last_puts_nothing_off
     a_publication_of_the_same_id_is_published_once
     a_reader_who_comes_back_gets_all_it_missed_or_is_told
     a_refusal_can_be_read_by_a_page_of_any_origin

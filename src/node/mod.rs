@@ -45,7 +45,7 @@ use crate::rng::Rng;
 use crate::session::{Profiles, Session, Times};
 use crate::time::{Clock, Tick};
 use commands::FanOut;
-use conn::WriteSide;
+use conn::{Stage, WriteSide};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -203,11 +203,16 @@ impl Node {
 
     /// A blocked socket takes bytes again.
     pub fn writable(&mut self, id: ConnId) {
+        let due = self.now() + timers::PONG_MS;
         if let Some(conn) = self.conns.get_mut(id)
             && conn.write == WriteSide::Blocked
         {
             conn.write = WriteSide::Dirty;
             self.dirty.push_back(id);
+            // A ping that waited for room is only now on its way.
+            if conn.stage == Stage::Socket && !conn.heard {
+                self.conn_timers.set(id.index(), due);
+            }
         }
     }
 

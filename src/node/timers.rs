@@ -130,6 +130,8 @@ impl Node {
         let at = self.now() + WRITE_TIMEOUT_MS;
         match conn.stage {
             Stage::Open if conn.out.is_none() && begun => self.time_out(id),
+            // Whatever else is said meanwhile: the next ping may come due with the answer to this one.
+            Stage::Socket if !conn.heard && conn.write != WriteSide::Blocked => self.unheard(id),
             // What was said is not written yet: the flush behind this decides. A clock that jumps finds such.
             _ if conn.write == WriteSide::Dirty => self.conn_timers.set(id.index(), at),
             Stage::Testing if conn.write == WriteSide::Idle => self.end_streamtest(id),
@@ -156,6 +158,6 @@ const SLOW: Fault = Fault::new(
     "Send it faster; the operator's bound is --header-timeout.",
 );
 /// Milliseconds in which a ping is answered by a peer that is still there.
-const PONG_MS: u64 = 10_000;
+pub const PONG_MS: u64 = 10_000;
 /// Moments dealt with before the loop looks at its sockets again.
 const TIMERS_PER_TURN: usize = 2_048;
