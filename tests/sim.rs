@@ -2,7 +2,7 @@
 //! bytes, and a shadow model of what each of them must see.
 //!
 //! A run is a seed. One that fails is replayed, with a trace of its last lines, by `ORB_SEED=n` (and
-//! `ORB_STEPS=n`, 3,000 unless said); `ORB_LONG=1` runs many more seeds.
+//! `ORB_STEPS=n`, 3,000 unless said); `ORB_LONG=1` runs many more seeds, `ORB_SEEDS=n` so many, from `ORB_FROM=n` on.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +22,8 @@ mod chance;
 mod csp;
 #[path = "sim/csp_down.rs"]
 mod csp_down;
+#[path = "sim/csp_over.rs"]
+mod csp_over;
 #[path = "sim/csp_up.rs"]
 mod csp_up;
 #[path = "sim/driver.rs"]
@@ -36,6 +38,8 @@ mod http;
 mod model;
 #[path = "sim/peer.rs"]
 mod peer;
+#[path = "sim/pings.rs"]
+mod pings;
 #[path = "sim/request.rs"]
 mod request;
 #[path = "sim/response.rs"]
@@ -44,10 +48,13 @@ mod response;
 mod scene;
 #[path = "sim/settings.rs"]
 mod settings;
+#[path = "sim/takeover.rs"]
+mod takeover;
 #[path = "sim/world.rs"]
 mod world;
 
 use chance::Totals;
+use settings::Transport;
 use std::cell::RefCell;
 use std::env;
 use std::io::Write as _;
@@ -70,11 +77,12 @@ fn no_session_loses_repeats_or_reorders_anything_whatever_happens() {
         assert!(run(seed, steps, false).is_ok(), "seed {seed} fails");
         return;
     }
-    let seeds = if env::var("ORB_LONG").is_ok() {
+    let usual = if env::var("ORB_LONG").is_ok() {
         LONG_SEEDS
     } else {
         SEEDS
     };
+    let seeds = number("ORB_SEEDS").unwrap_or(usual);
     let begun = Instant::now();
     let (totals, failures) = run_all(seeds, steps);
     say(&format!(
@@ -96,6 +104,28 @@ fn no_session_loses_repeats_or_reorders_anything_whatever_happens() {
 #[test]
 fn a_publication_over_many_turns_reaches_everybody_once_and_no_newcomer() {
     (0..3).for_each(fanout::run);
+}
+
+#[test]
+fn a_downstream_is_taken_over_at_every_byte_and_nothing_is_lost() {
+    let kinds = Transport::all();
+    let firsts = if env::var("ORB_LONG").is_ok() {
+        0..kinds.len()
+    } else {
+        0..1
+    };
+    let cuts = |kind: &Transport| {
+        firsts
+            .clone()
+            .map(|first| takeover::run(*kind, first))
+            .sum()
+    };
+    let cuts: Vec<u64> = kinds.iter().map(cuts).collect();
+    say(&format!(
+        "{} takeovers at a byte each",
+        cuts.iter().sum::<u64>()
+    ));
+    assert!(cuts.iter().all(|cuts| *cuts > 400), "{cuts:?}");
 }
 
 #[test]
@@ -190,16 +220,23 @@ const STEPS: u64 = 3_000;
 const LINES: u64 = 60;
 const FAILURES_SHOWN: usize = 5;
 /// A simulation in which these do not happen proves little.
-const MUST_HAPPEN: [&str; 15] = [
+const MUST_HAPPEN: [&str; 22] = [
     "calls answered",
     "closes: asked of the server",
     "closes: by the client",
     "downstreams: takeovers",
+    "downstreams: takeovers behind the batch",
+    "downstreams: takeovers inside a batch",
     "events",
+    "faults: batches late",
     "faults: batches out of order",
     "faults: batches sent twice",
+    "faults: clock stands still",
+    "faults: date set",
+    "faults: downstreams asked for twice",
     "faults: half closes",
     "faults: pings not answered",
+    "faults: pipes shrunk",
     "faults: resets",
     "faults: writes blocked",
     "messages",

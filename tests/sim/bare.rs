@@ -29,6 +29,7 @@ pub struct Socket {
 impl Socket {
     pub fn open(scene: &mut Scene, name: u32) -> Option<Self> {
         let mut http = Http::open(scene, Door::Public)?;
+        scene.net.watch_pings(http.link);
         http.ask(
             scene.now(),
             &upgrade("/_/revolved/ws"),

@@ -5,6 +5,7 @@
 //! reason is a panic.
 
 use super::csp_down::Down;
+use super::csp_over::Trap;
 use super::csp_up::{Batch, Up};
 use super::driver::LinkId;
 use super::http::{Happened, Http, What};
@@ -38,6 +39,8 @@ pub struct Csp {
 
     pub(super) transport: Transport,
     pub(super) downs: Vec<Down>,
+    /// A downstream that is to be cut and taken over.
+    pub(super) trap: Option<Trap>,
     /// The last packet it has.
     pub(super) has: u64,
     /// The last packet it acknowledged by any request.
@@ -84,6 +87,7 @@ impl Csp {
             ghosts: Vec::new(),
             transport: Transport::any(&mut scene.chance),
             downs: Vec::new(),
+            trap: None,
             has: 0,
             acknowledged: 0,
             digests: BTreeMap::new(),
@@ -121,6 +125,7 @@ impl Csp {
         self.conns.retain(|conn| !conn.is_gone());
         self.ghosts.retain(|link| !scene.net.is_closed(*link));
         self.watch_downs(scene);
+        self.watch_trap(scene);
         if self.is_over() {
             self.leave(scene);
         }
@@ -150,7 +155,8 @@ impl Csp {
             // What was to end the session may have been lost on its way.
             self.closing |= self.gives_up;
             self.cut(scene);
-            if self.downs.is_empty() {
+            // One that is half closed ends by itself, but in its time.
+            if !self.downs.iter().any(|down| scene.net.is_up(down.link)) {
                 self.open_some(scene);
             }
             self.push_up(scene);
@@ -240,6 +246,11 @@ impl Csp {
             scene.count("faults: connections left");
             scene.net.leave(link);
         }
+        self.haunts(link);
+    }
+
+    /// The client has left a connection that may still bring the node a request.
+    pub(super) fn haunts(&mut self, link: LinkId) {
         self.ghosts.push(link);
     }
 
@@ -272,7 +283,8 @@ impl Csp {
         Some(self.conns.len() - 1)
     }
 
-    fn is_socket(&self, conn: &Http) -> bool {
+    /// Whether a connection is, or becomes, a WebSocket.
+    pub(super) fn is_socket(&self, conn: &Http) -> bool {
         self.downs
             .iter()
             .any(|down| down.link == conn.link && down.settings.transport == Transport::WebSocket)
@@ -525,4 +537,4 @@ pub fn plain(allowed: &[u16], wanted: Option<&str>, status: u16, body: &[u8]) {
     );
 }
 
-const CONNECTIONS_MAX: usize = 4;
+const CONNECTIONS_MAX: usize = 6;

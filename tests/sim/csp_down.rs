@@ -21,7 +21,7 @@ pub struct Down {
     pub link: LinkId,
     pub settings: Settings,
     /// What the client acknowledged with it.
-    ack: u64,
+    pub(super) ack: u64,
     /// It acknowledged more than the client has: as long as the node has not read it, no other may be served.
     lies: bool,
     issued_at: u64,
@@ -86,6 +86,18 @@ impl Csp {
             1 | 2 => Some(self.has.saturating_sub(scene.chance.below(4) as u64)),
             _ => Some(self.has),
         };
+        self.ask_for_down(scene, index, settings, ack, lies);
+    }
+
+    /// Asks for a downstream on a connection.
+    pub(super) fn ask_for_down(
+        &mut self,
+        scene: &mut Scene,
+        index: usize,
+        settings: Settings,
+        ack: Option<u64>,
+        lies: bool,
+    ) {
         self.number += 1;
         let number = self.number;
         self.acknowledged = self.acknowledged.max(ack.unwrap_or_default().min(self.has));
@@ -99,7 +111,10 @@ impl Csp {
             )
         });
         let request = match settings.transport {
-            Transport::WebSocket => self.upgrade(scene, ack),
+            Transport::WebSocket => {
+                scene.net.watch_pings(self.conns[index].link);
+                self.upgrade(scene, ack)
+            }
             _ => self.comet(scene, &settings, ack),
         };
         scene.count(if self.downs.is_empty() {

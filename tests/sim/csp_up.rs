@@ -278,7 +278,12 @@ impl Csp {
             changes: changing,
             bad,
         });
-        self.conns[index].ask(scene.now(), &request, false, What::Send(number));
+        let conn = &mut self.conns[index];
+        conn.ask(scene.now(), &request, false, What::Send(number));
+        if !scene.net.calm && scene.chance.one_in(16) {
+            scene.count("faults: batches late");
+            conn.wait = scene.chance.between(1, 20) as u32;
+        }
     }
 
     pub(super) fn send_answered(

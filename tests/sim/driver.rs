@@ -5,6 +5,8 @@
 //! takes nothing is let go, an empty write is never offered.
 
 use super::chance::{Chance, Totals};
+use super::csp_down::SLACK_MS;
+use super::pings::Pings;
 use orbited::cmd::Cause;
 use orbited::config::Config;
 use orbited::ids::ConnId;
@@ -36,6 +38,10 @@ pub struct Driver {
     /// Every name the node gave a connection.
     names: BTreeSet<u64>,
     readable: VecDeque<(ConnId, bool)>,
+    /// Most bytes that any pipe holds.
+    narrow: usize,
+    /// Seconds by which the date is wrong.
+    date_off: i64,
 }
 
 /// One connection's pipe.
@@ -45,8 +51,9 @@ struct Link {
     up: Vec<u8>,
     /// Written by the node and not read by the client.
     down: Vec<u8>,
-    /// Most bytes of `down`.
+    /// Most bytes of `down`: of its own, and as long as all pipes are narrow.
     room: usize,
+    narrow: usize,
     /// The client sends nothing more.
     finished: bool,
     /// The client is gone without goodbye.
@@ -65,10 +72,11 @@ struct Link {
     /// Since when the pipe takes nothing, in milliseconds.
     blocked: Option<u64>,
     ever_blocked: bool,
+    /// Of what the node wrote last, the pipe took a part.
+    cut: bool,
     written_at: u64,
-    /// When the node last read of it, and the longest it did not before, in milliseconds.
-    read_at: u64,
-    quiet_max: u64,
+    /// Of one that is to become a WebSocket.
+    pings: Option<Box<Pings>>,
 }
 
 impl Driver {
@@ -88,6 +96,8 @@ impl Driver {
             by_conn: BTreeMap::new(),
             names: BTreeSet::new(),
             readable: VecDeque::new(),
+            narrow: ROOM,
+            date_off: 0,
         };
         driver.turn();
         driver
@@ -127,6 +137,7 @@ impl Driver {
             up: Vec::new(),
             down: Vec::new(),
             room,
+            narrow: self.narrow,
             finished: false,
             reset: false,
             shut: false,
@@ -137,9 +148,9 @@ impl Driver {
             edge_read: false,
             blocked: None,
             ever_blocked: false,
+            cut: false,
             written_at: self.now,
-            read_at: self.now,
-            quiet_max: 0,
+            pings: None,
         });
         self.active.push(link);
         self.by_conn.insert(conn.pack(), link);
@@ -239,10 +250,25 @@ impl Driver {
         self.links[id].blocked.is_some()
     }
 
-    /// Whether the node heard nothing of it for as long as it waits for a pong.
+    /// Whether the node waits for room inside of what it writes.
+    pub fn is_cut(&self, id: LinkId) -> bool {
+        self.is_blocked(id) && self.links[id].cut
+    }
+
+    /// The pipe takes so many bytes more.
+    pub fn cut_after(&mut self, id: LinkId, bytes: usize) {
+        self.set_room(id, self.links[id].down.len() + bytes);
+    }
+
+    /// An upgrade is asked for: pings are watched from now on.
+    pub fn watch_pings(&mut self, id: LinkId) {
+        self.links[id].pings.get_or_insert_default();
+    }
+
+    /// Whether a ping was unanswered, when the node closed the WebSocket, for as long as it waits for a pong.
     pub fn was_unheard(&self, id: LinkId) -> bool {
-        let link = &self.links[id];
-        link.quiet_max.max(self.now - link.read_at) >= PONG_MS
+        let pings = self.links[id].pings.as_ref();
+        pings.is_some_and(|pings| pings.closed_after_ms() >= PONG_MS)
     }
 
     /// When the node last wrote.
@@ -252,13 +278,36 @@ impl Driver {
 
     /// How much the pipe holds before the node has to wait.
     pub fn set_room(&mut self, id: LinkId, room: usize) {
-        self.links[id].room = room;
+        let link = &mut self.links[id];
+        link.room = room;
+        link.ever_blocked |= link.blocked.is_some();
     }
 
     /// Room for everything.
     pub fn open_wide(&mut self) {
         self.calm = true;
         self.links.iter_mut().for_each(|link| link.room = ROOM);
+        self.narrow(ROOM);
+    }
+
+    /// No pipe holds more than this.
+    pub fn narrow(&mut self, room: usize) {
+        self.narrow = room;
+        for link in &mut self.links {
+            link.narrow = room;
+            // Who was only made to wait may have to now.
+            link.ever_blocked |= link.blocked.is_some();
+        }
+    }
+
+    /// The pipe holds everything again.
+    pub fn let_go(&mut self, id: LinkId) {
+        self.set_room(id, ROOM);
+    }
+
+    /// Sets the date, which nothing but answers' heads tell.
+    pub fn set_date(&mut self, off_s: i64) {
+        self.date_off = off_s;
     }
 
     /// Sets the clock on and turns, as a machine does that was asleep; what is due waits for the end of the
@@ -358,22 +407,37 @@ impl Driver {
     /// One turn of the loop, in `net`'s order.
     pub fn turn(&mut self) {
         self.totals.count("turns");
-        let unix_s = 1_700_000_000 + self.now / 1000;
+        let unix_s = (1_700_000_000 + self.now / 1000).saturating_add_signed(self.date_off);
         self.node.turn(Clock {
             tick: Tick(self.now),
             unix_s,
         });
         self.see_edges();
         self.read();
-        self.node.run_commands();
+        self.serve();
         self.node.tick();
-        self.node.run_commands();
+        self.serve();
         self.flush();
+        self.resume();
+        self.sweep();
+    }
+
+    fn serve(&mut self) {
+        for _ in 0..SERVES_PER_TURN {
+            if self.node.run_commands() || !self.resume() {
+                return;
+            }
+        }
+    }
+
+    fn resume(&mut self) -> bool {
+        let mut any = false;
         while let Some(id) = self.node.next_resumed() {
+            any = true;
             self.node.resume(id);
             self.readable.push_back((id, true));
         }
-        self.sweep();
+        any
     }
 
     /// What must hold between two turns.
@@ -397,6 +461,15 @@ impl Driver {
                 "conn {} takes nothing since {} ms and is held for ever",
                 link.conn,
                 self.now - link.blocked.unwrap_or_default()
+            );
+            let ms = link
+                .pings
+                .as_ref()
+                .map_or(0, |pings| pings.unanswered_ms(self.now));
+            assert!(
+                ms <= PONG_MS + SLACK_MS || link.told || link.blocked.is_some(),
+                "conn {} answers no ping for {ms} ms and is held",
+                link.conn
             );
         }
     }
@@ -426,6 +499,9 @@ impl Driver {
                 }
             }
             if writable {
+                if let Some(pings) = link.pings.as_mut().filter(|_| link.blocked.is_some()) {
+                    pings.woke(self.now);
+                }
                 self.node.writable(conn);
             }
         }
@@ -462,7 +538,11 @@ impl Driver {
             let mut bytes: Vec<u8> = link.up.drain(..count).collect();
             self.note(|| format!("conn {conn} reads {}", show(&bytes)));
             self.node.receive(conn, &mut bytes);
-            self.links[id].hear(self.now);
+            let link = &mut self.links[id];
+            let blocked = link.blocked.is_some();
+            if let Some(pings) = &mut link.pings {
+                pings.heard(self.now, blocked);
+            }
             if count < READ_BYTES && !ended {
                 return;
             }
@@ -493,6 +573,10 @@ impl Driver {
                 self.note(|| format!("conn {conn} writes {wrote}, {flushed:?}"));
             }
             let link = &mut self.links[id];
+            link.cut = flushed == Flushed::Later && (link.cut || link.down.len() > before);
+            if let Some(pings) = link.pings.as_mut().filter(|_| flushed == Flushed::Idle) {
+                pings.idle();
+            }
             if flushed == Flushed::Shut {
                 assert!(!link.shut, "conn {conn} is shut twice");
                 link.shut = true;
@@ -521,13 +605,8 @@ impl Driver {
 }
 
 impl Link {
-    fn hear(&mut self, now: u64) {
-        self.quiet_max = self.quiet_max.max(now - self.read_at);
-        self.read_at = now;
-    }
-
     fn has_room(&self) -> bool {
-        self.left || self.down.len() < self.room
+        self.left || self.down.len() < self.room.min(self.narrow)
     }
 
     fn has_edge(&self) -> bool {
@@ -561,7 +640,8 @@ impl Sink for Pipe<'_> {
             self.link.blocked = None;
             return Wrote::Some(offered);
         }
-        let room = self.link.room.saturating_sub(self.link.down.len());
+        let room = self.link.room.min(self.link.narrow);
+        let room = room.saturating_sub(self.link.down.len());
         if room == 0 || (!self.calm && self.chance.one_in(40)) {
             self.totals.count("faults: writes blocked");
             self.link.blocked.get_or_insert(self.now);
@@ -573,11 +653,14 @@ impl Sink for Pipe<'_> {
             take = self.chance.between(1, take);
         }
         self.link.blocked = None;
-        let mut left = take;
+        let (mut left, before) = (take, self.link.down.len());
         for part in parts {
             let now = left.min(part.len());
             self.link.down.extend_from_slice(&part[..now]);
             left -= now;
+        }
+        if let Some(pings) = &mut self.link.pings {
+            pings.wrote(&self.link.down[before..], self.now);
         }
         self.totals.add("bytes to clients", take as u64);
         Wrote::Some(take)
@@ -610,6 +693,7 @@ const PONG_MS: u64 = 10_000;
 /// One read of the loop.
 const READ_BYTES: usize = 16 * 1024;
 const READS_PER_TURN: usize = 4;
+const SERVES_PER_TURN: usize = 64;
 /// Milliseconds below which no connection is given up.
 const NAP_MS: u64 = 1_000;
 const GRANULE_MS: u64 = 8;

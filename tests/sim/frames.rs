@@ -140,6 +140,6 @@ pub const TEXT: u8 = 1;
 pub const CLOSE: u8 = 8;
 const CONTINUATION: u8 = 0;
 const BINARY: u8 = 2;
-const PING: u8 = 9;
+pub const PING: u8 = 9;
 const PONG: u8 = 10;
 const FIN: u8 = 0x80;

@@ -47,6 +47,8 @@ pub struct Http {
     pub trickles: bool,
     /// Reads nothing for now.
     pub deaf: bool,
+    /// Steps until it feeds anything: what is asked for elsewhere comes first.
+    pub wait: u32,
     queued: Vec<u8>,
     fed: usize,
     asked: VecDeque<Asked>,
@@ -74,6 +76,7 @@ impl Http {
             link,
             trickles: !scene.net.calm && scene.chance.one_in(6),
             deaf: false,
+            wait: 0,
             queued: Vec::new(),
             fed: 0,
             asked: VecDeque::new(),
@@ -143,7 +146,9 @@ impl Http {
         if self.gone {
             return happened;
         }
-        if !self.queued.is_empty() {
+        if self.wait > 0 && !scene.net.calm {
+            self.wait -= 1;
+        } else if !self.queued.is_empty() {
             let max = if self.trickles {
                 scene.chance.below(60)
             } else {

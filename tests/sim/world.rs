@@ -21,13 +21,17 @@ pub struct World {
     apis: Vec<Api>,
     strangers: Vec<Stranger>,
     names: u32,
+    /// Steps for which no time passes.
+    still: u32,
+    /// When pipes that hold nothing hold little, and when they hold everything again, in steps from now.
+    narrow: (u32, u32),
 }
 
 /// Something that happens.
 type Action = fn(&mut World);
 
 /// What a step does beside letting everybody read; each with its weight.
-const ACTIONS: [(u32, Action); 25] = [
+const ACTIONS: [(u32, Action); 30] = [
     (170, World::somebody_goes_on),
     (30, World::the_application_publishes),
     (30, World::a_socket_talks),
@@ -38,6 +42,8 @@ const ACTIONS: [(u32, Action); 25] = [
             csp.open_down(scene, false);
         })
     }),
+    (12, |world| world.with_csp(Csp::set_trap)),
+    (4, |world| world.with_csp(Csp::open_down_twice)),
     (5, |world| world.with_csp(Csp::send_twice)),
     (5, |world| world.with_csp(Csp::send_ahead)),
     (4, |world| world.with_csp(Csp::acknowledge)),
@@ -55,6 +61,9 @@ const ACTIONS: [(u32, Action); 25] = [
     (2, World::a_bare_connection_breaks),
     (24, World::a_moment_passes),
     (2, World::a_while_passes),
+    (1, World::time_stands_still),
+    (1, World::the_date_is_set),
+    (2, World::pipes_shrink),
     (2, World::the_limit_of_sessions_moves),
     (2, World::a_stranger_comes),
     (1, World::a_socket_closes),
@@ -70,6 +79,8 @@ impl World {
             apis: Vec::new(),
             strangers: Vec::new(),
             names: 0,
+            still: 0,
+            narrow: (0, 0),
         }
     }
 
@@ -82,6 +93,8 @@ impl World {
         let weights = ACTIONS.map(|(weight, _)| weight);
         for step in 0..steps {
             self.scene.begin(step);
+            self.still = self.still.saturating_sub(1);
+            self.widen();
             let (_, action) = ACTIONS[self.scene.chance.weighted(&weights)];
             action(self);
             if !self.scene.chance.one_in(8) {
@@ -223,17 +236,26 @@ impl World {
     }
 
     fn a_moment_passes(&mut self) {
+        if self.still > 0 {
+            return;
+        }
         let ms = self.scene.chance.pick(&[1, 5, 20, 100, 400, 1_000]);
         self.scene.net.leap(ms);
     }
 
     /// Asleep or suspended, for a hold, for an idle limit, for hours.
     fn a_while_passes(&mut self) {
-        let ms = match self.scene.chance.below(40) {
-            0..=19 => self.scene.chance.pick(&[990, 1_000, 5_000, 10_000, 15_000]),
-            20..=34 => self.scene.chance.pick(&[25_000, 30_000, 30_010, 45_000]),
-            35..=38 => self.scene.chance.pick(&[59_990, 60_000, 61_000, 125_000]),
-            _ => 3_600_000 * self.scene.chance.between(1, 5) as u64,
+        if self.still > 0 {
+            return;
+        }
+        let chance = &mut self.scene.chance;
+        let ms = match chance.below(60) {
+            0..=19 => chance.pick(&[990, 1_000, 5_000, 10_000, 15_000]),
+            20..=34 => chance.pick(&[25_000, 30_000, 30_010, 45_000]),
+            35..=38 => chance.pick(&[59_990, 60_000, 61_000, 125_000]),
+            39 => 3_600_000 * chance.between(1, 5) as u64,
+            // Any order of magnitude, from a granule of the wheel to a window of it.
+            _ => (8 << chance.below(13)) + chance.below(16) as u64,
         };
         self.scene.count("faults: clock jumps");
         self.scene.note(|| format!("{ms} ms pass"));
@@ -247,6 +269,44 @@ impl World {
                     self.pump();
                 }
             }
+        }
+    }
+
+    fn time_stands_still(&mut self) {
+        self.scene.count("faults: clock stands still");
+        self.still = self.scene.chance.between(20, 300) as u32;
+    }
+
+    fn the_date_is_set(&mut self) {
+        let chance = &mut self.scene.chance;
+        let off = chance.pick(&[0, 1, -1, -3_600, 86_400, -2_000_000_000, i64::MAX]);
+        self.scene.count("faults: date set");
+        self.scene.net.set_date(off);
+    }
+
+    /// Every pipe holds nothing for a while, then little.
+    fn pipes_shrink(&mut self) {
+        if self.narrow != (0, 0) {
+            return;
+        }
+        let chance = &mut self.scene.chance;
+        let shut = chance.between(2, 40) as u32;
+        self.narrow = (shut, shut + chance.between(2, 60) as u32);
+        self.scene.count("faults: pipes shrunk");
+        self.scene.note(|| "pipes hold nothing".to_owned());
+        self.scene.net.narrow(0);
+    }
+
+    fn widen(&mut self) {
+        let before = self.narrow;
+        self.narrow = (before.0.saturating_sub(1), before.1.saturating_sub(1));
+        match (before, self.narrow) {
+            ((1, _), _) => {
+                let room = self.scene.chance.between(1, 400);
+                self.scene.net.narrow(room);
+            }
+            ((_, 1), _) => self.scene.net.narrow(usize::MAX),
+            _ => {}
         }
     }
 
@@ -376,5 +436,6 @@ impl World {
     }
 }
 
-const ROUNDS: u32 = 600;
+/// Requests may be pipelined behind some that are held for a minute each.
+const ROUNDS: u32 = 1_800;
 const ROUND_MS: u64 = 200;
