@@ -26,6 +26,8 @@ mod csp_down;
 mod csp_over;
 #[path = "sim/csp_up.rs"]
 mod csp_up;
+#[path = "sim/drain.rs"]
+mod drain;
 #[path = "sim/driver.rs"]
 mod driver;
 #[path = "sim/fanout.rs"]
@@ -220,7 +222,7 @@ const STEPS: u64 = 3_000;
 const LINES: u64 = 60;
 const FAILURES_SHOWN: usize = 5;
 /// A simulation in which these do not happen proves little.
-const MUST_HAPPEN: [&str; 22] = [
+const MUST_HAPPEN: [&str; 23] = [
     "calls answered",
     "closes: asked of the server",
     "closes: by the client",
@@ -238,6 +240,7 @@ const MUST_HAPPEN: [&str; 22] = [
     "faults: pings not answered",
     "faults: pipes shrunk",
     "faults: resets",
+    "faults: stops in the middle",
     "faults: writes blocked",
     "messages",
     "packets again",

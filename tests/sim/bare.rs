@@ -24,6 +24,8 @@ pub struct Socket {
     frames: Frames,
     open: bool,
     closing: bool,
+    /// It was there when the node stopped, and what it was told since.
+    farewell: Option<Option<u16>>,
 }
 
 impl Socket {
@@ -44,6 +46,7 @@ impl Socket {
             frames,
             open: false,
             closing: false,
+            farewell: None,
         })
     }
 
@@ -90,10 +93,11 @@ impl Socket {
     fn closed(&mut self, scene: &mut Scene, code: u16) {
         let name = self.name;
         scene.note(|| format!("{name} is told {code}"));
+        self.farewell = self.farewell.map(|_| Some(code));
         let full = scene.may_be_full() || scene.signoffs(Cause::Overflow) > 0;
         let expected = match code {
             1000 | 1002 => self.closing,
-            1001 => self.peer.heard_bye() || scene.may_be_full(),
+            1001 => self.peer.heard_bye() || scene.may_be_full() || scene.net.is_stopped(),
             4413 | 1009 => full,
             4408 => scene.net.was_unheard(self.http.link),
             _ => false,
@@ -168,6 +172,26 @@ impl Socket {
         self.open && !self.closing
     }
 
+    /// The node stops now.
+    pub fn before_stop(&mut self, scene: &Scene) {
+        let link = self.http.link;
+        // What is not read yet may be another goodbye.
+        let read = scene.net.unread(link) == 0 && !scene.net.is_blocked(link);
+        let there = self.is_live() && scene.net.is_up(link) && read;
+        self.farewell = there.then_some(None);
+    }
+
+    pub fn check_stop(&self, scene: &Scene) {
+        match self.farewell {
+            // One that had too much waiting before it was told.
+            Some(Some(4413 | 1009)) | None => {}
+            Some(told) => {
+                assert_eq!(told, Some(1001), "{} is told of the stop", self.name);
+                self.peer.check_stop(scene);
+            }
+        }
+    }
+
     pub fn check(&self, scene: &Scene) {
         if self.is_live() && scene.net.is_up(self.http.link) {
             self.peer.check(scene);
@@ -199,6 +223,8 @@ pub struct Reader {
     text: Vec<u8>,
     open: bool,
     over: bool,
+    /// It was there when the node stopped.
+    farewell: bool,
     /// Publications from this number on must come.
     since: usize,
     seen: BTreeSet<usize>,
@@ -234,6 +260,7 @@ impl Reader {
             text: Vec::new(),
             open: false,
             over: false,
+            farewell: false,
             since: 0,
             seen: BTreeSet::new(),
             log: BTreeMap::new(),
@@ -327,7 +354,25 @@ impl Reader {
             );
         }
         let live = self.open && !self.over && scene.net.is_up(self.http.link);
-        for number in (self.since..scene.model.next()).filter(|_| live) {
+        if live {
+            self.check_seen(scene);
+        }
+    }
+
+    /// The node stops now.
+    pub fn before_stop(&mut self, scene: &Scene) {
+        self.farewell = self.is_live() && scene.net.is_up(self.http.link);
+    }
+
+    pub fn check_stop(&self, scene: &Scene) {
+        if self.farewell && scene.signoffs(Cause::Overflow) == 0 {
+            assert!(self.over, "{} is not told of the stop", self.name);
+            self.check_seen(scene);
+        }
+    }
+
+    fn check_seen(&self, scene: &Scene) {
+        for number in self.since..scene.model.next() {
             let publication = scene.model.publication(number);
             let due = self.channels.contains(&publication.channel)
                 && matches!(publication.fate, Fate::At(_));

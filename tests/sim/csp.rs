@@ -14,7 +14,9 @@ use super::peer::{Peer, json};
 use super::request::{Saying, spell};
 use super::scene::{SESSIONS_MAX, Scene};
 use super::settings::Transport;
+use orbited::cmd::Cause;
 use orbited::node::Door;
+use orbited::session::BATCH_BYTES_MAX;
 use std::collections::{BTreeMap, VecDeque};
 
 /// One client.
@@ -41,10 +43,16 @@ pub struct Csp {
     pub(super) downs: Vec<Down>,
     /// A downstream that is to be cut and taken over.
     pub(super) trap: Option<Trap>,
+    /// The last downstream that it opened.
+    pub(super) last_down: u32,
+    /// The one downstream that it had when the node stopped.
+    farewell: Option<u32>,
     /// The last packet it has.
     pub(super) has: u64,
     /// The last packet it acknowledged by any request.
     pub(super) acknowledged: u64,
+    /// Bytes of the last batch's array.
+    pub(super) last_batch_bytes: usize,
     /// A digest of each packet it has.
     pub(super) digests: BTreeMap<u64, u64>,
     /// The id of the server's close packet, once it is there.
@@ -88,8 +96,11 @@ impl Csp {
             transport: Transport::any(&mut scene.chance),
             downs: Vec::new(),
             trap: None,
+            last_down: 0,
+            farewell: None,
             has: 0,
             acknowledged: 0,
+            last_batch_bytes: 0,
             digests: BTreeMap::new(),
             closed_at: None,
             complete: true,
@@ -184,6 +195,39 @@ impl Csp {
         if self.is_live() {
             self.peer.check(scene);
         }
+    }
+
+    /// The node stops now: who is sure to have a downstream is to get everything by it.
+    pub fn before_stop(&mut self, scene: &Scene) {
+        if let [down] = self.downs.as_slice()
+            && self.is_live()
+            && down.is_attached()
+            && down.number == self.last_down
+            && down.is_sure(scene)
+            && !self.has_ghosts()
+            && scene.net.is_up(down.link)
+        {
+            self.farewell = Some(down.number);
+        }
+    }
+
+    pub fn check_stop(&self, scene: &Scene) {
+        let Some(number) = self.farewell else { return };
+        let name = self.name;
+        assert!(
+            self.downs.iter().all(|down| down.number != number),
+            "{name} is left with {number} after the stop"
+        );
+        // An answer takes one batch, and one that was too slow has no session.
+        let long = self.last_batch_bytes >= BATCH_BYTES_MAX;
+        if !(long || scene.signoffs(Cause::Overflow) > 0 && !self.peer.heard_bye()) {
+            self.peer.check_stop(scene);
+        }
+    }
+
+    /// Whether this is the downstream by which it is told of the stop.
+    pub(super) fn is_farewell(&self, number: u32) -> bool {
+        self.farewell == Some(number)
     }
 
     /// Drops everything: the tab is closed, or the machine is off.

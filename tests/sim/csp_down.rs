@@ -51,6 +51,13 @@ impl Down {
         self.served.is_some_and(|(_, times)| times > 2)
     }
 
+    /// Whether the node cannot have ended it already, unknown to the client.
+    pub fn is_sure(&self, scene: &Scene) -> bool {
+        let read = scene.net.unread(self.link) == 0 && !scene.net.is_blocked(self.link);
+        let young = scene.now() < self.issued_at + self.settings.duration_s * 1000;
+        read || (self.settings.streams() && young && !self.lenient)
+    }
+
     /// Whether upstream packets can go over it.
     pub fn is_open_socket(&self) -> bool {
         self.begun && self.settings.transport == Transport::WebSocket
@@ -122,6 +129,7 @@ impl Csp {
         } else {
             "downstreams: takeovers"
         });
+        self.last_down = number;
         self.downs.push(Down {
             number,
             link: self.conns[index].link,
@@ -267,6 +275,7 @@ impl Csp {
 
     fn batch(&mut self, scene: &mut Scene, number: u32, array: &[u8]) {
         let packets = packets(array, self.utf8);
+        self.last_batch_bytes = array.len();
         let Some(down) = self.down(number) else {
             return;
         };
@@ -443,12 +452,20 @@ impl Csp {
                 scene.net.finish(down.link);
             }
         }
+        assert!(
+            code == 1001 || !self.is_farewell(number),
+            "{name} is told {code} when the node stops"
+        );
         match code {
             4409 => assert!(
                 down.lenient,
                 "{name} is told that another downstream took over, and there is none"
             ),
             1000 | 1002 | 1003 if down.broken => {}
+            1001 if scene.net.is_stopped() && !self.is_farewell(number) => {
+                self.gives_up = true;
+                self.gone(scene, "stopped");
+            }
             1001 if !self.peer.heard_bye() => assert!(
                 scene.may_be_full() || scene.net.was_unheard(down.link),
                 "{name} is told {code} without a reason"

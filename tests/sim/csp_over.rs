@@ -41,7 +41,10 @@ impl Csp {
 
     /// Takes over there and then, when a downstream is cut inside of what it brings.
     pub(super) fn watch_trap(&mut self, scene: &mut Scene) {
-        let Some(trap) = &mut self.trap else { return };
+        let stopped = scene.net.is_stopped();
+        let Some(trap) = self.trap.as_mut().filter(|_| !stopped) else {
+            return;
+        };
         let (number, sprung) = (trap.number, trap.sprung);
         let left = trap.left.saturating_sub(1);
         trap.left = left;

@@ -40,6 +40,7 @@ pub struct Driver {
     readable: VecDeque<(ConnId, bool)>,
     /// Most bytes that any pipe holds.
     narrow: usize,
+    stopped: bool,
     /// Seconds by which the date is wrong.
     date_off: i64,
 }
@@ -97,6 +98,7 @@ impl Driver {
             names: BTreeSet::new(),
             readable: VecDeque::new(),
             narrow: ROOM,
+            stopped: false,
             date_off: 0,
         };
         driver.turn();
@@ -115,8 +117,30 @@ impl Driver {
         }
     }
 
+    /// Stops the node in the middle of a turn, behind what was read. Nobody can connect any more.
+    pub fn stop(&mut self) {
+        self.begin_turn();
+        self.read();
+        self.node.stop();
+        self.stopped = true;
+        self.end_turn();
+    }
+
+    /// Whether the node was stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// A new connection, unless the node takes no more.
     pub fn connect(&mut self, door: Door) -> Option<LinkId> {
+        if self.stopped {
+            return None;
+        }
+        self.connect_late(door)
+    }
+
+    /// A new connection, although the node stops.
+    pub fn connect_late(&mut self, door: Door) -> Option<LinkId> {
         let Some(conn) = self.node.accept(door) else {
             self.totals.count("connections refused");
             return None;
@@ -406,6 +430,12 @@ impl Driver {
 
     /// One turn of the loop, in `net`'s order.
     pub fn turn(&mut self) {
+        self.begin_turn();
+        self.read();
+        self.end_turn();
+    }
+
+    fn begin_turn(&mut self) {
         self.totals.count("turns");
         let unix_s = (1_700_000_000 + self.now / 1000).saturating_add_signed(self.date_off);
         self.node.turn(Clock {
@@ -413,7 +443,9 @@ impl Driver {
             unix_s,
         });
         self.see_edges();
-        self.read();
+    }
+
+    fn end_turn(&mut self) {
         self.serve();
         self.node.tick();
         self.serve();

@@ -221,7 +221,8 @@ impl Http {
             "a response is cut short: {:?}",
             self.asked.front().map(|a| &a.what)
         );
-        own |= self.closing || self.status == 101;
+        // What waited behind another request when the node stopped is not served.
+        own |= self.closing || self.status == 101 || scene.net.is_stopped();
         for asked in self.asked.drain(..) {
             let whole = self.fed >= asked.end && scene.net.is_delivered(self.link);
             let junk = asked.what == What::Junk;

@@ -417,6 +417,27 @@ impl Peer {
             self.asked
         );
         self.ended();
+        self.check_seen(scene);
+    }
+
+    /// At a stop, behind the goodbye: what was accepted was answered, and is here.
+    pub fn check_stop(&self, scene: &Scene) {
+        self.ended();
+        assert!(self.bye, "{} is not told of the stop", self.name);
+        for (id, call) in &self.asked {
+            let Call::Publish(number) = call else {
+                continue;
+            };
+            assert!(
+                scene.model.publication(*number).place.is_none(),
+                "{} was not answered {id}, and publication {number} was seen",
+                self.name
+            );
+        }
+        self.check_seen(scene);
+    }
+
+    fn check_seen(&self, scene: &Scene) {
         for (channel, sub) in &self.subs {
             for number in sub.since..scene.model.next() {
                 let publication = scene.model.publication(number);

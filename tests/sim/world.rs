@@ -15,11 +15,11 @@ use orbited::cmd::Cause;
 /// Everything of a run.
 pub struct World {
     pub scene: Scene,
-    csps: Vec<Csp>,
-    sockets: Vec<Socket>,
-    readers: Vec<Reader>,
-    apis: Vec<Api>,
-    strangers: Vec<Stranger>,
+    pub(super) csps: Vec<Csp>,
+    pub(super) sockets: Vec<Socket>,
+    pub(super) readers: Vec<Reader>,
+    pub(super) apis: Vec<Api>,
+    pub(super) strangers: Vec<Stranger>,
     names: u32,
     /// Steps for which no time passes.
     still: u32,
@@ -91,6 +91,14 @@ impl World {
     /// A whole run.
     pub fn run(&mut self, steps: u32) {
         let weights = ACTIONS.map(|(weight, _)| weight);
+        let stops = self.scene.chance.one_in(5);
+        let steps = if stops {
+            self.scene
+                .chance
+                .between(steps as usize / 4, steps as usize) as u32
+        } else {
+            steps
+        };
         for step in 0..steps {
             self.scene.begin(step);
             self.still = self.still.saturating_sub(1);
@@ -107,7 +115,11 @@ impl World {
             }
         }
         self.scene.net.totals.add("steps", steps.into());
-        self.come_to_rest();
+        if stops {
+            self.drain();
+        } else {
+            self.come_to_rest();
+        }
         self.end();
         self.scene.count("runs");
         self.scene.net.count_outcomes();
@@ -191,7 +203,7 @@ impl World {
         }
     }
 
-    fn connections(&mut self) -> Vec<&mut Http> {
+    pub(super) fn connections(&mut self) -> Vec<&mut Http> {
         let csps = self.csps.iter_mut().flat_map(|csp| csp.conns.iter_mut());
         let sockets = self.sockets.iter_mut().map(|socket| &mut socket.http);
         let readers = self.readers.iter_mut().map(|reader| &mut reader.http);
@@ -394,10 +406,11 @@ impl World {
     /// Everybody leaves, and what the node holds returns to nothing.
     fn end(&mut self) {
         self.scene.note(|| "everybody leaves".to_owned());
-        if self.scene.chance.one_in(4) {
-            self.scene.net.node.stop();
+        let stopped = self.scene.net.is_stopped();
+        if !stopped && self.scene.chance.one_in(4) {
+            self.scene.net.stop();
             self.scene.net.settle();
-        } else if self.scene.chance.one_in(2) {
+        } else if !stopped && self.scene.chance.one_in(2) {
             self.csps
                 .iter_mut()
                 .for_each(|csp| csp.close(&mut self.scene));
