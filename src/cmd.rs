@@ -148,9 +148,10 @@ pub struct Cmds(VecDeque<Cmd>);
 impl Cmds {
     /// Puts a command at the end.
     pub fn push(&mut self, cmd: Cmd) {
-        // A client that says goodbye a thousand times in one batch ends once.
-        if let (Cmd::End(id, _), Some(Cmd::End(last, _))) = (&cmd, self.0.back())
-            && id == last
+        // A client that says goodbye a thousand times in one batch ends once. One that then runs over ends for that
+        // too: it can no more be told goodbye.
+        if let (Cmd::End(id, cause), Some(Cmd::End(last, other))) = (&cmd, self.0.back())
+            && (id, cause) == (last, other)
         {
             return;
         }
@@ -191,3 +192,23 @@ impl Cmds {
 /// Publications and messages to users that may wait behind a long fan-out. Ends of sessions are queued above
 /// it too: there is at most one for each session.
 const CMDS_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_queued_once_for_each_cause() {
+        let (mut cmds, id) = (Cmds::default(), SessionId::unpack(1 << 32).unwrap());
+        for cause in [Cause::Clean, Cause::Clean, Cause::Overflow, Cause::Overflow] {
+            cmds.push(Cmd::End(id, cause));
+        }
+        let causes: Vec<Cause> = std::iter::from_fn(|| cmds.pop())
+            .filter_map(|cmd| match cmd {
+                Cmd::End(_, cause) => Some(cause),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(causes, [Cause::Clean, Cause::Overflow]);
+    }
+}
