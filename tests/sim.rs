@@ -88,9 +88,12 @@ fn no_session_loses_repeats_or_reorders_anything_whatever_happens() {
     let begun = Instant::now();
     let (totals, failures) = run_all(seeds, steps);
     say(&format!(
-        "{seeds} seeds of {steps} steps in {:.1} s\n{}",
+        "{}{seeds} seeds: {} steps, {} messages, {} faults injected, in {:.1} s\n",
+        totals.lines(),
+        totals.of("", "steps"),
+        totals.of("", "messages") + totals.of("", "events"),
+        totals.of_group("faults"),
         begun.elapsed().as_secs_f32(),
-        totals.lines()
     ));
     assert!(
         failures.is_empty(),
@@ -98,8 +101,14 @@ fn no_session_loses_repeats_or_reorders_anything_whatever_happens() {
         failures.len(),
         failures.join("\n")
     );
-    for name in MUST_HAPPEN {
-        assert!(totals.of(name) > 0, "no run has any: {name}");
+    for (group, names) in MUST_HAPPEN {
+        for name in names {
+            assert!(totals.of(group, name) > 0, "no run has any: {group} {name}");
+        }
+    }
+    for kind in Transport::all() {
+        let many = totals.of("packets by", kind.name());
+        assert!(many > 0, "no run has a packet by {kind:?}");
     }
 }
 
@@ -128,6 +137,11 @@ fn a_downstream_is_taken_over_at_every_byte_and_nothing_is_lost() {
         cuts.iter().sum::<u64>()
     ));
     assert!(cuts.iter().all(|cuts| *cuts > 400), "{cuts:?}");
+}
+
+#[test]
+fn more_than_a_turn_writes_comes_whole_by_every_transport() {
+    Transport::all().into_iter().for_each(takeover::flood);
 }
 
 #[test]
@@ -221,29 +235,117 @@ const STEPS: u64 = 3_000;
 /// Lines of the trace that a replayed failure shows.
 const LINES: u64 = 60;
 const FAILURES_SHOWN: usize = 5;
-/// A simulation in which these do not happen proves little.
-const MUST_HAPPEN: [&str; 23] = [
-    "calls answered",
-    "closes: asked of the server",
-    "closes: by the client",
-    "downstreams: takeovers",
-    "downstreams: takeovers behind the batch",
-    "downstreams: takeovers inside a batch",
-    "events",
-    "faults: batches late",
-    "faults: batches out of order",
-    "faults: batches sent twice",
-    "faults: clock stands still",
-    "faults: date set",
-    "faults: downstreams asked for twice",
-    "faults: half closes",
-    "faults: pings not answered",
-    "faults: pipes shrunk",
-    "faults: resets",
-    "faults: stops in the middle",
-    "faults: writes blocked",
-    "messages",
-    "packets again",
-    "peer messages",
-    "sessions found gone",
+/// A simulation in which these do not happen proves little: every action, every transport, every refusal that a
+/// client can come by without the operator's doing, every end of a session.
+const MUST_HAPPEN: [(&str, &[&str]); 8] = [
+    (
+        "",
+        &[
+            "acknowledgements over websocket",
+            "batches over http",
+            "batches over websocket",
+            "calls answered",
+            "calls refused",
+            "connections refused",
+            "events",
+            "heartbeats of event streams",
+            "messages",
+            "packets again",
+            "messages undelivered",
+            "peer messages",
+            "pongs",
+            "sessions found gone",
+            "settings changed by a batch",
+        ],
+    ),
+    (
+        "closes",
+        &["asked of the server", "by a call", "by the client"],
+    ),
+    (
+        "downstreams",
+        &[
+            "taken over at the node",
+            "takeovers",
+            "takeovers behind the batch",
+            "takeovers inside a batch",
+        ],
+    ),
+    (
+        "faults",
+        &[
+            "acknowledgements of the future",
+            "bare connections broken",
+            "batches late",
+            "batches out of order",
+            "batches sent twice",
+            "broken websockets",
+            "clock jumps",
+            "clock stands still",
+            "connections left",
+            "date set",
+            "downstreams asked for twice",
+            "endless lines",
+            "half closes",
+            "half closes behind a request",
+            "junk requests",
+            "limits moved",
+            "nonsense batches",
+            "pings not answered",
+            "pipes shrunk",
+            "reading stopped or started",
+            "resets",
+            "stops in the middle",
+            "writes blocked",
+        ],
+    ),
+    (
+        "refused",
+        &[
+            "bad-batch",
+            "bad-channel",
+            "bad-handshake",
+            "bare-lf",
+            "channels-full",
+            "chunk-size-bad",
+            "content-length-with-transfer-encoding",
+            "foreign-page",
+            "gap-too-large",
+            "header-folded",
+            "host-missing",
+            "message-too-big",
+            "method-not-allowed",
+            "method-unknown",
+            "name-taken",
+            "no-channel",
+            "not-a-callback",
+            "not-found",
+            "not-json",
+            "not-offered",
+            "origin-not-allowed",
+            "queues-full",
+            "reflect-off",
+            "request-line-bad",
+            "request-timeout",
+            "session-not-found",
+            "sessions-full",
+            "stopping",
+            "target-too-long",
+            "too-many-subscriptions",
+            "unknown-transport",
+            "variable-too-long",
+            "version-unsupported",
+            "websocket-fault",
+            "ws_no_upgrade",
+            "ws_not_http11",
+        ],
+    ),
+    ("publications", &["api", "revolved"]),
+    ("sessions", &["bare websockets", "csp", "event sources"]),
+    (
+        "sessions ended",
+        &[
+            "clean", "closed", "gone", "overflow", "protocol", "shutdown", "timeout", "too-big",
+        ],
+    ),
 ];

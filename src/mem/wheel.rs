@@ -132,6 +132,13 @@ impl<Tag> TimerWheel<Tag> {
             .is_some_and(|link| link.prev != OUT)
     }
 
+    /// Whether slot `index` has a deadline, and none after `moment`.
+    #[must_use]
+    pub fn is_due_by(&self, index: u32, moment: Tick) -> bool {
+        let by = moment.0.div_ceil(GRANULE_MS) as u32;
+        self.is_armed(index) && by.wrapping_sub(self.due_of(index)) as i32 >= 0
+    }
+
     /// Goes on to the next granule that may hold work, at most to `target`, and spreads a far list whose
     /// window has begun over the near ones.
     fn step(&mut self, target: u64) {

@@ -2,7 +2,9 @@
 
 use super::Node;
 use super::conn::{Stage, WriteSide};
+use crate::ids::SessionId;
 use crate::metrics::Kind;
+use crate::session::{Due, Session};
 
 impl Node {
     /// The first thing that does not hold, if any.
@@ -54,12 +56,26 @@ impl Node {
         Ok(())
     }
 
+    /// It wakes when something is due, or before.
+    fn check_deadline(&self, id: SessionId, session: &Session) -> Result<(), String> {
+        let profile = self.profiles.get(session.profile);
+        let at = match session.due(self.now(), &profile, &self.times) {
+            Due::Later(at) => at,
+            _ => self.now(),
+        };
+        if self.session_timers.is_due_by(id.index(), at) {
+            return Ok(());
+        }
+        Err(format!("session {id} has no deadline, or one after {at:?}"))
+    }
+
     fn check_sessions(&self) -> Result<(), String> {
         let mut kinds = [0_u64; Kind::ALL.len()];
         for (id, session) in self.sessions.iter() {
             kinds[session.down() as usize] += 1;
-            if !self.session_timers.is_armed(id.index()) {
-                return Err(format!("session {id} has no deadline"));
+            self.check_deadline(id, session)?;
+            if !session.is_consistent() || session.is_over() {
+                return Err(format!("session {id} does not count right: {session:?}"));
             }
             let Some(conn) = session.conn() else { continue };
             let row = self

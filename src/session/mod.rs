@@ -5,6 +5,7 @@
 //! which connection carries it is a name, and how its packets look is the transport's business.
 
 pub mod backlog;
+mod check;
 mod due;
 pub mod extra;
 pub mod keys;

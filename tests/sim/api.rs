@@ -49,6 +49,9 @@ impl Api {
             return;
         }
         if scene.chance.one_in(12) {
+            return self.ask_for_no(scene);
+        }
+        if scene.chance.one_in(12) {
             let target =
                 scene
                     .chance
@@ -59,6 +62,28 @@ impl Api {
                 .ask(scene.now(), &request, false, What::Plain(&[200, 404], None));
         }
         self.publish(scene);
+    }
+
+    /// Asks for what is refused.
+    fn ask_for_no(&mut self, scene: &mut Scene) {
+        let (target, header, statuses): (_, _, &'static [u16]) = scene.chance.pick(&[
+            ("/api/publish/a//b", "", &[400]),
+            (
+                "/api/publish/a",
+                "Content-Type: application/json\r\n",
+                &[400],
+            ),
+            ("/api/publish/a", "Origin: http://page.test\r\n", &[403]),
+            ("/nothing", "", &[404]),
+        ]);
+        let request = post(&mut scene.chance, target, header, b"{nonsense");
+        let what = What::Plain(statuses, None);
+        self.http.ask(scene.now(), &request, false, what);
+        if scene.chance.one_in(2) {
+            let request = bare(&mut scene.chance, "GET", "/api/publish/a", "");
+            let what = What::Plain(&[405], None);
+            self.http.ask(scene.now(), &request, false, what);
+        }
     }
 
     fn publish(&mut self, scene: &mut Scene) {

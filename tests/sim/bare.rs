@@ -24,6 +24,8 @@ pub struct Socket {
     frames: Frames,
     open: bool,
     closing: bool,
+    /// The client has asked for the end, which must come.
+    ending: bool,
     /// It was there when the node stopped, and what it was told since.
     farewell: Option<Option<u16>>,
 }
@@ -46,6 +48,7 @@ impl Socket {
             frames,
             open: false,
             closing: false,
+            ending: false,
             farewell: None,
         })
     }
@@ -123,7 +126,7 @@ impl Socket {
     /// Says what there is to say; false when nothing is left.
     pub fn come_to_rest(&mut self, scene: &mut Scene) -> bool {
         if !self.open || self.closing {
-            return false;
+            return self.ending && self.open;
         }
         let most = (scene.net.node.config().max_message - 100).min(40_000);
         while !self.peer.out.is_empty() {
@@ -152,7 +155,7 @@ impl Socket {
         if !self.open || self.closing {
             return;
         }
-        self.closing = true;
+        (self.closing, self.ending) = (true, true);
         match scene.chance.below(3) {
             0 => {
                 self.peer.disconnect(scene);
@@ -235,7 +238,10 @@ pub struct Reader {
 impl Reader {
     pub fn open(scene: &mut Scene, name: u32) -> Option<Self> {
         let mut http = Http::open(scene, Door::Public)?;
-        let many = scene.chance.between(1, 3);
+        let most = scene.net.node.config().max_subscriptions;
+        let many = scene
+            .chance
+            .between(1, if most < 100 { most + 3 } else { 3 });
         let mut channels: Vec<usize> = (0..many)
             .map(|_| scene.chance.below(CHANNELS.len()))
             .collect();

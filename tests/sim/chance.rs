@@ -83,16 +83,42 @@ impl Totals {
         each.for_each(|((name, kind), many)| self.add_to(name, kind, *many));
     }
 
-    /// How many there are of `name`.
-    pub fn of(&self, name: &str) -> u64 {
-        let all = self.0.iter().filter(|((known, _), _)| *known == name);
+    /// How many there are of a name in its group.
+    pub fn of(&self, group: &str, name: &str) -> u64 {
+        let all = self
+            .0
+            .iter()
+            .filter(|(key, _)| group_of(key) == (group, name));
         all.map(|(_, many)| many).sum()
     }
 
-    /// Everything, one line per name.
+    /// How many there are in a group: of all names that begin with it.
+    pub fn of_group(&self, group: &str) -> u64 {
+        let all = self.0.iter().filter(|(key, _)| group_of(key).0 == group);
+        all.map(|(_, many)| many).sum()
+    }
+
+    /// Everything: a line per name, in groups, each under its sum.
     pub fn lines(&self) -> String {
-        let line =
-            |((name, kind), many): (&(&str, &str), &u64)| format!("{many:>12} {name} {kind}\n");
-        self.0.iter().map(line).collect()
+        let mut lines = String::new();
+        let mut before = "";
+        for (key, many) in &self.0 {
+            let (group, name) = group_of(key);
+            if group != before && !group.is_empty() {
+                lines += &format!("{:>12} {group}\n", self.of_group(group));
+            }
+            let indent = if group.is_empty() { "" } else { "    " };
+            lines += &format!("{indent}{many:>12} {name}\n");
+            before = group;
+        }
+        lines
+    }
+}
+
+/// The group of a counter and its name there: `group: name`, or a kind of a name.
+fn group_of<'a>(key: &(&'a str, &'a str)) -> (&'a str, &'a str) {
+    match key {
+        (name, "") => name.split_once(": ").unwrap_or(("", name)),
+        (name, kind) => (name, kind),
     }
 }

@@ -4,7 +4,7 @@
 //! `csp_up`'s; here are the session's life and what may end it: a session that the node forgets without a
 //! reason is a panic.
 
-use super::csp_down::Down;
+use super::csp_down::{Down, SLACK_MS};
 use super::csp_over::Trap;
 use super::csp_up::{Batch, Up};
 use super::driver::LinkId;
@@ -31,6 +31,8 @@ pub struct Csp {
     pub(super) number: u32,
     /// When the node last had reason to believe that the client lives, as far as the client knows.
     pub(super) contact: u64,
+    /// When it last asked for anything, or could have.
+    busy_at: u64,
     /// Something that only the session's end can explain, and the number of the last request before it.
     suspicion: Option<(String, u32)>,
     shaken_at: u64,
@@ -89,6 +91,7 @@ impl Csp {
             utf8: false,
             number: 0,
             contact: scene.now(),
+            busy_at: scene.now(),
             suspicion: None,
             shaken_at: 0,
             gives_up: false,
@@ -128,6 +131,10 @@ impl Csp {
 
     /// Reads and feeds every connection.
     pub fn pump(&mut self, scene: &mut Scene) {
+        let idle = self.ghosts.is_empty() && self.conns.iter().all(Http::is_free);
+        if !idle || self.phase != Phase::Open {
+            self.busy_at = scene.now();
+        }
         for index in 0..self.conns.len() {
             for happened in self.conns[index].pump(scene) {
                 self.happened(scene, happened);
@@ -266,6 +273,15 @@ impl Csp {
         if self.is_live() {
             scene.count("closes: by a call");
             self.peer.disconnect(scene);
+            self.gives_up = true;
+        }
+    }
+
+    /// Sends a line without end, where one need not be very long for that.
+    pub fn send_endless_line(&mut self, scene: &mut Scene) {
+        if self.is_live() && scene.net.node.config().max_message < 10_000 {
+            scene.count("faults: endless lines");
+            self.peer.endless_line(scene);
             self.gives_up = true;
         }
     }
@@ -479,6 +495,11 @@ impl Csp {
             return;
         };
         let conn = &mut self.conns[index];
+        if scene.chance.one_in(8) {
+            let target = format!("/_/revolved/csp/reflect?s={}&d=x", self.key);
+            let request = super::request::bare(&mut scene.chance, "GET", &target, "");
+            return conn.ask(scene.now(), &request, false, What::Plain(&[403, 404], None));
+        }
         aside(scene, conn);
     }
 
@@ -486,6 +507,16 @@ impl Csp {
     pub(super) fn suspect(&mut self, why: impl FnOnce() -> String) {
         if !self.is_ending() && self.suspicion.is_none() {
             self.suspicion = Some((why(), self.number));
+        }
+    }
+
+    /// Longer silent than any session may be, which this request is to find gone.
+    pub(super) fn suspect_silence(&mut self, scene: &Scene) {
+        let silent = scene.now() - self.busy_at;
+        // Twice the longest hold, or the operator's time.
+        let longest = scene.net.node.config().session_timeout_ms.max(120_000);
+        if silent > longest + SLACK_MS {
+            self.suspect(|| format!("silent for {silent} ms"));
         }
     }
 
@@ -519,7 +550,12 @@ impl Csp {
 
 /// A request that has nothing to do with any session; its answer must be one of those it may get.
 pub fn aside(scene: &mut Scene, conn: &mut Http) {
-    let asides: [(_, _, &'static [u16], _); 12] = [
+    let handshake = |more: &str| format!("/_/revolved/csp/handshake?d=%7B%7D&{more}");
+    let long = handshake(&format!("p={}", "y".repeat(1_100)));
+    let script = handshake("ct=application/javascript&bp=a(b");
+    let (foreign, unknown) = (handshake("rp="), handshake("transport=none"));
+    let listed = !scene.net.node.config().allow_origin.is_empty();
+    let asides: [(_, &str, &'static [u16], _); 16] = [
         ("GET", "/", &[200, 404], None),
         ("GET", "/_/CSP.js", &[200, 404], None),
         ("HEAD", "/_/Revolved.js", &[200, 404], None),
@@ -542,12 +578,21 @@ pub fn aside(scene: &mut Scene, conn: &mut Http) {
         ("GET", "/_/revolved/ws", &[400, 426], None),
         ("GET", "/_/events", &[400], None),
         ("GET", "/_/bayeux", &[404], None),
+        ("GET", &long, &[400], None),
+        ("GET", &script, &[400], None),
+        ("GET", &unknown, &[400], None),
+        (
+            "GET",
+            if listed { &foreign } else { "/nothing" },
+            &[403, 404],
+            None,
+        ),
     ];
     let (method, target, statuses, body) = scene.chance.pick(&asides);
-    let header = if method == "OPTIONS" {
-        "Origin: http://p.test\r\nAccess-Control-Request-Method: POST\r\n"
-    } else {
-        ""
+    let header = match method {
+        "OPTIONS" => "Origin: http://p.test\r\nAccess-Control-Request-Method: POST\r\n",
+        _ if target == foreign => "Origin: http://p.test\r\n",
+        _ => "",
     };
     let mut request = super::request::bare(&mut scene.chance, method, target, header);
     if scene.chance.one_in(5) {

@@ -108,7 +108,10 @@ impl Csp {
         self.number += 1;
         let number = self.number;
         self.acknowledged = self.acknowledged.max(ack.unwrap_or_default().min(self.has));
-        let overlaps = !self.downs.is_empty() || self.has_ghosts() || self.changes_settings();
+        // What was asked for before may still be served behind it.
+        let late = self.downs.iter().any(|down| !down.is_attached());
+        let overlaps = late || self.has_ghosts() || self.changes_settings();
+        self.suspect_silence(scene);
         self.downs.iter_mut().for_each(|down| down.lenient = true);
         let name = self.name;
         scene.note(|| {
@@ -125,7 +128,7 @@ impl Csp {
             _ => self.comet(scene, &settings, ack),
         };
         scene.count(if self.downs.is_empty() {
-            "downstreams"
+            "downstreams: fresh"
         } else {
             "downstreams: takeovers"
         });
@@ -237,7 +240,7 @@ impl Csp {
         if let Some(down) = self.down(number) {
             down.begun = true;
         }
-        scene.count("downstreams begun");
+        scene.count("downstreams: begun");
     }
 
     pub(super) fn down_brings(&mut self, scene: &mut Scene, number: u32, bytes: &[u8]) {
@@ -326,6 +329,11 @@ impl Csp {
             return;
         }
         scene.count("packets");
+        let kind = self.down(number).map(|down| down.settings.transport.name());
+        scene
+            .net
+            .totals
+            .add_to("packets by", kind.unwrap_or_default(), 1);
         assert!(
             self.closed_at.is_none(),
             "{name}: packet {id} behind the close packet"

@@ -100,7 +100,10 @@ impl Csp {
         }
         let socket = self.downs.iter().position(Down::is_open_socket);
         match socket {
-            Some(at) if !scene.chance.one_in(6) => self.push_over_socket(scene, at),
+            // At rest the WebSocket itself must acknowledge what came over it.
+            Some(at) if scene.net.calm || !scene.chance.one_in(6) => {
+                self.push_over_socket(scene, at)
+            }
             _ if self.sends.is_empty() => self.send_batch(scene, 0, Vec::new()),
             _ => {}
         }
@@ -238,6 +241,7 @@ impl Csp {
         let Some(index) = self.connection(scene) else {
             return;
         };
+        self.suspect_silence(scene);
         self.number += 1;
         scene.doomed += u64::from(bad);
         let (prefix, suffix) = self.wrapping(scene);
@@ -283,6 +287,8 @@ impl Csp {
         if !scene.net.calm && scene.chance.one_in(16) {
             scene.count("faults: batches late");
             conn.wait = scene.chance.between(1, 20) as u32;
+        } else if !scene.net.calm && scene.chance.one_in(40) {
+            conn.ask_and_shut(scene);
         }
     }
 

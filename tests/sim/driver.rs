@@ -73,6 +73,8 @@ struct Link {
     /// Since when the pipe takes nothing, in milliseconds.
     blocked: Option<u64>,
     ever_blocked: bool,
+    /// The node was told to wait, and not yet that it need not.
+    waits: bool,
     /// Of what the node wrote last, the pipe took a part.
     cut: bool,
     written_at: u64,
@@ -172,6 +174,7 @@ impl Driver {
             edge_read: false,
             blocked: None,
             ever_blocked: false,
+            waits: false,
             cut: false,
             written_at: self.now,
             pings: None,
@@ -257,6 +260,12 @@ impl Driver {
     pub fn is_ended_by_client(&self, id: LinkId) -> bool {
         let link = &self.links[id];
         link.left || link.reset || link.finished
+    }
+
+    /// Whether the client left or reset the connection.
+    pub fn is_broken(&self, id: LinkId) -> bool {
+        let link = &self.links[id];
+        link.left || link.reset
     }
 
     /// Whether the node has read everything that was sent.
@@ -425,7 +434,8 @@ impl Driver {
         self.totals.add("packets written again", metrics.resent);
         self.totals
             .add("messages undelivered", metrics.undelivered_in_all());
-        self.totals.add("downstreams taken over", metrics.switches);
+        self.totals
+            .add("downstreams: taken over at the node", metrics.switches);
     }
 
     /// One turn of the loop, in `net`'s order.
@@ -534,6 +544,7 @@ impl Driver {
                 if let Some(pings) = link.pings.as_mut().filter(|_| link.blocked.is_some()) {
                     pings.woke(self.now);
                 }
+                link.waits = false;
                 self.node.writable(conn);
             }
         }
@@ -664,6 +675,11 @@ impl Sink for Pipe<'_> {
             "conn {} is written to after its end",
             self.link.conn
         );
+        assert!(
+            !self.link.waits,
+            "conn {} is written to before it says that it takes anything",
+            self.link.conn
+        );
         if self.link.reset || (self.link.left && self.chance.one_in(2)) {
             return Wrote::Broken;
         }
@@ -677,6 +693,7 @@ impl Sink for Pipe<'_> {
         if room == 0 || (!self.calm && self.chance.one_in(40)) {
             self.totals.count("faults: writes blocked");
             self.link.blocked.get_or_insert(self.now);
+            self.link.waits = true;
             self.link.ever_blocked |= room == 0;
             return Wrote::Blocked;
         }

@@ -58,6 +58,8 @@ pub struct Http {
     /// An answer said that the connection ends behind it.
     closing: bool,
     gone: bool,
+    /// It has shut its side and waits for one answer.
+    waits: bool,
 }
 
 struct Asked {
@@ -85,6 +87,7 @@ impl Http {
             body: Vec::new(),
             closing: false,
             gone: false,
+            waits: false,
         })
     }
 
@@ -130,6 +133,17 @@ impl Http {
     pub fn half_close(&mut self, scene: &mut Scene) {
         self.closing = true;
         scene.net.finish(self.link);
+    }
+
+    /// Feeds what is asked and shuts the sending side behind it: a single request must be answered all the same.
+    pub fn ask_and_shut(&mut self, scene: &mut Scene) {
+        let single = self.asked.len() == 1 && !matches!(self.asked[0].what, What::Down(_));
+        if single && self.wait == 0 && !self.deaf {
+            scene.count("faults: half closes behind a request");
+            self.feed(scene, usize::MAX);
+            self.half_close(scene);
+            self.waits = true;
+        }
     }
 
     /// Feeds at most `max` bytes.
@@ -204,6 +218,12 @@ impl Http {
 
     fn end(&mut self, scene: &mut Scene, happened: &mut Vec<Happened>) {
         self.gone = true;
+        let kept = scene.net.was_blocked(self.link) || scene.net.is_stopped();
+        assert!(
+            !self.waits || self.asked.is_empty() || kept || scene.net.is_broken(self.link),
+            "{:?} is not answered since its client shut its side behind it",
+            self.asked.front().map(|asked| &asked.what)
+        );
         let mut own = scene.net.is_ended_by_client(self.link) || scene.net.was_blocked(self.link);
         if self.responses.ends_with_connection()
             && let Some(asked) = self.asked.pop_front()

@@ -99,6 +99,13 @@ impl Peer {
         self.ask(scene, Call::Disconnect, "\"DISCONNECT\",[]");
     }
 
+    /// A line that is longer than a message may be, and has no end.
+    pub fn endless_line(&mut self, scene: &Scene) {
+        self.asked.push_back((0, Call::Bad("too-big")));
+        let long = scene.net.node.config().max_message + 4_200;
+        self.out.extend(std::iter::repeat_n(b'x', long));
+    }
+
     fn asks_to_subscribe(&self) -> bool {
         self.asked
             .iter()
@@ -154,7 +161,7 @@ impl Peer {
             self.senders(),
             ended,
         );
-        scene.count("publications");
+        scene.count("publications: revolved");
         let args = format!("\"PUBLISH\",[{},{payload}]", json(CHANNELS[channel]));
         self.ask(scene, Call::Publish(number), &args);
     }
@@ -462,6 +469,7 @@ impl Peer {
 
 /// A payload with `number` in it: JSON of many looks, on one line.
 pub fn payload(scene: &mut Scene, number: usize) -> String {
+    let bounded = scene.net.node.config().max_message < 10_000;
     let chance = &mut scene.chance;
     let odd = chance.pick(&[
         "",
@@ -475,9 +483,16 @@ pub fn payload(scene: &mut Scene, number: usize) -> String {
     let long = match chance.below(60) {
         0 if !scene.small => chance.between(10_000, 60_000),
         1..=3 => chance.between(1_500, 3_000),
+        // More than some runs take.
+        4..=8 if bounded => chance.between(5_500, 7_500),
         _ => chance.below(120),
     };
-    let letter = chance.pick(&["x", "\u{fc}", "\\"]);
+    let letters: &[&str] = if bounded {
+        &["x"]
+    } else {
+        &["x", "\u{fc}", "\\"]
+    };
+    let letter = chance.pick(letters);
     let body = format!(
         "{odd}{}{}",
         mark(number),

@@ -39,6 +39,7 @@ impl Scene {
             2 => (config.max_channels, config.max_subscriptions) = (9, 3),
             3 => (config.max_connections, config.max_requests) = (24, 7),
             4 => (config.session_timeout_ms, config.keepalive_timeout_ms) = (20_000, 3_000),
+            6 => config.allow_origin.push("http://page.test".to_owned()),
             5 => (config.max_message, config.max_body, small) = (6_000, 40_000, true),
             _ => {}
         }

@@ -51,6 +51,22 @@ impl Transport {
     }
 }
 
+impl Transport {
+    /// Its name in what a run counts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Transport::LongPoll => "long-poll",
+            Transport::Stream => "stream",
+            Transport::Sse => "event source",
+            Transport::SseLongPoll => "event source that long-polls",
+            Transport::Jsonp => "script tags",
+            Transport::Poll => "poll",
+            Transport::Row(row) => ROWS[row].name,
+            Transport::WebSocket => "websocket",
+        }
+    }
+}
+
 impl Settings {
     /// The settings of `transport`, some of them by chance.
     pub fn new(chance: &mut Chance, transport: Transport) -> Settings {

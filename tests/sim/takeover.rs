@@ -53,6 +53,29 @@ impl Transport {
     }
 }
 
+/// More waits for a session than one flush writes, then a downstream comes: it brings all of it, as its pipe
+/// takes it.
+pub fn flood(kind: Transport) {
+    let mut bench = Bench::new();
+    for bytes in [usize::MAX, 200_000, 7_000] {
+        let mut client = bench.shake_hands();
+        for _ in 0..5 {
+            bench.send_long(&mut client, 6);
+        }
+        let mut down = bench.open(&client, kind, 0, bytes);
+        while client.has < client.next_up - 1 {
+            let before = client.has;
+            for _ in 0..20 {
+                bench.read(&mut client, &mut down);
+            }
+            assert!(client.has > before, "{kind:?} stops at {before}");
+            if down.over {
+                down = bench.open(&client, kind, client.has, bytes);
+            }
+        }
+    }
+}
+
 /// A node and who tries it.
 struct Bench {
     net: Driver,
@@ -65,6 +88,8 @@ struct Client {
     /// What it sends on.
     up: LinkId,
     next_up: u64,
+    /// What its packets hold.
+    payload: fn(u64) -> String,
     /// The last packet it has.
     has: u64,
 }
@@ -147,24 +172,32 @@ impl Bench {
             key: key.to_owned(),
             up,
             next_up: 1,
+            payload,
             has: 0,
         }
     }
 
     /// Sends `many` packets, all of which come back.
     fn send(&mut self, client: &mut Client, many: u64) {
+        self.send_packets(client, many, payload);
+    }
+
+    /// Sends packets of some ten kilobytes.
+    fn send_long(&mut self, client: &mut Client, many: u64) {
+        self.send_packets(client, many, long_payload);
+    }
+
+    fn send_packets(&mut self, client: &mut Client, many: u64, payload: fn(u64) -> String) {
+        client.payload = payload;
         let ids = client.next_up..client.next_up + many;
         client.next_up = ids.end;
         let packets: Vec<String> = ids
             .map(|id| format!("[{id},0,\"{}\"]", payload(id)))
             .collect();
-        let data = format!("[{}]", packets.join(","));
-        let pairs = [("s", client.key.clone()), ("d", data)];
-        let query = encode(&pairs);
-        let text = self.ask(
-            client.up,
-            &format!("GET /_/echo/csp/send?{query} HTTP/1.1\r\nHost: h\r\n\r\n"),
-        );
+        let (key, data) = (&client.key, format!("[{}]", packets.join(",")));
+        let head = format!("POST /_/echo/csp/send?s={key} HTTP/1.1\r\nHost: h\r\n");
+        let length = format!("Content-Length: {}\r\n\r\n", data.len());
+        let text = self.ask(client.up, &format!("{head}{length}{data}"));
         assert!(text.ends_with("(\"OK\")"), "{text}");
     }
 
@@ -241,7 +274,7 @@ impl Client {
             assert_eq!(packet.id, down.last + 1, "on {kind:?}");
             assert_eq!(
                 packet.data.as_deref(),
-                Some(payload(packet.id).as_bytes()),
+                Some((self.payload)(packet.id).as_bytes()),
                 "packet {} on {kind:?}",
                 packet.id
             );
@@ -254,4 +287,8 @@ impl Client {
 
 fn payload(id: u64) -> String {
     format!("<{id}> {}", "x".repeat(8 * id as usize))
+}
+
+fn long_payload(id: u64) -> String {
+    format!("<{id}> {}", "y".repeat(30_000))
 }

@@ -31,7 +31,7 @@ pub struct World {
 type Action = fn(&mut World);
 
 /// What a step does beside letting everybody read; each with its weight.
-const ACTIONS: [(u32, Action); 30] = [
+const ACTIONS: [(u32, Action); 31] = [
     (170, World::somebody_goes_on),
     (30, World::the_application_publishes),
     (30, World::a_socket_talks),
@@ -56,6 +56,7 @@ const ACTIONS: [(u32, Action); 30] = [
     (1, |world| world.with_csp(Csp::ask_for_close)),
     (1, |world| world.with_csp(Csp::disconnect)),
     (1, |world| world.with_csp(Csp::send_nonsense)),
+    (1, |world| world.with_csp(Csp::send_endless_line)),
     (1, |world| world.with_csp(Csp::vanish)),
     (7, World::somebody_stops_or_starts_reading),
     (2, World::a_bare_connection_breaks),
@@ -92,12 +93,9 @@ impl World {
     pub fn run(&mut self, steps: u32) {
         let weights = ACTIONS.map(|(weight, _)| weight);
         let stops = self.scene.chance.one_in(5);
-        let steps = if stops {
-            self.scene
-                .chance
-                .between(steps as usize / 4, steps as usize) as u32
-        } else {
-            steps
+        let steps = match (stops, steps as usize) {
+            (true, usual) => self.scene.chance.between(usual / 2, usual + usual / 2) as u32,
+            (false, _) => steps,
         };
         for step in 0..steps {
             self.scene.begin(step);
