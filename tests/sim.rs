@@ -57,7 +57,7 @@ mod world;
 
 use chance::Totals;
 use settings::Transport;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::env;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
@@ -180,7 +180,9 @@ fn run_all(seeds: u64, steps: u32) -> (Totals, Vec<String>) {
 fn run(seed: u64, steps: u32, traced: bool) -> Result<Totals, String> {
     quiet_panics();
     let mut world = World::new(seed, traced);
+    RUNS.set(true);
     let outcome = catch_unwind(AssertUnwindSafe(|| world.run(steps)));
+    RUNS.set(false);
     if outcome.is_ok() {
         let mut totals = Totals::default();
         totals.merge(world.totals());
@@ -205,19 +207,19 @@ fn quiet_panics() {
     HOOK.call_once(|| {
         let loud = take_hook();
         set_hook(Box::new(move |panic| {
-            if panic
-                .location()
-                .is_some_and(|at| at.file().ends_with("tests/sim.rs"))
-            {
-                return loud(panic);
+            if RUNS.get() {
+                PANIC.set(panic.to_string());
+            } else {
+                loud(panic);
             }
-            PANIC.set(panic.to_string());
         }));
     });
 }
 
 thread_local! {
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+    /// Whether this thread is inside a run.
+    static RUNS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// To the terminal, past the capture of passing tests.

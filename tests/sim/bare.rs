@@ -26,6 +26,7 @@ pub struct Socket {
     closing: bool,
     /// The client has asked for the end, which must come.
     ending: bool,
+    looks: u32,
     /// It was there when the node stopped, and what it was told since.
     farewell: Option<Option<u16>>,
 }
@@ -49,6 +50,7 @@ impl Socket {
             open: false,
             closing: false,
             ending: false,
+            looks: 0,
             farewell: None,
         })
     }
@@ -81,6 +83,10 @@ impl Socket {
         }
         if self.open && !self.closing {
             hears(scene, &self.http);
+        }
+        if self.ending && self.open && !self.is_over() && self.http.is_settled(scene) {
+            self.looks += 1;
+            assert!(self.looks < LOOKS_MAX, "{} waits for its end", self.name);
         }
     }
 
@@ -394,3 +400,6 @@ impl Reader {
         self.open && !self.over
     }
 }
+
+/// Looks at a client that waits for its end, of which one in eight is without a turn of the node.
+const LOOKS_MAX: u32 = 16;

@@ -58,12 +58,16 @@ pub struct Http {
     /// An answer said that the connection ends behind it.
     closing: bool,
     gone: bool,
+    /// It was told to go on with a body.
+    continued: bool,
     /// It has shut its side and waits for one answer.
     waits: bool,
 }
 
 struct Asked {
     what: What,
+    /// Nothing else was asked and not answered.
+    alone: bool,
     head_only: bool,
     /// Of all bytes ever queued, the last of this request's.
     end: usize,
@@ -87,6 +91,7 @@ impl Http {
             body: Vec::new(),
             closing: false,
             gone: false,
+            continued: false,
             waits: false,
         })
     }
@@ -96,6 +101,7 @@ impl Http {
         self.queued.extend_from_slice(bytes);
         let end = self.fed + self.queued.len();
         self.asked.push_back(Asked {
+            alone: self.asked.is_empty(),
             what,
             head_only,
             end,
@@ -144,6 +150,12 @@ impl Http {
             self.half_close(scene);
             self.waits = true;
         }
+    }
+
+    /// Whether the node has everything that was queued, and the client everything that was written.
+    pub fn is_settled(&self, scene: &Scene) -> bool {
+        let read = scene.net.unread(self.link) == 0 && !scene.net.is_blocked(self.link);
+        read && self.queued.is_empty() && scene.net.is_delivered(self.link)
     }
 
     /// Feeds at most `max` bytes.
@@ -196,7 +208,7 @@ impl Http {
                 panic!("the node answers what nobody asked: {piece:?}");
             };
             match piece {
-                Piece::Head(head) if head.status == 100 => {}
+                Piece::Head(head) if head.status == 100 => self.continued = true,
                 Piece::Head(head) => {
                     self.status = head.status;
                     self.closing |= head.closes();
@@ -241,11 +253,13 @@ impl Http {
             "a response is cut short: {:?}",
             self.asked.front().map(|a| &a.what)
         );
-        // What waited behind another request when the node stopped is not served.
-        own |= self.closing || self.status == 101 || scene.net.is_stopped();
+        let stopped = scene.net.is_stopped();
+        own |= self.closing || self.status == 101;
         for asked in self.asked.drain(..) {
             let whole = self.fed >= asked.end && scene.net.is_delivered(self.link);
             let junk = asked.what == What::Junk;
+            // What waited behind another request when the node stopped is not served.
+            own |= stopped && (!asked.alone || self.continued);
             assert!(
                 own || junk || !whole,
                 "{:?} is whole and unanswered since {}, and conn's end at {}",
