@@ -33,6 +33,8 @@ pub struct Csp {
     pub(super) contact: u64,
     /// When it last asked for anything, or could have.
     busy_at: u64,
+    /// The shortest hold that it ever asked for, in seconds: silence is borne for twice the hold.
+    pub(super) hold_s: u64,
     /// Something that only the session's end can explain, and the number of the last request before it.
     suspicion: Option<(String, u32)>,
     shaken_at: u64,
@@ -92,6 +94,7 @@ impl Csp {
             number: 0,
             contact: scene.now(),
             busy_at: scene.now(),
+            hold_s: 30,
             suspicion: None,
             shaken_at: 0,
             gives_up: false,
@@ -535,7 +538,8 @@ impl Csp {
         let name = self.name;
         let silent = scene.now() - self.contact;
         scene.note(|| format!("{name} is gone: {how}, silent for {silent}"));
-        let timed_out = silent >= scene.net.node.config().session_timeout_ms;
+        let timeout_ms = scene.net.node.config().session_timeout_ms;
+        let timed_out = silent >= timeout_ms.max(2_000 * self.hold_s);
         let stopped = self.peer.heard_bye();
         let explained = self.is_ending() || timed_out || stopped || scene.claim_overflow();
         assert!(

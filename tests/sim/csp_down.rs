@@ -112,6 +112,9 @@ impl Csp {
         let late = self.downs.iter().any(|down| !down.is_attached());
         let overlaps = late || self.has_ghosts() || self.changes_settings();
         self.suspect_silence(scene);
+        if settings.transport != Transport::WebSocket {
+            self.hold_s = self.hold_s.min(settings.duration_s);
+        }
         self.downs.iter_mut().for_each(|down| down.lenient = true);
         let name = self.name;
         scene.note(|| {

@@ -172,6 +172,9 @@ impl Csp {
         ];
         let (name, value) = scene.chance.pick(&changes);
         scene.count("settings changed by a batch");
+        if name == "du" {
+            self.hold_s = self.hold_s.min(value.parse().unwrap());
+        }
         self.downs.iter_mut().for_each(|down| down.lenient = true);
         self.send_batch(scene, 0, vec![(name, value.to_owned())]);
     }
