@@ -77,6 +77,7 @@ transcripts! {
     a_refusal_can_be_read_by_a_page_of_any_origin
     a_request_that_does_not_come_is_timed_out
     a_rule_bounds_a_message
+    a_rule_bounds_what_a_session_publishes_in_a_second
     a_rule_says_who_may_publish_and_subscribe
     a_sender_learns_what_became_of_its_message
     a_server_that_stops_tells_the_application_what_nobody_got

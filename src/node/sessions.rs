@@ -96,6 +96,7 @@ impl Node {
             config: &self.config,
             ledger: &self.ledger,
             unix_s: self.clock.unix_s,
+            now: self.clock.tick,
         };
         let result = call(service::of(session.service), &mut cx, session);
         let due = session.has_pending().then(|| session.conn()).flatten();

@@ -17,6 +17,7 @@ use crate::ids::SessionId;
 use crate::mem::{Ledger, Msg, PresenceEvent, Publication};
 use crate::metrics::Metrics;
 use crate::session::{ServiceKind, Session};
+use crate::time::Tick;
 use std::rc::Rc;
 
 /// What a service may reach while one of its sessions is at hand.
@@ -36,6 +37,8 @@ pub struct Cx<'a> {
     pub ledger: &'a Ledger,
     /// Seconds of the wall clock since 1970.
     pub unix_s: u64,
+    /// Now.
+    pub now: Tick,
 }
 
 /// What a client said of itself when its session began.

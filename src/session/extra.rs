@@ -1,9 +1,14 @@
-//! What only some sessions have for a moment: packets that came before their turn, an unfinished line, whose they were.
+//! What only some sessions have for a moment: packets that came before their turn, an unfinished line, whose they were,
+//! what they may publish.
 //!
 //! In: packets beyond the next id, bytes without their line end. Out: the same in order. Bounded; boxed by
 //! the session only while there is something in it.
 
+use super::rates::Rates;
+use crate::config::policy::Rate;
+use crate::ids::PolicyId;
 use crate::mem::{Charge, Ledger};
+use crate::time::Tick;
 
 /// The rarely used part of a session.
 #[derive(Debug)]
@@ -12,6 +17,7 @@ pub struct Extra {
     line: Vec<u8>,
     /// Of a session that was closed, and so left the hub: the user it was.
     user: Option<Box<str>>,
+    rates: Rates,
     charge: Charge,
 }
 
@@ -32,6 +38,7 @@ impl Extra {
             held: Vec::new(),
             line: Vec::new(),
             user: None,
+            rates: Rates::default(),
             charge: ledger.charge(0),
         }
     }
@@ -62,11 +69,28 @@ impl Extra {
         self.user.as_deref()
     }
 
+    /// Takes a message from what may be published under `policy`.
+    ///
+    /// # Errors
+    /// How many milliseconds to wait.
+    pub fn spend(
+        &mut self,
+        policy: PolicyId,
+        rate: Rate,
+        bytes: usize,
+        now: Tick,
+    ) -> Result<(), u64> {
+        let spent = self.rates.spend(policy, rate, bytes, now);
+        self.account();
+        spent
+    }
+
     fn account(&mut self) {
         let bytes = |held: &Held| size_of::<Held>() + held.data.as_ref().map_or(0, Vec::capacity);
         let held: usize = self.held.iter().map(bytes).sum();
         let user = self.user.as_ref().map_or(0, |user| user.len());
-        self.charge.set(held + self.line.capacity() + user);
+        self.charge
+            .set(held + self.line.capacity() + user + self.rates.memory());
     }
 
     /// Keeps `packet` until its turn; false when that is more than may be kept.
@@ -95,7 +119,7 @@ impl Extra {
     /// Whether nothing is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.held.is_empty() && self.line.is_empty() && self.user.is_none()
+        self.held.is_empty() && self.line.is_empty() && self.user.is_none() && self.rates.is_empty()
     }
 }
 

@@ -11,6 +11,7 @@ pub mod extra;
 pub mod keys;
 pub mod packets;
 pub mod profiles;
+pub mod rates;
 mod up;
 
 pub use due::{Due, Times};

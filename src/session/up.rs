@@ -51,7 +51,7 @@ impl Session {
         self.deliver(up.data)
     }
 
-    fn extra(&mut self, ledger: &Ledger) -> &mut Extra {
+    pub(super) fn extra(&mut self, ledger: &Ledger) -> &mut Extra {
         self.extra
             .get_or_insert_with(|| Box::new(Extra::new(ledger)))
     }

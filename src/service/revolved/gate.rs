@@ -3,8 +3,9 @@
 //! In: what a session asks for. Out: nothing, or the refusal that names what is needed. The application comes by another
 //! door and is asked nothing here.
 
-use super::Refusal;
-use crate::config::policy::{Peer, Who};
+use super::refusal::Refusal;
+use crate::config::keys::Setting;
+use crate::config::policy::{Peer, Rate, Who};
 use crate::service::Cx;
 use crate::session::Session;
 
@@ -17,23 +18,38 @@ pub fn subscribe(cx: &mut Cx<'_>, session: &Session, name: &str) -> Result<(), R
     allow(cx, session, who, &SUBSCRIBE)
 }
 
-/// Whether the session may publish so many bytes to the channel called `name`.
+/// Whether the session may publish so many bytes to the channel called `name` now; where that is bounded, they are
+/// taken from what it may.
 ///
 /// # Errors
-/// `forbidden`, `too-big`.
+/// `forbidden`, `too-big`, `rate`.
 pub fn publish(
     cx: &mut Cx<'_>,
-    session: &Session,
+    session: &mut Session,
     name: &str,
     bytes: usize,
 ) -> Result<(), Refusal> {
-    let policy = cx.hub.policy(name);
-    let (who, max) = (policy.publish, policy.message_max);
+    let id = cx.hub.policy_id(name);
+    let policy = cx.hub.policy_of(id);
+    let (who, max, rate) = (policy.publish, policy.message_max, policy.rate);
     allow(cx, session, who, &PUBLISH)?;
     if max.is_some_and(|max| bytes > max) {
-        return refuse(cx, TOO_BIG);
+        return refuse(cx, &TOO_BIG);
     }
-    Ok(())
+    let Some(rate) = rate else {
+        return Ok(());
+    };
+    let spent = session.spend((id, rate), bytes, cx.now, cx.ledger);
+    spent.or_else(|wait_ms| refuse(cx, &too_fast(rate, wait_ms)))
+}
+
+fn too_fast(rate: Rate, wait_ms: u64) -> Refusal {
+    let bound = Setting::Rate(Some(rate));
+    let text = format!("a session may publish {bound} to this channel; wait {wait_ms} ms");
+    Refusal {
+        text: text.into(),
+        code: "rate",
+    }
 }
 
 /// Whether the session may send to users.
@@ -44,8 +60,8 @@ pub fn send(cx: &mut Cx<'_>, session: &Session) -> Result<(), Refusal> {
     match cx.config.peer {
         Peer::Anyone => Ok(()),
         Peer::User if has_user(cx, session) => Ok(()),
-        Peer::User => refuse(cx, SEND_USER),
-        Peer::Off => refuse(cx, SEND_OFF),
+        Peer::User => refuse(cx, &SEND_USER),
+        Peer::Off => refuse(cx, &SEND_OFF),
     }
 }
 
@@ -53,9 +69,9 @@ fn allow(cx: &mut Cx<'_>, session: &Session, who: Who, refusals: &Refusals) -> R
     match who {
         Who::Anyone => Ok(()),
         Who::User if has_user(cx, session) => Ok(()),
-        Who::User => refuse(cx, refusals.user),
-        Who::App => refuse(cx, refusals.app),
-        Who::Token => refuse(cx, refusals.token),
+        Who::User => refuse(cx, &refusals.user),
+        Who::App => refuse(cx, &refusals.app),
+        Who::Token => refuse(cx, &refusals.token),
     }
 }
 
@@ -63,9 +79,9 @@ fn has_user(cx: &Cx<'_>, session: &Session) -> bool {
     cx.hub.user_name(&session.seat).is_some()
 }
 
-fn refuse(cx: &mut Cx<'_>, refusal: Refusal) -> Result<(), Refusal> {
-    cx.metrics.refuse(refusal.1);
-    Err(refusal)
+fn refuse(cx: &mut Cx<'_>, refusal: &Refusal) -> Result<(), Refusal> {
+    cx.metrics.refuse(refusal.code);
+    Err(refusal.clone())
 }
 
 /// What each [`Who`] is told that keeps a session out.
@@ -75,37 +91,37 @@ struct Refusals {
     token: Refusal,
 }
 
-const SUBSCRIBE: Refusals = Refusals {
-    user: (
+static SUBSCRIBE: Refusals = Refusals {
+    user: Refusal::new(
         "only a session with a user name may subscribe to this channel; AUTH first",
         FORBIDDEN,
     ),
-    app: ("only the application reads this channel", FORBIDDEN),
-    token: (
+    app: Refusal::new("only the application reads this channel", FORBIDDEN),
+    token: Refusal::new(
         "subscribing to this channel needs a right in a token, which this version cannot check",
         FORBIDDEN,
     ),
 };
-const PUBLISH: Refusals = Refusals {
-    user: (
+static PUBLISH: Refusals = Refusals {
+    user: Refusal::new(
         "only a session with a user name may publish to this channel; AUTH first",
         FORBIDDEN,
     ),
-    app: (
+    app: Refusal::new(
         "only the application may publish to this channel",
         FORBIDDEN,
     ),
-    token: (
+    token: Refusal::new(
         "publishing to this channel needs a right in a token, which this version cannot check",
         FORBIDDEN,
     ),
 };
-const SEND_USER: Refusal = (
+static SEND_USER: Refusal = Refusal::new(
     "only a session with a user name may send to users; AUTH first",
     FORBIDDEN,
 );
-const SEND_OFF: Refusal = ("sessions may not send to users here", FORBIDDEN);
-const TOO_BIG: Refusal = (
+static SEND_OFF: Refusal = Refusal::new("sessions may not send to users here", FORBIDDEN);
+static TOO_BIG: Refusal = Refusal::new(
     "the payload is larger than a message of this channel may be",
     "too-big",
 );

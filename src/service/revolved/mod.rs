@@ -6,6 +6,7 @@
 pub mod frames;
 mod gate;
 mod options;
+mod refusal;
 
 use super::{Cx, Hello, Service};
 use crate::cmd::{Cause, Cmd, Fate, Origin, Outcome};
@@ -14,6 +15,7 @@ use crate::hub::{Asked, Recovered, Refused};
 use crate::mem::{Content, Msg, PresenceEvent, Publication, View};
 use crate::session::Session;
 use frames::Call;
+use refusal::Refusal;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -22,9 +24,6 @@ use std::rc::Rc;
 /// The service; it remembers nothing.
 #[derive(Debug)]
 pub struct Revolved;
-
-/// Why a call was refused: the text and the code of its ERR.
-type Refusal = (&'static str, &'static str);
 
 impl Service for Revolved {
     fn opened(
@@ -101,8 +100,7 @@ impl Service for Revolved {
                 ("that user has no session", "not-connected"),
             ),
             Outcome::NoRoom => {
-                let (text, code) = refusal(Refused::TooManyChannels);
-                self.err(cx, session, call, (text, code));
+                self.err(cx, session, call, refusal(Refused::TooManyChannels));
             }
             // Only the application kicks.
             Outcome::Kicked { .. } => {}
@@ -156,7 +154,7 @@ impl Revolved {
             "HISTORY" => history(cx, session, &call.args).map(Some),
             "PRESENCE" => presence(cx, session, &call.args).map(Some),
             "CALL" => Err(NOT_OFFERED),
-            _ => Err(("no such verb", "unknown-verb")),
+            _ => Err(Refusal::new("no such verb", "unknown-verb")),
         };
         match answer {
             Ok(Some(result)) => self.ok(cx, session, call.id, &result),
@@ -173,8 +171,9 @@ impl Revolved {
         cx.push(session, Msg::new(frames::ok(id, result), cx.ledger));
     }
 
-    fn err(&self, cx: &mut Cx<'_>, session: &mut Session, id: u64, (text, code): Refusal) {
-        cx.push(session, Msg::new(frames::err(id, text, code), cx.ledger));
+    fn err(&self, cx: &mut Cx<'_>, session: &mut Session, id: u64, why: impl Into<Refusal>) {
+        let Refusal { text, code } = why.into();
+        cx.push(session, Msg::new(frames::err(id, &text, code), cx.ledger));
     }
 }
 
@@ -341,10 +340,16 @@ fn publication(
 ) -> Result<Rc<Publication>, Refusal> {
     let payload = payload.ok_or(("a payload is missing", "bad-args"))?.get();
     if payload.len() > cx.config.max_message {
-        return Err(("the payload is larger than --max-message", "too-big"));
+        return Err(Refusal::new(
+            "the payload is larger than --max-message",
+            "too-big",
+        ));
     }
     if cx.is_full() {
-        return Err(("the server's queues are full; try again later", "full"));
+        return Err(Refusal::new(
+            "the server's queues are full; try again later",
+            "full",
+        ));
     }
     let sender = cx.hub.user_name(&session.seat).map(Box::from);
     Ok(Publication::new(
@@ -374,11 +379,11 @@ fn name(
         .ok_or(("a channel's name is missing", "bad-args"))?;
     check(&name)
         .map(Rc::from)
-        .map_err(|error| (error.reason(), "bad-name"))
+        .map_err(|error| Refusal::new(error.reason(), "bad-name"))
 }
 
 fn refusal(refused: Refused) -> Refusal {
-    match refused {
+    let (text, code) = match refused {
         Refused::TooManySubscriptions => {
             ("more subscriptions than --max-subscriptions", "too-many")
         }
@@ -387,18 +392,19 @@ fn refusal(refused: Refused) -> Refusal {
             "the name is taken by somebody with other credentials",
             "name-taken",
         ),
-    }
+    };
+    Refusal::new(text, code)
 }
 
-const NO_PRESENCE: Refusal = (
+const NO_PRESENCE: Refusal = Refusal::new(
     "who is in this channel is not told; the operator's rule for it is presence",
     "not-offered",
 );
-const OTHER_EPOCH: Refusal = (
+const OTHER_EPOCH: Refusal = Refusal::new(
     "the channel's past of that epoch is forgotten; ask without since",
     "epoch",
 );
-const NOT_OFFERED: Refusal = ("not offered by this version", "not-offered");
+const NOT_OFFERED: Refusal = Refusal::new("not offered by this version", "not-offered");
 /// What a line may have beside its payload: number, verb, names, options.
 pub const LINE_OVERHEAD: usize = 4096;
 /// When a client told BYE should come back: a restarted server is there within this time.

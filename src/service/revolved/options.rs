@@ -3,7 +3,7 @@
 //! In: JSON. Out: typed options, or what is wrong with them. A name that is not known is refused: what a client asks
 //! for and does not get would be a silent loss.
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::hub::Asked;
 use crate::mem::Position;
 use serde_json::value::RawValue;
@@ -147,13 +147,13 @@ fn count(value: &Value) -> Result<usize, Refusal> {
     Ok(usize::try_from(count).unwrap_or(PAGE_MAX).min(PAGE_MAX))
 }
 
-const BAD: Refusal = (
+const BAD: Refusal = Refusal::new(
     "the options are an object, its numbers whole and not negative, as in {\"since\":{\"epoch\":\"1f\",\"offset\":7}}",
     "bad-args",
 );
-const BAD_ID: Refusal = ("an id is text of at most 255 bytes", "bad-args");
+const BAD_ID: Refusal = Refusal::new("an id is text of at most 255 bytes", "bad-args");
 /// Longest id of a publication.
 const ID_BYTES_MAX: usize = 255;
-const UNKNOWN: Refusal = ("an option is not known by this version", "not-offered");
+const UNKNOWN: Refusal = Refusal::new("an option is not known by this version", "not-offered");
 /// Messages in one answer.
 pub const PAGE_MAX: usize = 1_000;
