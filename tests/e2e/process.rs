@@ -46,6 +46,24 @@ fn on_sigint_everyone_is_told_and_it_ends_with_0() {
     tells_everyone("INT");
 }
 
+#[test]
+fn before_it_ends_the_application_is_told_what_nobody_got() {
+    let mut node = Node::start(&[]);
+    let mut feed = node.internal();
+    feed.ask("GET", "/api/events/signoff", "", b"");
+    assert_eq!(feed.response_head().status, 200);
+    let mut away = Session::open(&node, "revolved");
+    away.subscribe("room");
+    let reached = node.internal().publish("room", b"last words");
+    assert_eq!(reached, 1);
+    node.signal("TERM");
+    let told = String::from_utf8(feed.chunk().unwrap()).unwrap();
+    assert!(told.contains("\"reason\":\"shutdown\""), "{told}");
+    assert!(told.contains("\"body\":\"last words\""), "{told}");
+    assert_eq!(feed.chunk(), None);
+    assert_eq!(node.ended().code(), Some(0));
+}
+
 fn tells_everyone(signal: &str) {
     let mut node = Node::start(&[]);
     let mut bare = subscriber(&node, "room");
