@@ -151,6 +151,7 @@ transcripts! {
     the_internal_port_refuses_what_it_cannot_serve
     the_server_stops_and_says_so
     the_service_closes_and_the_client_answers
+    topics_and_clients_that_are_not_used_are_pruned
     transport_htmlfile_calls_its_parent
     transport_iframe_calls_its_parent
     transport_jsonp_calls_the_clients_callback
