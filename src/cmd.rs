@@ -143,54 +143,62 @@ impl Cause {
 
 /// The queue of commands, run in order.
 #[derive(Debug, Default)]
-pub struct Cmds(VecDeque<Cmd>);
+pub struct Cmds {
+    queue: VecDeque<Cmd>,
+    /// Sessions that are to end before any of them.
+    ends: Vec<(SessionId, Cause)>,
+}
 
 impl Cmds {
     /// Puts a command at the end.
     pub fn push(&mut self, cmd: Cmd) {
-        // A client that says goodbye a thousand times in one batch ends once. One that then runs over ends for that
-        // too: it can no more be told goodbye.
-        if let (Cmd::End(id, cause), Some(Cmd::End(last, other))) = (&cmd, self.0.back())
+        // A client that says goodbye a thousand times in one batch ends once.
+        if let (Cmd::End(id, cause), Some(Cmd::End(last, other))) = (&cmd, self.queue.back())
             && (id, cause) == (last, other)
         {
             return;
         }
         log::trace!(target: "orbited::cmd", "{cmd:?}");
-        self.0.push_back(cmd);
+        self.queue.push_back(cmd);
     }
 
-    /// Puts a command in front: after it nothing that waited reaches whom it concerns.
-    pub fn push_first(&mut self, cmd: Cmd) {
-        log::trace!(target: "orbited::cmd", "{cmd:?}");
-        self.0.push_front(cmd);
+    /// A session is to end before anything else happens: nothing that waits or is under way reaches it.
+    pub fn end_first(&mut self, session: SessionId, cause: Cause) {
+        log::trace!(target: "orbited::cmd", "end first {session} {cause:?}");
+        self.ends.push((session, cause));
+    }
+
+    /// Takes a session that is to end before anything else.
+    pub fn pop_end(&mut self) -> Option<(SessionId, Cause)> {
+        self.ends.pop()
     }
 
     /// Takes the first command.
     pub fn pop(&mut self) -> Option<Cmd> {
-        self.0.pop_front()
+        self.queue.pop_front()
     }
 
     /// Whether as many wait as may: a fan-out to very many is under way, and new ones are refused.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.0.len() >= CMDS_MAX
+        self.queue.len() >= CMDS_MAX
     }
 
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.queue.len() + self.ends.len()
     }
 
     /// Whether none waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.queue.is_empty() && self.ends.is_empty()
     }
 }
 
 /// Publications and messages to users that may wait behind a long fan-out. Ends of sessions are queued above
-/// it too: there is at most one for each session.
+/// it too: there are a few for each session at most.
 const CMDS_MAX: usize = 64 * 1024;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Close codes: one table of those this server sends, and which of a peer's are allowed (RFC 6455 section 7.4).
 //!
 //! In: numbers. Out: names, meanings, what a client does about each. Causes of ends name a row, the README prints the
-//! table, and CSP.js has the rows that end a session; `tests/tidy.rs` holds all three together.
+//! table, and CSP.js has the rows that end a session; `tests/documents.rs` holds all three together.
 
 /// A close code that this server sends. A code that was received stays a `u16`, since a peer may choose its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

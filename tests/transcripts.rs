@@ -82,6 +82,7 @@ transcripts! {
     a_sender_learns_what_became_of_its_message
     a_server_that_stops_tells_the_application_what_nobody_got
     a_server_whose_queues_are_full_takes_nothing_new
+    a_session_is_kicked_though_its_queue_is_full
     a_session_leaves_a_peer_that_takes_nothing
     a_session_moves_between_transports_and_loses_nothing
     a_session_outlives_its_websocket_for_a_minute
@@ -119,6 +120,7 @@ transcripts! {
     head_has_the_head_and_options_the_methods
     js_io_falls_back_to_jsonp
     js_io_long_polls_by_xhr_merges_and_closes
+    nobody_reads_by_a_pattern_what_is_the_applications
     nobody_sends_where_the_operator_says_so
     nothing_of_a_bad_batch_is_taken
     of_two_comets_the_older_ends_empty

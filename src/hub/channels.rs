@@ -98,8 +98,10 @@ impl Hub {
             self.shed();
         }
         publication.put(place);
-        // Who reads by a pattern may read what everybody may, and with a name what every user may.
-        if self.patterns > 0 && matches!(who, Who::Anyone | Who::User) {
+        // Who reads by a pattern may read what everybody may, and with a name what every user may. What is the
+        // application's alone begins with a slash.
+        let open = matches!(who, Who::Anyone | Who::User) && !name.starts_with('/');
+        if self.patterns > 0 && open {
             self.match_patterns(name, &mut lists);
         }
         self.reach.begin(&mut lists);
@@ -132,9 +134,14 @@ impl Hub {
         Some((row.first, row.subscribers))
     }
 
-    /// What was published to a channel since `since`, as far as `bytes_max` allows to give it in one piece.
+    /// What was published to a channel since `since`, if that is so many messages and bytes at most.
     #[must_use]
-    pub fn recover(&self, name: &str, since: Position, bytes_max: usize) -> Recovered {
+    pub fn recover(
+        &self,
+        name: &str,
+        since: Position,
+        (messages_max, bytes_max): (usize, usize),
+    ) -> Recovered {
         let Some((position, history)) = self.channel(name) else {
             return Recovered::default();
         };
@@ -151,13 +158,15 @@ impl Hub {
         else {
             return Recovered::default();
         };
-        let missed = history
-            .into_iter()
-            .flat_map(|history| history.iter_from(skip));
-        let missed: Vec<_> = missed.cloned().collect();
-        let bytes: usize = missed.iter().map(|publication| publication.weight()).sum();
-        if bytes > bytes_max {
-            return Recovered::default();
+        let mut missed = Vec::new();
+        let mut bytes = 0;
+        let run = history.into_iter().flat_map(|ring| ring.iter_from(skip));
+        for publication in run {
+            bytes += publication.bytes.len();
+            if bytes > bytes_max || missed.len() >= messages_max {
+                return Recovered::default();
+            }
+            missed.push(publication.clone());
         }
         Recovered {
             whole: true,
@@ -229,6 +238,21 @@ impl Hub {
         (self.archive.bytes(), self.archive.messages())
     }
 
+    /// Forgets a channel that nobody reads: that of the oldest publication, as far as it is looked for. False when there
+    /// is none.
+    pub(super) fn forget_one(&mut self) -> bool {
+        let unread = |id: &ChannelId| {
+            let row = self.channels.get(*id);
+            row.is_some_and(|row| row.subscribers == 0)
+        };
+        let Some(id) = self.archive.oldest_channels().take(LOOKED_AT).find(unread) else {
+            return false;
+        };
+        self.archive.forget(id);
+        self.prune(id);
+        true
+    }
+
     /// As long as all histories together hold too much, the oldest publication of all goes.
     fn shed(&mut self) {
         while let Some(id) = self.archive.pop_surplus() {
@@ -261,6 +285,8 @@ impl Hub {
     }
 }
 
+/// Publications that are looked at to find a channel that nobody reads.
+const LOOKED_AT: usize = 1_000;
 /// The place in a channel that nobody reads and that keeps nothing.
 const NOWHERE: Position = Position {
     epoch: 0,

@@ -165,6 +165,11 @@ impl Archive {
         None
     }
 
+    /// The channels of everything kept, oldest first, and of some that is not any more.
+    pub fn oldest_channels(&self) -> impl Iterator<Item = ChannelId> {
+        self.order.iter().map(|(id, _)| *id)
+    }
+
     /// Forgets all of a history.
     pub fn forget(&mut self, id: ChannelId) {
         if let Some(mut ring) = self.take(id) {

@@ -33,8 +33,10 @@ impl Hub {
     pub fn watch(&mut self, seat: &Seat, name: &str, watching: bool) {
         let channel = self.find(Scope::Channel, name);
         let link = channel.and_then(|channel| self.links.find(seat.first, channel));
-        if let Some(link) = link {
-            self.links.set_watching(link, watching);
+        if let (Some(channel), Some(link)) = (channel, link)
+            && self.links.set_watching(link, watching) != watching
+        {
+            self.presence.watch(channel, watching);
         }
     }
 
@@ -77,6 +79,12 @@ impl Hub {
         self.presence.next_change()
     }
 
+    /// Whether so many comings and goings wait to be told that there may be no more now.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.presence.is_busy()
+    }
+
     /// Whether there is any.
     #[must_use]
     pub fn has_changes(&self) -> bool {
@@ -91,6 +99,10 @@ impl Hub {
         let row = self.channels.get(change.channel)?;
         let (name, list) = (Rc::from(&*row.name), (row.first, row.subscribers));
         let joined = self.presence.apply(change, now)?;
+        // Nobody is told: nobody is looked for.
+        if !self.presence.is_watched(change.channel) {
+            return None;
+        }
         self.reach.begin(&mut [list]);
         Some((name, joined))
     }
@@ -117,7 +129,7 @@ impl Hub {
             .filter_map(|slot| self.channels.id_at(slot))
             .collect::<Vec<_>>()
         {
-            self.note(id, old, What::Went);
+            self.note(id, old, What::Renamed);
             self.note(id, new, What::Came);
         }
     }

@@ -21,7 +21,7 @@ pub use presence::Change;
 
 use crate::cmd::OnceKey;
 use crate::ids::{ChannelId, ChannelTag, PolicyId, SessionId};
-use crate::mem::{Position, Seat, Slots};
+use crate::mem::{Full, Position, Publication, Seat, Slots};
 use crate::rng::Rng;
 use book::Book;
 use history::Archive;
@@ -221,10 +221,12 @@ impl Hub {
         Ok(())
     }
 
-    /// What makes two publications the same: the channel, the publisher, and the name that it gave them.
+    /// What makes two publications the same: the channel, the publisher, the name that it gave them, and the payload. Two
+    /// that differ are two, whatever their publisher calls them.
     #[must_use]
-    pub fn once_key(&self, channel: &str, publisher: &str, id: &str) -> OnceKey {
-        let half = |n: u8| u128::from(self.by_name.hash((n, channel, publisher, id)));
+    pub fn once_key(&self, publication: &Publication, publisher: &str, id: &str) -> OnceKey {
+        let (channel, payload) = (&*publication.target, &*publication.bytes);
+        let half = |n: u8| u128::from(self.by_name.hash((n, channel, publisher, id, payload)));
         OnceKey(half(0) << 64 | half(1))
     }
 
@@ -334,7 +336,14 @@ impl Hub {
             subscribers: 0,
             kind,
         };
-        let made = self.channels.insert(row);
+        let mut made = self.channels.insert(row);
+        if let Err(Full(row)) = made {
+            // A channel that only remembers makes way for one that somebody uses now.
+            made = match self.forget_one() {
+                true => self.channels.insert(row),
+                false => Err(Full(row)),
+            };
+        }
         let id = made.map_err(|_| Refused::TooManyChannels)?;
         self.patterns += usize::from(is_pattern);
         let channels = &self.channels;
@@ -378,6 +387,9 @@ impl Hub {
         row.subscribers -= 1;
         if row.first == link {
             row.first = gone.next;
+        }
+        if gone.watched {
+            self.presence.watch(id, false);
         }
         self.note(id, user, What::Went);
         self.prune(id);

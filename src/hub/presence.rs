@@ -26,8 +26,10 @@ pub struct Change {
 pub enum What {
     /// A session more.
     Came,
-    /// A session less.
+    /// A session less, which may come back.
     Went,
+    /// A session less: it is another user's from now on.
+    Renamed,
     /// The last session went at that moment, and the grace for coming back is over.
     Stayed(Tick),
 }
@@ -36,6 +38,8 @@ pub enum What {
 #[derive(Debug, Default)]
 pub struct Presence {
     rooms: BTreeMap<ChannelId, Room>,
+    /// How many sessions watch a channel, where any does.
+    watchers: BTreeMap<ChannelId, u32>,
     changes: VecDeque<Change>,
     /// Who has no session left, in the order in which their grace ends.
     leaving: VecDeque<(Tick, ChannelId, Rc<str>)>,
@@ -80,6 +84,12 @@ impl Presence {
         self.changes.pop_front()
     }
 
+    /// Whether so many are to be told, or may come back, that nobody else may come or go now.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.changes.len() + self.leaving.len() >= CHANGES_MAX
+    }
+
     /// Whether any is to be told.
     #[must_use]
     pub fn has_changes(&self) -> bool {
@@ -91,7 +101,7 @@ impl Presence {
     pub fn apply(&mut self, change: &Change, now: Tick) -> Option<bool> {
         let room = match change.what {
             What::Came => self.rooms.entry(change.channel).or_default(),
-            What::Went | What::Stayed(_) => self.rooms.get_mut(&change.channel)?,
+            _ => self.rooms.get_mut(&change.channel)?,
         };
         if change.what == What::Came {
             let known = room.0.contains_key(&change.user);
@@ -99,17 +109,20 @@ impl Presence {
             return (!known).then_some(true);
         }
         let member = room.0.get_mut(&change.user)?;
-        if change.what == What::Went {
+        if matches!(change.what, What::Went | What::Renamed) {
             member.sessions = member.sessions.saturating_sub(1);
-            if member.sessions == 0 {
-                member.left = now;
-                let until = now + self.grace_ms;
-                let who = (until, change.channel, change.user.clone());
-                self.leaving.push_back(who);
-            }
+        }
+        if member.sessions > 0 {
             return None;
         }
-        if member.sessions > 0 || What::Stayed(member.left) != change.what {
+        if change.what == What::Went {
+            member.left = now;
+            let until = now + self.grace_ms;
+            let who = (until, change.channel, change.user.clone());
+            self.leaving.push_back(who);
+            return None;
+        }
+        if matches!(change.what, What::Stayed(left) if left != member.left) {
             return None;
         }
         room.0.remove(&change.user);
@@ -117,6 +130,24 @@ impl Presence {
             self.rooms.remove(&change.channel);
         }
         Some(false)
+    }
+
+    /// A session more watches a channel, or one less.
+    pub fn watch(&mut self, channel: ChannelId, more: bool) {
+        let watchers = self.watchers.entry(channel).or_default();
+        *watchers = match more {
+            true => *watchers + 1,
+            false => watchers.saturating_sub(1),
+        };
+        if *watchers == 0 {
+            self.watchers.remove(&channel);
+        }
+    }
+
+    /// Whether anybody watches a channel.
+    #[must_use]
+    pub fn is_watched(&self, channel: ChannelId) -> bool {
+        self.watchers.contains_key(&channel)
     }
 
     /// A channel is gone: there is nobody to be told.
@@ -153,9 +184,12 @@ impl Presence {
     #[must_use]
     pub fn is_within(&self, exists: impl Fn(ChannelId) -> bool) -> bool {
         let is_right = |(id, room): (&ChannelId, &Room)| exists(*id) && !room.0.is_empty();
-        self.rooms.iter().all(is_right)
+        self.rooms.iter().all(is_right) && self.watchers.keys().all(|id| exists(*id))
     }
 }
+
+/// Changes that may wait, and users who may come back: 64 bytes each and a name that is shared.
+const CHANGES_MAX: usize = 128 * 1024;
 
 impl Room {
     /// Users in the channel.
@@ -214,6 +248,10 @@ mod tests {
         );
         assert_eq!(presence.room(a).map(Room::len), Some(1));
         assert_eq!(told(&mut presence, 160), left);
+        presence.note(a, &ann, What::Came);
+        presence.note(a, &ann, What::Renamed);
+        let both = [joined, left].concat();
+        assert_eq!(told(&mut presence, 200), both, "another name is for good");
         assert!(presence.is_within(|_| false) && presence.next_due().is_none());
     }
 

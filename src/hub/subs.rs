@@ -37,6 +37,8 @@ pub struct Gone {
     pub channel: u32,
     /// Who came after it in the channel's list.
     pub next: u32,
+    /// Whether its session was told who comes and goes.
+    pub watched: bool,
 }
 
 impl Links {
@@ -81,6 +83,7 @@ impl Links {
         Some(Gone {
             channel: row.channel(),
             next: row.next_in_channel,
+            watched: row.channel & WATCHING != 0,
         })
     }
 
@@ -97,11 +100,14 @@ impl Links {
         None
     }
 
-    /// Sets whether a link's session is told who comes and goes.
-    pub fn set_watching(&mut self, link: u32, watching: bool) {
-        if let Some(row) = self.rows.get_mut(link as usize) {
-            row.channel = row.channel() | if watching { WATCHING } else { 0 };
-        }
+    /// Sets whether a link's session is told who comes and goes. Gives back whether it was before.
+    pub fn set_watching(&mut self, link: u32, watching: bool) -> bool {
+        let Some(row) = self.rows.get_mut(link as usize) else {
+            return watching;
+        };
+        let before = row.channel & WATCHING != 0;
+        row.channel = row.channel() | if watching { WATCHING } else { 0 };
+        before
     }
 
     /// Whether a link's session is told who comes and goes.

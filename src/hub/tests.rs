@@ -203,14 +203,17 @@ fn what_was_missed_is_recovered_whole_or_not_at_all() {
         (0, false, &[]),
         (6, false, &[]),
     ] {
-        let found = hub.recover("a", Position { epoch, offset }, 1 << 20);
+        let found = hub.recover("a", Position { epoch, offset }, (999, 1 << 20));
         assert_eq!((found.whole, &offsets(&found.missed)[..]), (whole, missed));
     }
-    assert!(!hub.recover("a", at(5), 1 << 20).whole, "another past");
-    let too_much = hub.recover("a", Position { epoch, offset: 2 }, 1);
+    assert!(
+        !hub.recover("a", at(5), (999, 1 << 20)).whole,
+        "another past"
+    );
+    let too_much = hub.recover("a", Position { epoch, offset: 2 }, (999, 1));
     assert!(!too_much.whole && too_much.missed.is_empty());
     assert!(
-        !hub.recover("b", Position { epoch, offset: 0 }, 1 << 20)
+        !hub.recover("b", Position { epoch, offset: 0 }, (999, 1 << 20))
             .whole
     );
 }
@@ -254,7 +257,10 @@ fn a_channel_without_subscribers_lives_as_long_as_what_it_has_kept() {
     assert_eq!(hub.next_due(), Some(Tick(1000)));
     assert!(!hub.expire(Tick(999)) && hub.kept().1 == 2);
     assert!(hub.expire(Tick(1000)) && hub.kept().1 == 1);
-    assert!(hub.recover("a", Position { offset: 1, ..at }, 999).whole);
+    assert!(
+        hub.recover("a", Position { offset: 1, ..at }, (999, 999))
+            .whole
+    );
     assert!(hub.expire(Tick(1500)) && hub.kept() == (0, 0));
     assert!(hub.is_empty() && hub.next_due().is_none() && hub.is_consistent());
 }

@@ -22,6 +22,9 @@ pub enum Content {
     Bytes(Box<str>),
 }
 
+/// What the allocator and the counts of owners take of each of its four pieces.
+const HEADS: usize = 4 * 16;
+
 impl Content {
     /// Its media type.
     #[must_use]
@@ -67,7 +70,9 @@ pub struct Publication {
     place: OnceCell<Position>,
     /// While somebody holds them: a view holds its publication.
     views: [RefCell<Weak<Msg>>; 2],
-    _charge: Charge,
+    /// While it is on its way to many: the views made so far, so that none is made twice.
+    held: RefCell<Option<Vec<Rc<Msg>>>>,
+    charge: RefCell<Charge>,
 }
 
 /// Names and sizes, never the payload: this goes into traces.
@@ -90,8 +95,7 @@ impl Publication {
         bytes: Box<[u8]>,
         ledger: &Ledger,
     ) -> Rc<Self> {
-        let _charge = ledger.charge(size_of::<Self>() + bytes.len());
-        Rc::new(Self {
+        let publication = Self {
             target,
             sender,
             content,
@@ -100,8 +104,11 @@ impl Publication {
             report_to: Cell::new(None),
             place: OnceCell::new(),
             views: Default::default(),
-            _charge,
-        })
+            held: RefCell::new(None),
+            charge: RefCell::new(ledger.charge(0)),
+        };
+        publication.charge.borrow_mut().set(publication.weight());
+        Rc::new(publication)
     }
 
     /// Its number among everything this node took; 0 until it was taken.
@@ -137,6 +144,11 @@ impl Publication {
         let _ = self.place.set(place);
     }
 
+    /// It is on its way to many, or there: in between its views are kept. Whoever begins it ends it, or both stay.
+    pub fn spread(&self, begins: bool) {
+        self.held.replace(begins.then(Vec::new));
+    }
+
     /// The payload for one kind of client, made by `make` unless somebody still has it.
     pub fn view(
         self: &Rc<Self>,
@@ -154,12 +166,16 @@ impl Publication {
         }
         let made = Msg::view(self, make(self).into(), ledger);
         cell.replace(Rc::downgrade(&made));
+        if let Some(held) = self.held.borrow_mut().as_mut() {
+            held.push(made.clone());
+        }
         made
     }
 
     /// Bytes that it holds, without its views.
     #[must_use]
     pub fn weight(&self) -> usize {
-        self.bytes.len() + size_of::<Self>()
+        let names = self.target.len() + self.sender.as_ref().map_or(0, |sender| sender.len());
+        size_of::<Self>() + HEADS + names + self.bytes.len()
     }
 }

@@ -51,8 +51,10 @@ pub struct Loop {
     ebb: Ebb,
     /// Since when the node stops.
     stopping: Option<Tick>,
-    /// It has nothing more to say than what waits to be written.
-    finished: bool,
+    /// Since when what is left of its sessions ends.
+    finishing: Option<Tick>,
+    /// Some of them are to end in the next turn.
+    in_haste: bool,
     stop_at_once: bool,
 }
 
@@ -81,7 +83,8 @@ impl Loop {
             told_of_limit: false,
             ebb: Ebb::default(),
             stopping: None,
-            finished: false,
+            finishing: None,
+            in_haste: false,
             stop_at_once: false,
         })
     }
@@ -120,13 +123,14 @@ impl Loop {
 
     /// When everybody was told that the node stops, or their time for that is over, the sessions end.
     fn finish(&mut self) {
-        let Some(since) = self.stopping.filter(|_| !self.finished) else {
+        let Some(since) = self.stopping else {
             return;
         };
-        if self.node.is_drained() || self.watch.clock().tick >= since + STOP_MS {
-            self.finished = true;
-            log::info!("stopped undelivered={}", self.node.finish());
+        let now = self.watch.clock().tick;
+        if self.finishing.is_none() && (self.node.is_drained() || now >= since + STOP_MS) {
+            self.finishing = Some(now);
         }
+        self.in_haste = self.finishing.is_some() && self.node.finish();
     }
 
     /// A burst that is over gives its memory back.
@@ -148,8 +152,10 @@ impl Loop {
 
     /// How long to sleep: not at all while edges or work are left, else until the next deadline.
     fn wait(&self) -> Option<Duration> {
-        let work =
-            !self.readable.is_empty() || self.node.dirty_len() > 0 || self.node.has_commands();
+        let work = !self.readable.is_empty()
+            || self.node.dirty_len() > 0
+            || self.node.has_commands()
+            || self.in_haste;
         let now = self.watch.clock().tick;
         let retry = self.retry.filter(|_| self.stopping.is_none());
         if work
@@ -160,7 +166,7 @@ impl Loop {
         {
             return Some(Duration::ZERO);
         }
-        let stop = self.stopping.map(|since| since + self.stop_ms());
+        let stop = self.last_moment();
         let due = self
             .node
             .next_due()
@@ -216,15 +222,29 @@ impl Loop {
     }
 
     fn is_over(&self) -> bool {
-        let Some(since) = self.stopping else {
+        if self.stopping.is_none() {
             return false;
-        };
-        let late = self.finished && self.watch.clock().tick >= since + self.stop_ms();
-        self.stop_at_once || late || (self.finished && self.node.conn_count() == 0)
+        }
+        let now = self.watch.clock().tick;
+        let late = self.finishing.is_some() && self.last_moment().is_some_and(|last| now >= last);
+        let done = self.finishing.is_some() && !self.in_haste && self.node.conn_count() == 0;
+        let over = self.stop_at_once || late || done;
+        if over {
+            let (sessions, undelivered) = (
+                self.node.session_count(),
+                self.node.metrics().undelivered_in_all(),
+            );
+            log::info!("stopped sessions={sessions} undelivered={undelivered}");
+        }
+        over
     }
 
-    fn stop_ms(&self) -> u64 {
-        STOP_MS + if self.finished { FINISH_MS } else { 0 }
+    /// When goodbyes have taken long enough; behind that, when the end of what is left has.
+    fn last_moment(&self) -> Option<Tick> {
+        match self.finishing {
+            Some(since) => Some(since + FINISH_MS),
+            None => self.stopping.map(|since| since + STOP_MS),
+        }
     }
 
     fn accept(&mut self) {
@@ -385,5 +405,5 @@ const RETRY_MS: u64 = 250;
 /// Milliseconds that goodbyes may take.
 const STOP_MS: u64 = 3_000;
 /// Milliseconds behind them for the application to read what became of sessions.
-const FINISH_MS: u64 = 1_000;
+const FINISH_MS: u64 = 3_000;
 const READ_UNTIL_BLOCKED: bool = cfg!(mio_unsupported_force_poll_poll);

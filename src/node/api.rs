@@ -92,7 +92,7 @@ impl Node {
         let key = request.headers.first("idempotency-key");
         let key = key.map(|key| {
             let text = String::from_utf8_lossy(key);
-            self.hub.once_key(name, APPLICATION, &text)
+            self.hub.once_key(&publication, APPLICATION, &text)
         });
         self.ask(id, Cmd::Publish(publication, Origin::Api(id), key));
     }

@@ -9,6 +9,7 @@ use crate::cmd::{Cause, Cmd, Fate, OnceKey, Origin, Outcome};
 use crate::hub::{Answered, Change};
 use crate::ids::{ChannelId, SessionId};
 use crate::mem::{PresenceEvent, Publication};
+use crate::session::Session;
 use std::rc::Rc;
 
 /// What is on its way to many sessions.
@@ -18,6 +19,8 @@ pub enum FanOut {
     Message(Delivery),
     /// Who came or went, to those of a channel's subscribers who watch.
     Presence(PresenceEvent, ChannelId),
+    /// The end, to every session of a user, and how many it has reached.
+    Kick(Origin, usize),
 }
 
 /// A publication on its way.
@@ -32,17 +35,45 @@ pub struct Delivery {
     reached: usize,
 }
 
+impl Delivery {
+    fn new(publication: Rc<Publication>, origin: Origin) -> Self {
+        publication.spread(true);
+        Self {
+            publication,
+            origin,
+            once: None,
+            to_user: false,
+            users_only: false,
+            reached: 0,
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        self.publication.spread(false);
+    }
+}
+
 impl Node {
     /// Runs commands, about [`DELIVERIES_PER_TURN`] deliveries of them. True when some are left.
     pub fn run_commands(&mut self) -> bool {
         let mut budget = DELIVERIES_PER_TURN;
         while budget > 0 {
+            // First of all, so that nothing more is given to who is to end.
+            if let Some((session, cause)) = self.cmds.pop_end() {
+                self.end_session(session, cause);
+                continue;
+            }
             if let Some(fan_out) = self.fan_out.take() {
                 self.go_on(fan_out, &mut budget);
                 continue;
             }
             budget -= 1;
-            if let Some(change) = self.hub.next_change() {
+            // Comings and goings take turns with commands: neither waits for all of the others.
+            self.changes_next = !self.changes_next;
+            let change = self.changes_next.then(|| self.hub.next_change()).flatten();
+            if let Some(change) = change {
                 self.begin_presence(&change);
                 continue;
             }
@@ -53,7 +84,8 @@ impl Node {
                 Some(Cmd::Send(publication, origin)) => self.begin_send(publication, origin),
                 Some(Cmd::End(session, cause)) => self.end_session(session, cause),
                 Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),
-                Some(Cmd::Kick(user, origin)) => self.kick(&user, origin),
+                Some(Cmd::Kick(user, origin)) => self.begin_kick(&user, origin),
+                None if self.hub.has_changes() => {}
                 None => return false,
             }
         }
@@ -75,27 +107,17 @@ impl Node {
         let Ok(published) = self.hub.publish(&publication, now) else {
             return self.tell(origin, Outcome::NoRoom);
         };
-        self.fan_out = Some(FanOut::Message(Delivery {
-            publication,
-            origin,
-            once,
-            to_user: false,
-            users_only: published.users_only,
-            reached: 0,
-        }));
+        let mut delivery = Delivery::new(publication, origin);
+        (delivery.once, delivery.users_only) = (once, published.users_only);
+        self.fan_out = Some(FanOut::Message(delivery));
     }
 
     fn begin_send(&mut self, publication: Rc<Publication>, origin: Origin) {
         self.number(&publication);
         if self.hub.begin_user(&publication.target) {
-            self.fan_out = Some(FanOut::Message(Delivery {
-                publication,
-                origin,
-                once: None,
-                to_user: true,
-                users_only: false,
-                reached: 0,
-            }));
+            let mut delivery = Delivery::new(publication, origin);
+            delivery.to_user = true;
+            self.fan_out = Some(FanOut::Message(delivery));
         } else {
             self.tell(origin, Outcome::Absent);
         }
@@ -106,18 +128,20 @@ impl Node {
         publication.take(self.published);
     }
 
-    /// Ends the sessions of a user, each with a goodbye.
-    fn kick(&mut self, user: &str, origin: Origin) {
+    fn begin_kick(&mut self, user: &str, origin: Origin) {
         self.hub.begin_user(user);
-        let ids: Vec<SessionId> = std::iter::from_fn(|| self.hub.next_subscriber()).collect();
-        let sessions = ids.len();
-        for id in ids {
-            self.with_service(id, |service, cx, session| {
-                service.farewell(cx, session, Cause::Kicked);
-            });
-            self.end_session(id, Cause::Kicked);
+        self.fan_out = Some(FanOut::Kick(origin, 0));
+    }
+
+    /// Ends a session with a goodbye; where there is no room for that, at once.
+    fn kick(&mut self, id: SessionId) {
+        self.with_service(id, |service, cx, session| {
+            service.farewell(cx, session, Cause::Kicked);
+        });
+        match self.sessions.get(id).is_some_and(Session::is_open) {
+            true => self.end_session(id, Cause::Kicked),
+            false => self.remove_session(id, Cause::Kicked),
         }
-        self.tell(origin, Outcome::Kicked { sessions });
     }
 
     /// Who came is listed from now on, who went is not any more, and those who watch are told.
@@ -141,6 +165,10 @@ impl Node {
                     self.deliver(session, delivery);
                 }
                 FanOut::Presence(event, channel) => self.tell_presence(session, event, *channel),
+                FanOut::Kick(_, reached) => {
+                    *reached += 1;
+                    self.kick(session);
+                }
             }
         }
         self.fan_out = Some(fan_out);
@@ -167,8 +195,13 @@ impl Node {
     }
 
     fn through(&mut self, fan_out: &FanOut) {
-        let FanOut::Message(delivery) = fan_out else {
-            return;
+        let delivery = match fan_out {
+            FanOut::Message(delivery) => delivery,
+            FanOut::Presence(..) => return,
+            FanOut::Kick(origin, sessions) => {
+                let sessions = *sessions;
+                return self.tell(*origin, Outcome::Kicked { sessions });
+            }
         };
         let reached = delivery.reached;
         let Some(place) = delivery.publication.place() else {

@@ -73,6 +73,8 @@ pub struct Node {
     fan_out: Option<FanOut>,
     /// Publications that may come twice.
     once: Once,
+    /// Whether it was a coming or going that was told last.
+    changes_next: bool,
     /// Publications and messages taken so far.
     published: u64,
     /// Connections with something to write.
@@ -136,6 +138,7 @@ impl Node {
             cmds: Cmds::default(),
             fan_out: None,
             once: Once::new(config.once_ms),
+            changes_next: false,
             published: 0,
             dirty: VecDeque::new(),
             resumed: VecDeque::new(),

@@ -194,7 +194,8 @@ impl Node {
 
     /// Whether the node holds as much as it may.
     pub(super) fn is_full(&self) -> bool {
-        self.cmds.is_full() || self.queued_bytes() >= self.config.max_queue_total as u64
+        let full = self.cmds.is_full() || self.hub.is_busy();
+        full || self.queued_bytes() >= self.config.max_queue_total as u64
     }
 
     /// The bounds of requests.

@@ -188,6 +188,11 @@ impl Node {
         self.metrics.moved(Some(session.down()), Some(Kind::None));
         session.detach(now);
         if session.carriage() == Carriage::Bare {
+            // One that was closed ends for that, though its last words were not taken.
+            let cause = match session.is_open() {
+                true => cause,
+                false => session.end_cause(),
+            };
             self.remove_session(id, cause);
         } else {
             self.arm(id);
@@ -274,21 +279,38 @@ impl Node {
         self.stopping && self.conns.len() == self.feeds
     }
 
-    /// What is left of a node that stops: every session ends, and the application is told what each never got.
-    /// Gives back how many messages those are.
-    pub fn finish(&mut self) -> u64 {
-        let before = self.metrics.undelivered_in_all();
-        let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
-        for id in ids {
-            let service = self.sessions.get(id).map(|session| session.service);
-            if service != Some(ServiceKind::Feed) {
-                self.remove_session(id, Cause::Shutdown);
+    /// Ends what is left of a node that stops, some of it a turn: sessions as fast as the application's feeds are told of
+    /// them, then the feeds. True as long as it is to be called again at once; it is called every turn.
+    pub fn finish(&mut self) -> bool {
+        let mut feeds = Vec::new();
+        let mut others = Vec::new();
+        for (id, session) in self.sessions.iter() {
+            match session.service {
+                ServiceKind::Feed => feeds.push(id),
+                _ if others.len() < FINISHED_PER_TURN => others.push(id),
+                _ => {}
             }
         }
+        if others.is_empty() {
+            let open = |id: &SessionId| self.sessions.get(*id).is_some_and(Session::is_open);
+            let open: Vec<_> = feeds.into_iter().filter(open).collect();
+            for id in &open {
+                self.close_session(*id, Cause::Shutdown);
+            }
+            return !open.is_empty();
+        }
+        let behind = |id: &SessionId| {
+            let queued = self.sessions.get(*id).map_or(0, Session::queued);
+            queued > FEED_BEHIND
+        };
+        if feeds.iter().any(behind) {
+            return false;
+        }
+        for id in others {
+            self.remove_session(id, Cause::Shutdown);
+        }
         while self.run_commands() {}
-        let conns: Vec<ConnId> = self.conns.iter().map(|(id, _)| id).collect();
-        conns.into_iter().for_each(|id| self.dismiss(id));
-        self.metrics.undelivered_in_all() - before
+        true
     }
 
     fn is_feed(&self, id: ConnId) -> bool {
@@ -297,3 +319,8 @@ impl Node {
         session.is_some_and(|session| session.service == ServiceKind::Feed)
     }
 }
+
+/// Sessions that a node that stops ends in one turn.
+const FINISHED_PER_TURN: usize = 256;
+/// Bytes that wait for a feed, at which a node that stops gives it time.
+const FEED_BEHIND: usize = 1024 * 1024;

@@ -129,7 +129,7 @@ impl Cx<'_> {
             _ => self.config.max_queue,
         };
         if session.push(msg, max, self.ledger).is_err() {
-            self.cmds.push_first(Cmd::End(self.id, Cause::Overflow));
+            self.cmds.end_first(self.id, Cause::Overflow);
         }
     }
 
@@ -143,7 +143,8 @@ impl Cx<'_> {
     #[must_use]
     pub fn is_full(&self) -> bool {
         let queued = self.ledger.used().saturating_sub(self.hub.kept().0 as u64);
-        self.cmds.is_full() || queued >= self.config.max_queue_total as u64
+        let full = self.cmds.is_full() || self.hub.is_busy();
+        full || queued >= self.config.max_queue_total as u64
     }
 }
 

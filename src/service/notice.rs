@@ -30,7 +30,11 @@ pub fn signoff(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[
         cx.unix_s,
         cause.word()
     );
-    let listed = list(&mut out, undelivered);
+    // When memory is short it is not spent on copies.
+    let listed = match cx.is_full() {
+        true => 0,
+        false => list(&mut out, undelivered),
+    };
     out.push(b']');
     if listed < undelivered.len() {
         let _ = write!(out, ",\"cut\":{}", undelivered.len() - listed);

@@ -42,7 +42,7 @@ struct Player {
     names: Names,
     cut: Cut,
     longest: usize,
-    finished: bool,
+    finishing: bool,
 }
 
 /// A connection as its client sees it.
@@ -98,7 +98,7 @@ impl Player {
             names: Names::new(),
             cut,
             longest: 0,
-            finished: false,
+            finishing: false,
         })
     }
 
@@ -265,10 +265,8 @@ impl Player {
                 (pipe.id, pipe.over) = (None, true);
             }
         }
-        if node.is_drained() && !self.finished {
-            self.finished = true;
-            node.finish();
-        }
+        self.finishing |= node.is_drained();
+        more |= self.finishing && node.finish();
         more || node.dirty_len() > 0 || node.has_commands()
     }
 

@@ -3,7 +3,7 @@
 //! In: a line from a client. Out: a typed call, or the lines a server sends. One JSON array per line.
 
 use crate::cmd::Fate;
-use crate::hub::{Members, Page};
+use crate::hub::{Members, Page, Subscribed};
 use crate::mem::{Position, PresenceEvent, Publication};
 use crate::service::json;
 use serde_json::value::RawValue;
@@ -66,16 +66,24 @@ pub fn err(id: u64, text: &str, code: &str) -> Vec<u8> {
     out
 }
 
-/// The result of SUBSCRIBE to a channel: where the subscriber stands, whether `messages` is all that it missed, who is
-/// there if it asked.
+/// The result of SUBSCRIBE to a pattern, which stands nowhere.
+pub const SUBSCRIBED_PATTERN: &str = "{\"recovered\":false,\"messages\":[]}";
+
+/// The result of SUBSCRIBE to a channel: where it stands, whether `messages` (spelled by [`list`]) is all that the reader
+/// missed, who is there if it asked. Who was subscribed before is told so: it stands where it stood, and what it was not
+/// sent yet is coming.
 #[must_use]
 pub fn subscribed(
-    at: Position,
-    recovered: bool,
-    messages: &[Rc<Publication>],
+    subscribed: &Subscribed,
+    (recovered, messages): (bool, &str),
     there: Option<&Members>,
 ) -> String {
-    let (at, messages) = (position(at), list(messages));
+    let at = position(subscribed.position);
+    let again = if subscribed.again {
+        ",\"again\":true"
+    } else {
+        ""
+    };
     let there = there.map_or(String::new(), |there| {
         let names = there.users.iter().flat_map(|(_, page)| page);
         let names: Vec<_> = names.map(|(user, _)| json::text(user)).collect();
@@ -85,7 +93,7 @@ pub fn subscribed(
         };
         format!("{names}{}", counts(there))
     });
-    format!("{{{at},\"recovered\":{recovered},\"messages\":[{messages}]{there}}}")
+    format!("{{{at},\"recovered\":{recovered},\"messages\":[{messages}]{again}{there}}}")
 }
 
 /// The result of PRESENCE.
@@ -128,7 +136,8 @@ fn position(Position { epoch, offset }: Position) -> String {
 }
 
 /// `{"offset","sender","payload"}`, as many as there are.
-fn list(messages: &[Rc<Publication>]) -> String {
+#[must_use]
+pub fn list(messages: &[Rc<Publication>]) -> String {
     let mut out = Vec::new();
     for publication in messages {
         if !out.is_empty() {

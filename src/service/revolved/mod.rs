@@ -6,12 +6,13 @@
 pub mod frames;
 mod gate;
 mod options;
+mod past;
 mod refusal;
 
 use super::{Cx, Hello, Service};
 use crate::cmd::{Cause, Cmd, Fate, Origin, Outcome};
+use crate::hub::Refused;
 use crate::hub::names::{self, NameError};
-use crate::hub::{Asked, Recovered, Refused};
 use crate::mem::{Content, Msg, PresenceEvent, Publication, View};
 use crate::session::Session;
 use frames::Call;
@@ -146,13 +147,13 @@ impl Revolved {
     fn call(&self, cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) {
         let answer = match &*call.verb {
             "AUTH" => auth(cx, session, &call.args).map(Some),
-            "SUBSCRIBE" => subscribe(cx, session, &call.args).map(Some),
+            "SUBSCRIBE" => past::subscribe(cx, session, &call.args).map(Some),
             "UNSUBSCRIBE" => unsubscribe(cx, session, &call.args).map(Some),
             "PUBLISH" => publish(cx, session, call).map(|()| None),
             "SEND" => send(cx, session, call).map(|()| None),
             "DISCONNECT" => Ok(Some("null".to_owned())),
-            "HISTORY" => history(cx, session, &call.args).map(Some),
-            "PRESENCE" => presence(cx, session, &call.args).map(Some),
+            "HISTORY" => past::history(cx, session, &call.args).map(Some),
+            "PRESENCE" => past::presence(cx, session, &call.args).map(Some),
             "CALL" => Err(NOT_OFFERED),
             _ => Err(Refusal::new("no such verb", "unknown-verb")),
         };
@@ -184,6 +185,9 @@ fn auth(cx: &mut Cx<'_>, session: &mut Session, args: &[&RawValue]) -> Result<St
         .ok_or(("AUTH needs a user name", "bad-args"))?;
     let name = names::user(&name).map_err(|error| (error.reason(), "bad-name"))?;
     // As the handshake has it: the same value, whatever its blanks.
+    if cx.hub.is_busy() {
+        return Err(past::BUSY);
+    }
     let credentials = args
         .get(1)
         .and_then(|arg| serde_json::from_str::<Value>(arg.get()).ok());
@@ -197,86 +201,6 @@ fn auth(cx: &mut Cx<'_>, session: &mut Session, args: &[&RawValue]) -> Result<St
     let mut out = Vec::new();
     super::json::string(&mut out, name);
     Ok(String::from_utf8(out).unwrap_or_default())
-}
-
-fn subscribe(
-    cx: &mut Cx<'_>,
-    session: &mut Session,
-    args: &[&RawValue],
-) -> Result<String, Refusal> {
-    let name = topic(args.first())?;
-    let asked = options::Subscribe::parse(args.get(1))?;
-    gate::subscribe(cx, session, &name)?;
-    let subscribed = cx
-        .hub
-        .subscribe(cx.id, &mut session.seat, &name, cx.config.max_subscriptions)
-        .map_err(refusal)?;
-    let bytes = answer_bytes(cx, session);
-    // Who was subscribed already was sent what came meanwhile: it would come twice.
-    let recovered = match asked.since.filter(|_| !subscribed.again) {
-        Some(since) => cx.hub.recover(&name, since, bytes),
-        None => Recovered::default(),
-    };
-    let messages = match recovered.whole || asked.history == 0 || subscribed.again {
-        true => recovered.missed,
-        false => last(cx, &name, asked.history, bytes),
-    };
-    cx.hub.watch(&session.seat, &name, asked.presence);
-    let members = match asked.presence {
-        true => cx.hub.members(&name, None, names_in(bytes)),
-        false => None,
-    };
-    Ok(frames::subscribed(
-        subscribed.position,
-        recovered.whole,
-        &messages,
-        members.as_ref(),
-    ))
-}
-
-fn presence(cx: &mut Cx<'_>, session: &Session, args: &[&RawValue]) -> Result<String, Refusal> {
-    let name = channel(args.first())?;
-    gate::subscribe(cx, session, &name)?;
-    let (after, limit) = options::presence(args.get(1))?;
-    let limit = limit.min(names_in(answer_bytes(cx, session)));
-    let members = cx.hub.members(&name, after.as_deref(), limit);
-    members
-        .map(|members| frames::members(&members))
-        .ok_or(NO_PRESENCE)
-}
-
-/// The last messages of a channel, oldest first.
-fn last(cx: &Cx<'_>, name: &str, messages: usize, bytes: usize) -> Vec<Rc<Publication>> {
-    let asked = Asked {
-        from: None,
-        backwards: true,
-        messages,
-        bytes,
-    };
-    let mut messages = cx.hub.page(name, asked).messages;
-    messages.reverse();
-    messages
-}
-
-fn history(cx: &mut Cx<'_>, session: &Session, args: &[&RawValue]) -> Result<String, Refusal> {
-    let name = channel(args.first())?;
-    gate::subscribe(cx, session, &name)?;
-    let (asked, epoch) = options::page(args.get(1), answer_bytes(cx, session))?;
-    let page = cx.hub.page(&name, asked);
-    if epoch.is_some_and(|epoch| epoch != page.position.epoch) {
-        return Err(OTHER_EPOCH);
-    }
-    Ok(frames::page(&page))
-}
-
-/// How many names an answer of so many bytes may hold; one, whatever it weighs.
-fn names_in(bytes: usize) -> usize {
-    (bytes / (2 * names::NAME_BYTES_MAX)).clamp(1, options::PAGE_MAX)
-}
-
-/// What one answer may weigh: it is not to be what makes the session's queue run over.
-fn answer_bytes(cx: &Cx<'_>, session: &Session) -> usize {
-    cx.config.max_queue.saturating_sub(session.queued()) / 2
 }
 
 /// Names every channel first, so that a bad name leaves all subscriptions as they were.
@@ -307,7 +231,7 @@ fn publish(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<()
             .sender
             .as_deref()
             .map_or_else(|| Cow::Owned(format!("\u{1}{}", cx.id)), Cow::Borrowed);
-        cx.hub.once_key(&publication.target, &publisher, &id)
+        cx.hub.once_key(&publication, &publisher, &id)
     });
     let origin = Origin::Session(cx.id, call.id);
     cx.cmds.push(Cmd::Publish(publication, origin, key));
@@ -396,14 +320,6 @@ fn refusal(refused: Refused) -> Refusal {
     Refusal::new(text, code)
 }
 
-const NO_PRESENCE: Refusal = Refusal::new(
-    "who is in this channel is not told; the operator's rule for it is presence",
-    "not-offered",
-);
-const OTHER_EPOCH: Refusal = Refusal::new(
-    "the channel's past of that epoch is forgotten; ask without since",
-    "epoch",
-);
 const NOT_OFFERED: Refusal = Refusal::new("not offered by this version", "not-offered");
 /// What a line may have beside its payload: number, verb, names, options.
 pub const LINE_OVERHEAD: usize = 4096;
