@@ -24,6 +24,8 @@ mod crowds;
 mod limits;
 #[path = "e2e/listeners.rs"]
 mod listeners;
+#[path = "e2e/plain.rs"]
+mod plain;
 #[path = "e2e/process.rs"]
 mod process;
 #[path = "e2e/requests.rs"]

@@ -46,6 +46,11 @@ target!(
     csp_form,
     "fuzz/targets/csp_form.rs"
 );
+target!(
+    positions_are_read_as_the_slow_way_does,
+    since,
+    "fuzz/targets/since.rs"
+);
 
 const ROUNDS: usize = 60_000;
 

@@ -118,6 +118,11 @@ fn a_publication_over_many_turns_reaches_everybody_once_and_no_newcomer() {
 }
 
 #[test]
+fn a_long_poll_answered_within_a_publication_does_not_say_it_has_it() {
+    (0..3).for_each(fanout::run_poll);
+}
+
+#[test]
 fn a_downstream_is_taken_over_at_every_byte_and_nothing_is_lost() {
     let kinds = Transport::all();
     let firsts = if env::var("ORB_LONG").is_ok() {

@@ -72,6 +72,14 @@ transcripts! {
     a_pattern_brings_every_channel_it_matches_once
     a_peer_that_takes_nothing_is_given_up
     a_ping_that_comes_due_with_the_answer_to_the_last_puts_nothing_off
+    a_place_that_is_one_too_many_counts_as_its_message
+    a_plain_long_poll_is_answered_by_the_first_message_or_its_time
+    a_plain_multipart_answer_is_a_part_per_message
+    a_plain_reader_that_takes_nothing_is_ended
+    a_plain_reader_who_comes_back_gets_what_it_missed
+    a_plain_script_calls_the_clients_callback_and_nothing_else
+    a_plain_stream_is_a_json_object_per_line
+    a_plain_websocket_is_a_json_object_per_message
     a_publication_of_the_same_id_is_published_once
     a_reader_who_comes_back_gets_all_it_missed_or_is_told
     a_refusal_can_be_read_by_a_page_of_any_origin
@@ -103,6 +111,7 @@ transcripts! {
     an_answer_while_stopping_says_close
     an_event_source_that_long_polls_is_not_told_twice
     an_event_source_that_streams_resumes_where_it_was
+    an_event_stream_that_comes_back_is_told_what_it_missed
     an_id_beyond_32_bits_is_not_the_first
     an_id_far_ahead_is_a_gap
     an_owed_acknowledgement_does_not_hurry_a_long_poll
@@ -128,6 +137,7 @@ transcripts! {
     packets_before_their_turn_wait_for_the_gap_to_be_filled
     pages_of_other_origins_are_refused_where_origins_are_listed
     pipelined_requests_wait_until_their_answers_are_taken
+    plain_readers_are_answered_by_what_they_accept
     plain_text_is_encoding_0_and_anything_else_is_base64
     poll_mode_answers_at_once_and_never_streams
     publishing_tells_whether_somebody_was_there

@@ -92,9 +92,13 @@ impl<'a> Headers<'a> {
 
     /// Whether one of the fields called `name`, each a comma list, holds `token`, in any case.
     pub fn has_token(&self, name: &str, token: &str) -> bool {
-        self.all(name)
-            .flat_map(tokens)
+        self.items(name)
             .any(|item| item.eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    /// The items of the comma lists in the fields called `name`, trimmed, without empty ones.
+    pub fn items<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
+        self.all(name).flat_map(tokens)
     }
 
     /// How many fields are called `name`.

@@ -43,6 +43,8 @@ pub enum Cache<'a> {
     NoCache,
     /// `Cache-Control: no-store`.
     NoStore,
+    /// `Cache-Control: no-store, no-transform`: nobody between keeps it, nor waits for more of it to compress.
+    PassOn,
     /// This entity tag, quotes included, to be revalidated each time (`no-cache`).
     Etag(&'a str),
     /// This entity tag, and no question asked for so many seconds.
@@ -128,6 +130,7 @@ impl Head<'_> {
                 out.extend_from_slice(b"Cache-Control: no-cache, must-revalidate\r\n")
             }
             Cache::NoStore => out.extend_from_slice(b"Cache-Control: no-store\r\n"),
+            Cache::PassOn => out.extend_from_slice(b"Cache-Control: no-store, no-transform\r\n"),
             Cache::Etag(etag) => {
                 field(out, "ETag", etag);
                 out.extend_from_slice(b"Cache-Control: no-cache\r\n");

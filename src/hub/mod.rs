@@ -237,6 +237,24 @@ impl Hub {
         self.channels.get(user).map(|user| &*user.name)
     }
 
+    /// Where each channel of a session stands, in the order it subscribed to them.
+    #[must_use]
+    pub fn standing(&self, seat: &Seat) -> Vec<(&str, Position)> {
+        let place = |row| match self.row_at(row).map(|row| (row, &row.kind)) {
+            Some((row, Kind::Channel(position, _))) => Some((&*row.name, *position)),
+            _ => None,
+        };
+        let mut all: Vec<_> = self.links.channels(seat.first).filter_map(place).collect();
+        all.reverse();
+        all
+    }
+
+    /// Whether a session is subscribed to one channel and nothing else.
+    #[must_use]
+    pub fn reads_one(&self, seat: &Seat) -> bool {
+        self.links.channels(seat.first).take(2).count() == 1
+    }
+
     /// Begins the fan-out of a message to the user called `name`; false when the user has no session.
     pub fn begin_user(&mut self, name: &str) -> bool {
         let user = self

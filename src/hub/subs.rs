@@ -118,7 +118,7 @@ impl Links {
             .is_some_and(|row| row.channel & WATCHING != 0)
     }
 
-    /// The channels of a session's list, by their slots.
+    /// The channels of a session's list, by their slots, the latest first.
     pub fn channels(&self, subscriptions: u32) -> impl Iterator<Item = u32> {
         let next = |link: &&Link| self.rows.get(link.next_in_session as usize);
         std::iter::successors(self.rows.get(subscriptions as usize), next)
@@ -128,8 +128,7 @@ impl Links {
     /// How many links a session's list has.
     #[must_use]
     pub fn count(&self, subscriptions: u32) -> usize {
-        let next = |link: &Link| self.rows.get(link.next_in_session as usize);
-        std::iter::successors(self.rows.get(subscriptions as usize), |link| next(link)).count()
+        self.channels(subscriptions).count()
     }
 
     /// Whose link it is, and who comes next in the channel.

@@ -92,6 +92,14 @@ impl Node {
         self.has_commands()
     }
 
+    /// The publication to a channel that some of its subscribers have and others have not.
+    pub(super) fn under_way(&self) -> Option<&Rc<Publication>> {
+        match self.fan_out.as_ref() {
+            Some(FanOut::Message(delivery)) if !delivery.to_user => Some(&delivery.publication),
+            _ => None,
+        }
+    }
+
     fn begin_publish(
         &mut self,
         publication: Rc<Publication>,

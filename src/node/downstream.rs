@@ -9,8 +9,10 @@ use crate::cmd::Cause;
 use crate::codes::CloseCode;
 use crate::ids::{ConnId, SessionId};
 use crate::session::{Carriage, Session};
+use crate::transport::plain::{self, Standing};
 use crate::transport::{Profile, http};
 use crate::ws::frames;
+use std::iter;
 
 impl Node {
     /// Another downstream takes the session over: the old one ends, without packets, since the new one
@@ -33,6 +35,9 @@ impl Node {
         };
         let Some(conn) = session.conn() else { return };
         let carriage = session.carriage();
+        if carriage == Carriage::Bare {
+            return self.answer_poll(conn, id, Cause::Clean);
+        }
         let profile = self.profiles.get(session.profile);
         // Composing answers a held request as a whole, and a stream's batch in front of its end.
         self.compose(conn);
@@ -51,23 +56,42 @@ impl Node {
         code: u16,
     ) {
         match self.conns.get(id).map(|conn| conn.stage) {
-            Some(Stage::Held) => self.answer_hold(id, profile),
+            Some(Stage::Held) => self.answer_hold(id, profile, carriage),
             Some(Stage::Streaming) => self.end_stream(id, profile, carriage),
             Some(Stage::Socket) => self.close_socket(id, code),
             _ => {}
         }
     }
 
-    fn answer_hold(&mut self, id: ConnId, profile: &Profile) {
+    fn answer_hold(&mut self, id: ConnId, profile: &Profile, carriage: Carriage) {
         let Some(exchange) = self.exchange(id, false) else {
             return;
         };
         let mut scratch = self.take_scratch();
-        if let Some(out) = self.out(id) {
-            http::poll(out, &mut scratch, exchange, profile, std::iter::empty());
+        match (self.out(id), carriage) {
+            (Some(out), Carriage::Csp) => {
+                http::poll(out, &mut scratch, exchange, profile, iter::empty());
+            }
+            (Some(out), Carriage::Bare) => {
+                let unmoved = Standing::default();
+                plain::answer(
+                    out,
+                    &mut scratch,
+                    exchange,
+                    profile,
+                    &unmoved,
+                    iter::empty(),
+                );
+            }
+            (None, _) => {}
         }
         self.scratch = scratch;
         self.response_over(id);
+    }
+
+    fn is_held(&self, id: ConnId) -> bool {
+        let stage = self.conns.get(id).map(|conn| conn.stage);
+        stage == Some(Stage::Held)
     }
 
     fn end_stream(&mut self, id: ConnId, profile: &Profile, carriage: Carriage) {
@@ -76,7 +100,7 @@ impl Node {
         if let Some(out) = self.out(id) {
             // Every response of CSP holds a batch at least: an empty body kills the js.io client (1.5).
             if carriage == Carriage::Csp {
-                http::stream(out, &mut scratch, chunked, profile, std::iter::empty());
+                http::stream(out, &mut scratch, chunked, profile, iter::empty());
             }
             http::end(out, chunked);
         }
@@ -186,6 +210,9 @@ impl Node {
             }
         }
         if self.sessions.get(session).and_then(Session::conn) == Some(id) {
+            if carriage == Carriage::Bare && self.is_held(id) {
+                return self.answer_poll(id, session, Cause::Shutdown);
+            }
             self.detach(session, Cause::Shutdown);
             self.end_downstream(id, (&profile, carriage), CloseCode::GOING_AWAY.number());
         }

@@ -1,10 +1,11 @@
-//! Channels as a plain event stream: `/_/events`, for clients without a library, and the application's feeds.
+//! Channels for clients without a library: `/_/events`, the unreliable transport layer, and the application's feeds.
 //!
-//! In: a request naming channels. Out: a session of its own whose downstream is the response.
+//! In: a request naming channels, a transport, and where the client stands. Out: a session of its own that ends with
+//! its connection, or with the answer to the request where that is all its transport has.
 
 use super::Node;
 use super::conn::Stage;
-use super::csp::{ORIGIN, no_session_fault};
+use super::csp::{ORIGIN, no_session_fault, variable_fault};
 use super::params::Params;
 use super::respond::Answer;
 use super::sessions::Applicant;
@@ -12,32 +13,57 @@ use crate::config::policy::Who;
 use crate::http::fault::Fault;
 use crate::http::request::{Method, Request};
 use crate::hub::names;
-use crate::ids::ConnId;
-use crate::metrics::Kind;
-use crate::service::Hello;
+use crate::ids::{ConnId, SessionId};
+use crate::mem::{Position, Publication};
+use crate::service::{Hello, since};
 use crate::session::{Carriage, Encoding, ServiceKind};
-use crate::transport::{ContentType, Profile, http};
+use crate::transport::plain::{self, Standing};
+use crate::transport::{PLAIN, Profile, Row, VariableError};
+use std::rc::Rc;
+
+/// By what a request wants to be answered.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    Http(&'static Row),
+    Socket,
+}
+
+/// Channels, and where a client stands in them.
+type Channels = Vec<(String, Option<Position>)>;
 
 impl Node {
     pub(super) fn serve_events(&mut self, id: ConnId, request: &Request<'_>) {
         if !self.origins.allows(request.headers.first("origin")) {
             return self.fault(id, request, &ORIGIN);
         }
-        let channels = Params::other(request, "channel");
-        if channels.is_empty() {
-            return self.fault(id, request, &NO_CHANNEL);
-        }
-        if let Some(error) = channels.iter().find_map(|name| names::channel(name).err()) {
-            return self.fault(
-                id,
-                request,
-                &BAD_CHANNEL.with_reason(error.reason().to_owned()),
-            );
-        }
-        if let Some(reason) = channels.iter().find_map(|name| self.unreadable(name)) {
+        let wanted = match wanted(request) {
+            Ok(wanted) => wanted,
+            Err(error) => return self.fault(id, request, &variable_fault(error)),
+        };
+        let channels = match channels(request, self.config.max_subscriptions) {
+            Ok(channels) => channels,
+            Err(fault) => return self.fault(id, request, &fault),
+        };
+        let mut names = channels.iter().map(|(name, _)| name);
+        if let Some(reason) = names.find_map(|name| self.unreadable(name)) {
             return self.fault(id, request, &FORBIDDEN.with_reason(reason));
         }
-        self.stream_events(id, request, ServiceKind::Events, channels);
+        let row = match wanted {
+            Wanted::Http(row) => row,
+            Wanted::Socket => {
+                let hello = hello(channels);
+                return self.bare_socket(id, request, ServiceKind::Objects, hello);
+            }
+        };
+        let service = match (row.sse, row.streaming) {
+            (true, _) => ServiceKind::Events,
+            (false, true) => ServiceKind::Objects,
+            (false, false) => ServiceKind::Poll,
+        };
+        match profile(request, row) {
+            Ok(profile) => self.open_events(id, request, (service, profile), channels),
+            Err(fault) => self.fault(id, request, &fault),
+        }
     }
 
     /// Why nobody without a user's name may read the channel called `name`, if that is so.
@@ -53,55 +79,164 @@ impl Node {
 
     /// What becomes of sessions, for the application.
     pub(super) fn serve_signoffs(&mut self, id: ConnId, request: &Request<'_>) {
-        let channels = vec![names::SIGNOFF.to_owned()];
-        self.stream_events(id, request, ServiceKind::Feed, channels);
+        let channels = vec![(names::SIGNOFF.to_owned(), None)];
+        let [events, ..] = &PLAIN;
+        let reader = (ServiceKind::Feed, Profile::of(events));
+        self.open_events(id, request, reader, channels);
     }
 
-    fn stream_events(
+    fn open_events(
         &mut self,
         id: ConnId,
         request: &Request<'_>,
-        service: ServiceKind,
-        channels: Vec<String>,
+        (service, profile): (ServiceKind, Profile),
+        channels: Channels,
     ) {
         if request.method == Method::Head {
-            return self.answer(
-                id,
-                request,
-                Answer::new(200, ContentType::EventStream.name(), b""),
-            );
+            let answer = Answer::new(200, profile.content_type.name(), b"");
+            return self.answer(id, request, answer);
         }
-        let profile = Profile {
-            content_type: ContentType::EventStream,
-            streaming: true,
-            sse: true,
-            ..Profile::default()
-        };
         let opened = self.open_session(Applicant {
             service,
             carriage: Carriage::Bare,
             encoding: Encoding::Plain,
             profile: profile.clone(),
-            hello: Hello {
-                channels,
-                ..Hello::default()
-            },
+            hello: hello(channels),
         });
         let session = match opened {
             Ok(session) => session,
             Err(why) => return self.fault(id, request, &no_session_fault(why)),
         };
+        if !profile.streams() {
+            return self.attach(session, id, profile.kind(), Stage::Held);
+        }
         let Some(exchange) = self.exchange(id, false) else {
             return;
         };
         let chunked = self
             .out(id)
-            .is_some_and(|out| http::open(out, exchange, &profile));
+            .is_some_and(|out| plain::open(out, exchange, &profile));
         if let Some(conn) = self.conns.get_mut(id) {
             conn.chunked = chunked;
         }
-        self.attach(session, id, Kind::Sse, Stage::Streaming);
+        self.attach(session, id, profile.kind(), Stage::Streaming);
     }
+
+    /// Where a reader stands when it has all that waits for it: where its channels stand, but for a publication that
+    /// is still on its way to it.
+    pub(super) fn standing(&self, id: SessionId) -> Option<Standing> {
+        let session = self.sessions.get(id)?;
+        let coming = self
+            .under_way()
+            .filter(|publication| !session.awaits(publication));
+        let mut all = self.hub.standing(&session.seat);
+        for (channel, at) in &mut all {
+            let is_here = |coming: &&Rc<Publication>| *coming.target == **channel;
+            if coming.filter(is_here).and_then(|coming| coming.place()) == Some(*at) {
+                at.offset -= 1;
+            }
+        }
+        let mut text = Vec::new();
+        since::spell(&mut text, all.into_iter().map(|(_, at)| at));
+        Some(Standing {
+            since: String::from_utf8(text).unwrap_or_default(),
+            recovered: !session.is_unmet(),
+        })
+    }
+}
+
+fn hello(channels: Channels) -> Hello<'static> {
+    Hello {
+        channels,
+        ..Hello::default()
+    }
+}
+
+/// `transport=` decides; else an upgrade, a callback, or the first type in `Accept` that a transport answers with.
+fn wanted(request: &Request<'_>) -> Result<Wanted, VariableError> {
+    if let Some(name) = Params::other(request, "transport").pop() {
+        let row = PLAIN.iter().find(|row| row.name == name);
+        return match row {
+            Some(row) => Ok(Wanted::Http(row)),
+            None if name == "websocket" => Ok(Wanted::Socket),
+            None => Err(VariableError::UnknownTransport),
+        };
+    }
+    if request.headers.has_token("upgrade", "websocket") {
+        return Ok(Wanted::Socket);
+    }
+    let script = !Params::other(request, "callback").is_empty();
+    let called = PLAIN
+        .iter()
+        .find(|row| script && row.content_type.is_script());
+    let mut accepted = request.headers.items("accept");
+    let [first, ..] = &PLAIN;
+    let row = called.or_else(|| accepted.find_map(answering));
+    Ok(Wanted::Http(row.unwrap_or(first)))
+}
+
+/// The transport that answers with a type of `Accept`, its parameters left out on both sides.
+fn answering(accepted: &[u8]) -> Option<&'static Row> {
+    let essence = |text: &[u8]| {
+        let end = text.iter().position(|byte| *byte == b';');
+        let essence = text.get(..end.unwrap_or(text.len())).unwrap_or(text);
+        essence.trim_ascii().to_ascii_lowercase()
+    };
+    let wanted = essence(accepted);
+    PLAIN
+        .iter()
+        .find(|row| essence(row.content_type.name().as_bytes()) == wanted)
+}
+
+/// A row's settings, and what a client may choose of them: how long it is held, and the callback of a script.
+fn profile(request: &Request<'_>, row: &Row) -> Result<Profile, Fault> {
+    let mut profile = Profile::of(row);
+    let script = row.content_type.is_script();
+    let mut choose = |name: &str, variable: &[u8]| {
+        let value = Params::other(request, name).pop();
+        let set = value.map(|value| profile.set(variable, value.as_bytes()));
+        set.unwrap_or(Ok(())).map_err(variable_fault)
+    };
+    if !row.streaming {
+        choose("du", b"du")?;
+    }
+    if script {
+        choose("callback", b"bp")?;
+    }
+    profile.check().map_err(variable_fault)?;
+    match script && profile.batch_prefix.is_empty() {
+        true => Err(NO_CALLBACK),
+        false => Ok(profile),
+    }
+}
+
+/// The channels that a request names, each once, and where its client stands in them. A header that says so comes
+/// from a browser, which repeats it whatever it is told: one that cannot be read is a place that nobody knows. Of more
+/// channels than may be read one too many is enough.
+fn channels(request: &Request<'_>, channels_max: usize) -> Result<Channels, Fault> {
+    let mut names: Vec<String> = Vec::new();
+    for name in Params::other(request, "channel") {
+        if let Err(error) = names::channel(&name) {
+            return Err(BAD_CHANNEL.with_reason(error.reason().to_owned()));
+        }
+        if names.len() <= channels_max && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        return Err(NO_CHANNEL);
+    }
+    let header = request.headers.first("last-event-id");
+    let query = Params::other(request, "since").pop();
+    let positions = match (header.filter(|text| !text.is_empty()), query) {
+        (Some(text), _) => since::parse(text, names.len())
+            .unwrap_or_else(|| vec![Some(Position::default()); names.len()]),
+        (None, Some(text)) if !text.is_empty() => {
+            since::parse(text.as_bytes(), names.len()).ok_or(BAD_SINCE)?
+        }
+        (None, _) => vec![None; names.len()],
+    };
+    Ok(names.into_iter().zip(positions).collect())
 }
 
 const NO_CHANNEL: Fault = Fault::new(
@@ -115,6 +250,18 @@ const FORBIDDEN: Fault = Fault::new(
     "forbidden",
     "",
     "Subscribe by Revolved with a user name where that is enough; the operator's rule is subscribe= of --channel.",
+);
+const NO_CALLBACK: Fault = Fault::new(
+    400,
+    "not-a-callback",
+    "A script needs a callback.",
+    "Add callback=NAME, or ask by another transport.",
+);
+const BAD_SINCE: Fault = Fault::new(
+    400,
+    "bad-since",
+    "since is epoch:offset of each channel, joined by commas, in the order the channels are named.",
+    "Repeat what the last answer said; leave an item empty, or since out, to begin anew.",
 );
 /// The answer to a name that is none; its reason is the name's.
 pub(super) const BAD_CHANNEL: Fault = Fault::new(

@@ -7,12 +7,12 @@ use super::Node;
 use super::conn::{Stage, WriteSide};
 use super::respond::WRITE_TIMEOUT_MS;
 use super::streamtest::STREAMTEST_MS;
-use crate::cmd::{Cmd, Fate};
+use crate::cmd::{Cause, Cmd, Fate};
 use crate::ids::{ConnId, SessionId};
 use crate::mem::{OutQueue, Publication, Sink, Wrote};
 use crate::metrics::Kind;
 use crate::session::{BATCH_BYTES_MAX, Carriage, Session};
-use crate::transport::{http, websocket};
+use crate::transport::{http, plain, websocket};
 use std::rc::Rc;
 
 /// What became of a flush.
@@ -146,12 +146,15 @@ impl Node {
         }
         let mut scratch = self.take_scratch();
         match (stage, carriage) {
-            (Stage::Held, _) => self.compose_poll(id, session_id, &mut scratch),
+            (Stage::Held, Carriage::Bare) => {
+                self.compose_answer(id, session_id, &mut scratch, Cause::Clean)
+            }
+            (Stage::Held, Carriage::Csp) => self.compose_poll(id, session_id, &mut scratch),
             (Stage::Streaming, Carriage::Csp) => {
                 self.compose_stream(id, session_id, &mut scratch, chunked)
             }
             (Stage::Streaming, Carriage::Bare) => {
-                self.compose_events(id, session_id, &mut scratch, chunked)
+                self.compose_messages(id, session_id, &mut scratch, chunked)
             }
             (Stage::Socket, Carriage::Csp) => self.compose_socket(id, session_id, &mut scratch),
             (Stage::Socket, Carriage::Bare) => self.compose_bare(id, session_id),
@@ -227,7 +230,7 @@ impl Node {
         self.report_written(reports);
     }
 
-    fn compose_events(
+    fn compose_messages(
         &mut self,
         id: ConnId,
         session_id: SessionId,
@@ -235,7 +238,7 @@ impl Node {
         chunked: bool,
     ) {
         let now = self.now();
-        let Some((session, out, _)) = self.parts(id, session_id) else {
+        let Some((session, out, profile)) = self.parts(id, session_id) else {
             return;
         };
         let mut reports = Vec::new();
@@ -244,7 +247,7 @@ impl Node {
             .filter(|_| scratch.len() < BATCH_BYTES_MAX)
             .cloned()
         {
-            scratch.push_shared(&msg, crate::mem::Form::Raw);
+            plain::message(scratch, &profile, &msg);
             reports.extend(session.wrote_bare(now));
         }
         http::raw(out, scratch, chunked);
@@ -255,6 +258,49 @@ impl Node {
         for publication in publications {
             self.cmds.push(Cmd::Report(publication, Fate::Written));
         }
+    }
+
+    /// A held request is answered with all that waits for its session, which ends with it.
+    fn compose_answer(
+        &mut self,
+        id: ConnId,
+        session_id: SessionId,
+        scratch: &mut OutQueue,
+        cause: Cause,
+    ) {
+        let now = self.now();
+        let (Some(exchange), Some(standing)) =
+            (self.exchange(id, false), self.standing(session_id))
+        else {
+            return;
+        };
+        let Some((session, out, profile)) = self.parts(id, session_id) else {
+            return;
+        };
+        // One that was closed ends as that.
+        let cause = if session.is_open() {
+            cause
+        } else {
+            session.end_cause()
+        };
+        let mut reports = Vec::new();
+        let messages = std::iter::from_fn(|| {
+            let msg = session.next_bare().cloned();
+            reports.extend(msg.is_some().then(|| session.wrote_bare(now)).flatten());
+            msg
+        });
+        plain::answer(out, scratch, exchange, &profile, &standing, messages);
+        self.report_written(reports);
+        self.detach(session_id, cause);
+        self.response_over(id);
+    }
+
+    /// Answers a held request now, if with nothing.
+    pub(super) fn answer_poll(&mut self, id: ConnId, session_id: SessionId, cause: Cause) {
+        let mut scratch = self.take_scratch();
+        self.compose_answer(id, session_id, &mut scratch, cause);
+        self.scratch = scratch;
+        self.mark_dirty(id);
     }
 
     /// A bare session that was closed is over when everything is written.

@@ -71,6 +71,17 @@ impl Node {
         if !self.origins.allows(request.headers.first("origin")) {
             return self.fault(id, request, &ORIGIN);
         }
+        self.bare_socket(id, request, service, Hello::default());
+    }
+
+    /// A WebSocket whose session is its own, and begins with what `hello` says.
+    pub(super) fn bare_socket(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        service: ServiceKind,
+        hello: Hello<'_>,
+    ) {
         let Some(accept) = self.upgrade(id, request) else {
             return;
         };
@@ -79,7 +90,7 @@ impl Node {
             carriage: Carriage::Bare,
             encoding: Encoding::Plain,
             profile: Profile::default(),
-            hello: Hello::default(),
+            hello,
         });
         match opened {
             Ok(session) => {

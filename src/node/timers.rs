@@ -10,7 +10,7 @@ use crate::codes::CloseCode;
 use crate::http::fault::{self, Fault};
 use crate::ids::{ConnId, SessionId};
 use crate::session::{Carriage, Due, Session};
-use crate::transport::{http, websocket};
+use crate::transport::{http, plain, websocket};
 
 impl Node {
     /// Does what is due, at most `TIMERS_PER_TURN` of it. True when more is.
@@ -54,6 +54,7 @@ impl Node {
             return;
         };
         session.spoke(now);
+        let waits = session.has_pending();
         let profile = self.profiles.get(session.profile);
         let bare = session.carriage() == Carriage::Bare;
         self.arm(id);
@@ -74,8 +75,10 @@ impl Node {
         let mut scratch = self.take_scratch();
         if let Some(out) = self.out(conn_id) {
             match stage {
+                // What waits is about to break the silence; between an event's id and its data nothing may stand.
+                Stage::Streaming if bare && waits => {}
                 Stage::Streaming if bare => {
-                    scratch.tail().extend_from_slice(b":\n\n");
+                    plain::heartbeat(&mut scratch, &profile);
                     http::raw(out, &mut scratch, chunked);
                 }
                 Stage::Streaming => {

@@ -1,28 +1,94 @@
 //! Plain readers of channels, without any library: `/_/events`, and the application's feeds of what happens.
 //!
-//! In: publications. Out: events of `text/event-stream`. The client cannot send.
+//! In: publications. Out: events of `text/event-stream`, or JSON objects. The client cannot send. What is written to
+//! it is gone, so each message says where the client stands with it, and a client that comes back says where it
+//! stood: what is missing in between is never passed over in silence.
 
-use super::{Cx, Hello, Service, json};
+use super::join::{Spelling, join};
+use super::{Cx, Hello, Service, json, since, tell};
 use crate::cmd::{Cause, Outcome};
 use crate::hub::Refused;
-use crate::mem::{Content, Publication, View};
+use crate::mem::{Content, Msg, Position, Publication, View};
 use crate::session::Session;
+use std::io::Write as _;
 use std::rc::Rc;
 
-/// The service; it remembers nothing.
+/// By server-sent events; it remembers nothing.
 #[derive(Debug)]
 pub struct Events;
 
 impl Service for Events {
+    /// The first event has no data but an id: a browser that comes back before the first message says where it stood too.
     fn opened(
         &self,
         cx: &mut Cx<'_>,
         session: &mut Session,
         hello: &Hello<'_>,
     ) -> Result<(), Refused> {
-        for name in &hello.channels {
-            cx.hub
-                .subscribe(cx.id, &mut session.seat, name, cx.config.max_subscriptions)?;
+        let one = hello.channels.len() == 1;
+        let joined = join(cx, session, hello, if one { OF_ONE } else { OF_MANY })?;
+        let mut places = joined.places();
+        let mut text = Vec::new();
+        for gap in joined.channels.iter().filter_map(|channel| channel.gap()) {
+            text.extend_from_slice(b"event: gap\ndata: ");
+            text.extend_from_slice(&gap);
+            text.extend_from_slice(b"\n\n");
+        }
+        id(&mut text, &places);
+        text.push(b'\n');
+        cx.remark(session, Msg::new(text, cx.ledger));
+        for missed in joined.missed {
+            if let (Some(place), false) = (places.get_mut(missed.channel), one) {
+                *place = missed.publication.place().unwrap_or_default();
+                place_in_front(cx, session, &missed.publication, &places);
+            }
+            cx.push(session, missed.msg);
+        }
+        Ok(())
+    }
+
+    fn message(&self, _: &mut Cx<'_>, _: &mut Session, _: &[u8], _: bool) {}
+
+    /// While a publication is delivered, its session has all before it and none behind it: where its channels stand,
+    /// it stands.
+    fn deliver(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        publication: &Rc<Publication>,
+        _: bool,
+    ) {
+        if cx.hub.reads_one(&session.seat) {
+            return give(cx, session, publication, OF_ONE);
+        }
+        let standing = cx.hub.standing(&session.seat);
+        let places: Vec<_> = standing.into_iter().map(|(_, at)| at).collect();
+        place_in_front(cx, session, publication, &places);
+        give(cx, session, publication, OF_MANY);
+    }
+
+    fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _: u64, _: Outcome) {}
+
+    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
+}
+
+/// By a stream of JSON objects; it remembers nothing.
+#[derive(Debug)]
+pub struct Objects;
+
+impl Service for Objects {
+    fn opened(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        hello: &Hello<'_>,
+    ) -> Result<(), Refused> {
+        let joined = join(cx, session, hello, OBJECT)?;
+        for gap in joined.channels.iter().filter_map(|channel| channel.gap()) {
+            cx.remark(session, Msg::new(gap, cx.ledger));
+        }
+        for missed in joined.missed {
+            cx.push(session, missed.msg);
         }
         Ok(())
     }
@@ -36,8 +102,7 @@ impl Service for Events {
         publication: &Rc<Publication>,
         _: bool,
     ) {
-        let msg = publication.view(View::Event, cx.ledger, event);
-        cx.push(session, msg);
+        give(cx, session, publication, OBJECT);
     }
 
     fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _: u64, _: Outcome) {}
@@ -45,18 +110,26 @@ impl Service for Events {
     fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
 }
 
-/// The same for the application, whose own comings and goings are no news to it.
+/// By the answer to one request, held until there is something to say; it remembers whether anything may be missing.
 #[derive(Debug)]
-pub struct Feed;
+pub struct Poll;
 
-impl Service for Feed {
+impl Service for Poll {
+    /// A gap is no message here: told at once, a client that asks again and again would hear of nothing else.
     fn opened(
         &self,
         cx: &mut Cx<'_>,
         session: &mut Session,
         hello: &Hello<'_>,
     ) -> Result<(), Refused> {
-        Events.opened(cx, session, hello)
+        let joined = join(cx, session, hello, OBJECT)?;
+        if joined.channels.iter().any(|channel| !channel.whole) {
+            session.put_unmet(cx.ledger);
+        }
+        for missed in joined.missed {
+            cx.push(session, missed.msg);
+        }
+        Ok(())
     }
 
     fn message(&self, _: &mut Cx<'_>, _: &mut Session, _: &[u8], _: bool) {}
@@ -68,7 +141,51 @@ impl Service for Feed {
         publication: &Rc<Publication>,
         to_user: bool,
     ) {
-        Events.deliver(cx, session, publication, to_user);
+        Objects.deliver(cx, session, publication, to_user);
+    }
+
+    fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _: u64, _: Outcome) {}
+
+    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
+
+    /// Every answer ends one, which is no news.
+    fn closed(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &Session,
+        cause: Cause,
+        undelivered: &[Rc<Publication>],
+    ) {
+        if !undelivered.is_empty() {
+            tell(cx, session, cause, undelivered);
+        }
+    }
+}
+
+/// Events for the application, whose own comings and goings are no news to it.
+#[derive(Debug)]
+pub struct Feed;
+
+impl Service for Feed {
+    fn opened(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        hello: &Hello<'_>,
+    ) -> Result<(), Refused> {
+        join(cx, session, hello, OF_MANY).map(|_| ())
+    }
+
+    fn message(&self, _: &mut Cx<'_>, _: &mut Session, _: &[u8], _: bool) {}
+
+    fn deliver(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        publication: &Rc<Publication>,
+        _: bool,
+    ) {
+        give(cx, session, publication, OF_MANY);
     }
 
     fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _: u64, _: Outcome) {}
@@ -76,6 +193,63 @@ impl Service for Feed {
     fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
 
     fn closed(&self, _: &mut Cx<'_>, _: &Session, _: Cause, _: &[Rc<Publication>]) {}
+}
+
+fn give(
+    cx: &mut Cx<'_>,
+    session: &mut Session,
+    publication: &Rc<Publication>,
+    (view, make): Spelling,
+) {
+    let msg = publication.view(view, cx.ledger, make);
+    cx.push(session, msg);
+}
+
+/// Says in front of a publication where its reader stands with it. The line counts as the publication's: if it is one
+/// too many, that is what was not delivered.
+fn place_in_front(
+    cx: &mut Cx<'_>,
+    session: &mut Session,
+    publication: &Rc<Publication>,
+    places: &[Position],
+) {
+    let mut text = Vec::new();
+    id(&mut text, places);
+    cx.remark(session, Msg::view(publication, text.into(), cx.ledger));
+}
+
+/// The line that names where a reader stands.
+fn id(out: &mut Vec<u8>, places: &[Position]) {
+    out.extend_from_slice(b"id: ");
+    since::spell(out, places.iter().copied());
+    out.push(b'\n');
+}
+
+/// One event with its own place for an id.
+fn event_with_id(publication: &Publication) -> Vec<u8> {
+    let mut out = Vec::new();
+    id(&mut out, publication.place().as_slice());
+    out.extend_from_slice(&event(publication));
+    out
+}
+
+/// One object, in one line: published JSON may hold line ends between its tokens, which JSON counts as blanks.
+fn object(publication: &Publication) -> Vec<u8> {
+    let Position { epoch, offset } = publication.place().unwrap_or_default();
+    let mut out = b"{\"channel\":".to_vec();
+    json::string(&mut out, &publication.target);
+    // Writing to a vector cannot fail.
+    let _ = write!(
+        out,
+        ",\"epoch\":\"{epoch:x}\",\"offset\":{offset},\"sender\":"
+    );
+    json::string_or_null(&mut out, publication.sender.as_deref());
+    out.extend_from_slice(b",\"data\":");
+    json::payload(&mut out, &publication.content, &publication.bytes);
+    out.push(b'}');
+    let ends = out.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r'));
+    ends.for_each(|byte| *byte = b' ');
+    out
 }
 
 /// One event. CR, LF and CRLF all end a line in the grammar, so data is split on all three: a lone CR in a
@@ -103,32 +277,12 @@ fn event(publication: &Publication) -> Vec<u8> {
     out
 }
 
+/// How a reader of one channel gets it.
+const OF_ONE: Spelling = (View::Event, event_with_id);
+/// How a reader of several gets it, behind a line that says where it stands in all of them.
+const OF_MANY: Spelling = (View::EventOfMany, event);
+const OBJECT: Spelling = (View::Object, object);
+
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mem::Ledger;
-
-    fn spelled(content: Content, bytes: &[u8]) -> String {
-        let publication =
-            Publication::new("c".into(), None, content, bytes.into(), &Ledger::default());
-        String::from_utf8(event(&publication)).unwrap()
-    }
-
-    #[test]
-    fn no_line_end_in_a_message_starts_a_field() {
-        let text = spelled(Content::Text, b"x\revent: evil\r\rdata: y\r\nz\n");
-        assert_eq!(
-            text,
-            "data: x\ndata: event: evil\ndata: \ndata: data: y\ndata: z\ndata: \n\n"
-        );
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_go_as_json() {
-        assert_eq!(
-            spelled(Content::Bytes("a/b".into()), &[255]),
-            "data: {\"base64\":\"/w==\",\"type\":\"a/b\"}\n\n"
-        );
-        assert_eq!(spelled(Content::Text, b""), "data: \n\n");
-    }
-}
+#[path = "events_tests.rs"]
+mod tests;

@@ -6,15 +6,17 @@
 
 pub mod echo;
 pub mod events;
+mod join;
 pub mod json;
 mod notice;
 pub mod revolved;
+pub mod since;
 
 use crate::cmd::{Cause, Cmd, Cmds, Fate, Outcome};
 use crate::config::Config;
 use crate::hub::{Hub, Refused};
 use crate::ids::SessionId;
-use crate::mem::{Ledger, Msg, PresenceEvent, Publication};
+use crate::mem::{Ledger, Msg, Position, PresenceEvent, Publication};
 use crate::metrics::Metrics;
 use crate::session::{ServiceKind, Session};
 use crate::time::Tick;
@@ -48,8 +50,8 @@ pub struct Hello<'a> {
     pub user: Option<&'a str>,
     /// JSON text of what proves it; empty for none.
     pub credentials: &'a [u8],
-    /// Channels to read from the start.
-    pub channels: Vec<String>,
+    /// Channels to read from the start, each once, and where the client stands in them, if it says so.
+    pub channels: Vec<(String, Option<Position>)>,
 }
 
 /// One kind of conversation.
@@ -98,14 +100,19 @@ pub trait Service {
         cause: Cause,
         undelivered: &[Rc<Publication>],
     ) {
-        for publication in undelivered {
-            if publication.report_to().is_some() {
-                cx.cmds
-                    .push(Cmd::Report(publication.clone(), Fate::Failed(cause)));
-            }
-        }
-        notice::signoff(cx, session, cause, undelivered);
+        tell(cx, session, cause, undelivered);
     }
+}
+
+/// Tells senders what their messages came to, and the application of the session's end.
+fn tell(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[Rc<Publication>]) {
+    for publication in undelivered {
+        if publication.report_to().is_some() {
+            cx.cmds
+                .push(Cmd::Report(publication.clone(), Fate::Failed(cause)));
+        }
+    }
+    notice::signoff(cx, session, cause, undelivered);
 }
 
 /// The service of a kind. Services keep no state: what they remember is in the session and the hub.
@@ -115,6 +122,8 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
         ServiceKind::Echo => &echo::Echo,
         ServiceKind::Revolved => &revolved::Revolved,
         ServiceKind::Events => &events::Events,
+        ServiceKind::Objects => &events::Objects,
+        ServiceKind::Poll => &events::Poll,
         ServiceKind::Feed => &events::Feed,
     }
 }
@@ -123,6 +132,11 @@ impl Cx<'_> {
     /// Puts a payload on the session at hand; one too many ends it, before anything else that waits reaches it.
     pub fn push(&mut self, session: &mut Session, msg: Rc<Msg>) {
         self.metrics.messages_out += 1;
+        self.remark(session, msg);
+    }
+
+    /// Puts something on the session at hand that is no message of anybody's, by the same rule.
+    pub fn remark(&mut self, session: &mut Session, msg: Rc<Msg>) {
         let max = match session.service {
             // The application is trusted with more.
             ServiceKind::Feed => self.config.max_queue_total / FEED_SHARE,

@@ -53,7 +53,7 @@ impl Session {
                 };
                 at(now, spoke + heartbeat_ms, Due::Silence)
             }
-            _ if self.carriage == Carriage::Bare => {
+            _ if self.carriage == Carriage::Bare && profile.streams() => {
                 at(now, spoke + self.heartbeat_ms(times), Due::Silence)
             }
             _ => {

@@ -18,6 +18,8 @@ pub struct Extra {
     /// Of a session that was closed, and so left the hub: the user it was.
     user: Option<Box<str>>,
     rates: Rates,
+    /// Whether messages may be missing between what the client has and what it gets.
+    unmet: bool,
     charge: Charge,
 }
 
@@ -39,6 +41,7 @@ impl Extra {
             line: Vec::new(),
             user: None,
             rates: Rates::default(),
+            unmet: false,
             charge: ledger.charge(0),
         }
     }
@@ -85,6 +88,17 @@ impl Extra {
         spent
     }
 
+    /// Keeps that messages may be missing.
+    pub fn put_unmet(&mut self) {
+        self.unmet = true;
+    }
+
+    /// Whether messages may be missing.
+    #[must_use]
+    pub fn is_unmet(&self) -> bool {
+        self.unmet
+    }
+
     fn account(&mut self) {
         let bytes = |held: &Held| size_of::<Held>() + held.data.as_ref().map_or(0, Vec::capacity);
         let held: usize = self.held.iter().map(bytes).sum();
@@ -119,7 +133,8 @@ impl Extra {
     /// Whether nothing is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.held.is_empty() && self.line.is_empty() && self.user.is_none() && self.rates.is_empty()
+        let own = self.user.is_none() && self.rates.is_empty() && !self.unmet;
+        self.held.is_empty() && self.line.is_empty() && own
     }
 }
 

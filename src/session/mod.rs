@@ -73,8 +73,12 @@ pub enum ServiceKind {
     Echo,
     /// Channels and peer messages.
     Revolved,
-    /// A plain reader of channels.
+    /// A plain reader of channels, by server-sent events.
     Events,
+    /// The same, by a stream of JSON objects.
+    Objects,
+    /// The same, by the answer to one request.
+    Poll,
     /// The application, reading what happens to sessions.
     Feed,
 }
@@ -358,6 +362,13 @@ impl Session {
     #[must_use]
     pub fn next_bare(&self) -> Option<&Rc<Msg>> {
         self.backlog.first()
+    }
+
+    /// Whether `publication` is among what waits for the client.
+    #[must_use]
+    pub fn awaits(&self, publication: &Rc<Publication>) -> bool {
+        let mut sources = self.backlog.iter_from(0).filter_map(|msg| msg.source());
+        sources.any(|source| Rc::ptr_eq(source, publication))
     }
 
     /// Everything up to packet `id` is written on the downstream. Gives back how many of the packets had

@@ -103,6 +103,17 @@ impl Session {
         self.extra(ledger).put_user(user.into());
     }
 
+    /// Where the client said it stands could not be met: between what it has and what it gets, messages may be missing.
+    pub fn put_unmet(&mut self, ledger: &Ledger) {
+        self.extra(ledger).put_unmet();
+    }
+
+    /// Whether it could not.
+    #[must_use]
+    pub fn is_unmet(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.is_unmet())
+    }
+
     /// Of a session that was closed: whose it was.
     #[must_use]
     pub fn user(&self) -> Option<&str> {

@@ -127,7 +127,12 @@ pub fn end(out: &mut OutQueue, chunked: bool) {
     }
 }
 
-fn chunk(out: &mut OutQueue, chunked: bool, size: usize, fill: impl FnOnce(&mut OutQueue)) {
+pub(super) fn chunk(
+    out: &mut OutQueue,
+    chunked: bool,
+    size: usize,
+    fill: impl FnOnce(&mut OutQueue),
+) {
     if !chunked {
         return fill(out);
     }
@@ -202,4 +207,4 @@ fn head(out: &mut OutQueue, exchange: Exchange, kind: ContentType, own: bool, le
 
 /// What an answer of type text/html is sent with: a page that may do nothing.
 pub const SANDBOX: (&str, &str) = ("Content-Security-Policy", "sandbox; default-src 'none'");
-const UNBUFFERED: (&str, &str) = ("X-Accel-Buffering", "no");
+pub(super) const UNBUFFERED: (&str, &str) = ("X-Accel-Buffering", "no");

@@ -2,15 +2,17 @@
 //!
 //! In: a session's settings ([`Profile`]) and its packets. Out: bytes in an output queue, by one of two
 //! writers: [`http`] interprets every HTTP transport (a [`rows::Row`] of settings each), [`websocket`] writes
-//! frames. Neither knows what a session is for, nor when it writes.
+//! frames. What is no packet but a message of a channel, for clients without a library, [`plain`] puts into the same
+//! responses, by rows of its own. None of them knows what a session is for, nor when it writes.
 
 pub mod http;
+pub mod plain;
 pub mod profile;
 pub mod rows;
 pub mod websocket;
 
 pub use profile::{ContentType, Profile, VariableError};
-pub use rows::{ROWS, Row};
+pub use rows::{PLAIN, ROWS, Row};
 
 use crate::http::response::decimal;
 use crate::mem::{Form, Msg, OutQueue};

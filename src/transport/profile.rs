@@ -54,6 +54,8 @@ pub enum ContentType {
     ApplicationJson,
     /// Opera's name for server-sent events.
     DomEventStream,
+    /// A JSON text per line; no client may ask for it by `ct`.
+    Ndjson,
     /// The multipart row's; no client may ask for it by `ct`.
     Multipart,
 }
@@ -226,10 +228,23 @@ impl Profile {
     }
 
     fn set_row(&mut self, value: &[u8]) -> Result<(), VariableError> {
-        let row: &Row = ROWS
+        let row = ROWS
             .iter()
             .find(|row| row.name.as_bytes() == value)
             .ok_or(VariableError::UnknownTransport)?;
+        self.take(row);
+        Ok(())
+    }
+
+    /// The settings of a row.
+    #[must_use]
+    pub fn of(row: &Row) -> Self {
+        let mut profile = Self::default();
+        profile.take(row);
+        profile
+    }
+
+    fn take(&mut self, row: &Row) {
         self.streaming = row.streaming;
         self.duration_s = row.duration_s;
         self.prebuffer = row.prebuffer;
@@ -244,7 +259,6 @@ impl Profile {
             row.content_type,
             ContentType::TextHtml | ContentType::Multipart
         );
-        Ok(())
     }
 }
 
@@ -266,9 +280,11 @@ impl ContentType {
     #[must_use]
     pub fn name(self) -> &'static str {
         let listed = Self::ASKED_FOR.iter().find(|(_, kind)| *kind == self);
-        listed.map_or("multipart/x-mixed-replace;boundary=\"csp\"", |(name, _)| {
-            name
-        })
+        match (listed, self) {
+            (Some((name, _)), _) => name,
+            (None, Self::Ndjson) => "application/x-ndjson",
+            (None, _) => "multipart/x-mixed-replace;boundary=\"csp\"",
+        }
     }
 
     /// Whether a browser runs it.

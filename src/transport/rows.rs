@@ -53,28 +53,39 @@ pub const ROWS: [Row; 9] = [
         preamble: HTMLFILE_HEAD,
         ..FRAME
     },
-    Row {
-        name: "multipart",
-        streaming: true,
-        content_type: ContentType::Multipart,
-        preamble: "--csp\r\n",
-        batch_prefix: Some("Content-Type: application/json\r\n\r\n"),
-        batch_suffix: "\r\n--csp\r\n",
-        ..LONG_POLL
-    },
+    MULTIPART,
     Row {
         name: "sse",
         streaming: true,
         ..EVENTS
     },
     EVENTS,
+    JSONP,
+];
+
+/// Every transport of channels to clients without a library, over HTTP: what stands around each message (around each
+/// answer, where a request is answered once), of which an event brings its own.
+pub const PLAIN: [Row; 5] = [
     Row {
-        name: "jsonp",
-        content_type: ContentType::ApplicationJavascript,
-        batch_prefix: None,
-        batch_suffix: ";",
+        name: "sse",
+        streaming: true,
+        sse: true,
+        content_type: ContentType::EventStream,
         ..LONG_POLL
     },
+    Row {
+        name: "stream",
+        streaming: true,
+        content_type: ContentType::Ndjson,
+        batch_suffix: "\n",
+        ..LONG_POLL
+    },
+    MULTIPART,
+    Row {
+        content_type: ContentType::ApplicationJson,
+        ..LONG_POLL
+    },
+    JSONP,
 ];
 
 const LONG_POLL: Row = Row {
@@ -87,6 +98,24 @@ const LONG_POLL: Row = Row {
     preamble: "",
     batch_prefix: Some(""),
     batch_suffix: "",
+};
+
+const MULTIPART: Row = Row {
+    name: "multipart",
+    streaming: true,
+    content_type: ContentType::Multipart,
+    preamble: "--csp\r\n",
+    batch_prefix: Some("Content-Type: application/json\r\n\r\n"),
+    batch_suffix: "\r\n--csp\r\n",
+    ..LONG_POLL
+};
+
+const JSONP: Row = Row {
+    name: "jsonp",
+    content_type: ContentType::ApplicationJavascript,
+    batch_prefix: None,
+    batch_suffix: ";",
+    ..LONG_POLL
 };
 
 const EVENTS: Row = Row {

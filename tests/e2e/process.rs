@@ -77,6 +77,7 @@ fn tells_everyone(signal: &str) {
     let mut events = node.connect();
     events.ask("GET", "/_/events?channel=room", "", b"");
     assert_eq!(events.response_head().status, 200);
+    assert!(events.chunk().unwrap().starts_with(b"id: "));
     let mut idle = node.connect();
     assert_eq!(idle.get("/").status, 200);
     let mut silent = node.connect();

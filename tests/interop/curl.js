@@ -47,6 +47,28 @@ test('curl: publishing into a channel nobody reads is 202, into one with a reade
   assert.deepEqual(events, ['data: hello', 'data: {"a":1}']);
 });
 
+test('curl: each plain transport of the README, as a shell sees it', async (after) => {
+  const server = await start(after), publish = `http://${server.internal}/api/publish/chat`, events = server.url + '/_/events?channel=chat';
+  const open = (query, ...flags) => curl(after, '-N', ...flags, events + query);
+  const readers = [open(''), open('&transport=stream'), open('', '-H', 'Accept: multipart/x-mixed-replace')];
+  const answers = [open('&transport=longpoll'), open('&callback=show')];
+  await until('the readers', async () => await server.metric('orbited_subscriptions') === 5);
+  assert.equal(JSON.parse((await ask(after, '-d', 'hello', publish)).body).subscribers, 5);
+  const [sse, stream, multipart] = readers;
+  await until('the messages', () => readers.every((reader) => reader.said().includes('hello')));
+  const [, epoch] = /^id: ([0-9a-f]+):0\n\nid: \1:1\ndata: hello\n\n$/.exec(sse.said());
+  const message = { channel: 'chat', epoch, offset: 1, sender: null, data: 'hello' };
+  assert.equal(stream.said(), JSON.stringify(message) + '\n');
+  assert.equal(multipart.said(), `--csp\r\nContent-Type: application/json\r\n\r\n${JSON.stringify(message)}\r\n--csp\r\n`);
+  const answer = { messages: [message], since: `${epoch}:1`, recovered: false };
+  assert.deepEqual(JSON.parse(await answers[0].done), answer);
+  assert.equal(await answers[1].done, `/**/show(${JSON.stringify(answer)});`);
+  const again = open(`&transport=longpoll&since=${answer.since}`);
+  await until('the reader', async () => await server.metric('orbited_subscriptions') === 4);
+  await ask(after, '-d', 'more', publish);
+  assert.deepEqual(JSON.parse(await again.done), { messages: [{ ...message, offset: 2, data: 'more' }], since: `${epoch}:2`, recovered: true });
+});
+
 test('curl: what cannot be published is refused with a code, a reason and a hint', async (after) => {
   const api = `http://${(await start(after, '--max-message', '1KiB')).internal}/api/publish/`;
   const cases = [

@@ -46,6 +46,52 @@ test('EventSource in node: one stream reads several channels, and no other', asy
   assert.deepEqual(data(other), ['elsewhere']);
 });
 
+test('EventSource in node: one that comes back says where it stood, and is told what it missed', async (after) => {
+  const server = await serve(), between = await proxy(server.port);
+  after(server.stop);
+  after(between.close);
+  // Somebody else keeps the channels.
+  await open(after, server.url + '/_/events?channel=x&channel=y');
+  const seen = await open(after, between.url + '/_/events?channel=x&channel=y'), gaps = [];
+  seen.source.addEventListener('gap', (event) => gaps.push(JSON.parse(event.data)));
+  await publish(server, 'y', 'one');
+  await until('the event', () => seen.got.length === 1);
+  between.cut();
+  await publish(server, 'x', 'missed');
+  await until('the reconnection', () => seen.opened === 2);
+  await until('the reader', async () => await server.metric('orbited_subscriptions') === 4);
+  await publish(server, 'y', 'two');
+  await until('the event', () => seen.got.length >= 2);
+  assert.deepEqual(gaps.map(({ channel, missed }) => [channel, missed]), [['x', 1]]);
+  assert.deepEqual(data(seen), ['one', 'two']);
+  between.cut();
+  await until('the reconnection', () => seen.opened === 3);
+  await publish(server, 'x', 'three');
+  await until('the event', () => data(seen).at(-1) === 'three');
+  assert.equal(gaps.length, 1, 'nothing was missed');
+});
+
+test('EventSource in node: of channels that keep enough it loses and repeats nothing, however often it is cut', async (after) => {
+  const server = await serve('--channel', 'x history=1000', '--channel', 'y history=1000'), between = await proxy(server.port);
+  after(server.stop);
+  after(between.close);
+  const seen = await open(after, between.url + '/_/events?channel=x&channel=y'), gaps = [], sent = [];
+  seen.source.addEventListener('gap', (event) => gaps.push(event.data));
+  for (let n = 1; n <= 90; n++) {
+    sent.push(`message ${n}`);
+    const answer = await fetch(`http://${server.internal}/api/publish/${'xy'[n % 2]}`, { method: 'POST', body: sent.at(-1) });
+    assert.ok(answer.ok);
+    if (n === 20 || n === 60) {
+      await until('some events', () => seen.got.length > n - 20);
+      between.cut();
+    }
+  }
+  await until('the events', () => seen.got.length >= sent.length);
+  assert.deepEqual(data(seen), sent);
+  assert.deepEqual(gaps, []);
+  assert.equal(between.accepted, 3);
+});
+
 for (const [kind, variables] of [['held for one batch', '&du=1'], ['streaming', '&is=1&i=2']]) {
   test(`EventSource in node: a CSP session, ${kind}, that is cut twice loses and repeats nothing`, async (after) => {
     const server = await serve(), between = await proxy(server.port), base = '/_/echo/csp';

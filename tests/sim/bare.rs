@@ -230,6 +230,8 @@ pub struct Reader {
     pub http: Http,
     channels: Vec<usize>,
     text: Vec<u8>,
+    /// Where it stands in each of them: epoch and offset.
+    places: Vec<(String, u64)>,
     open: bool,
     over: bool,
     /// It was there when the node stopped.
@@ -270,6 +272,7 @@ impl Reader {
             http,
             channels,
             text: Vec::new(),
+            places: Vec::new(),
             open: false,
             over: false,
             farewell: false,
@@ -331,12 +334,18 @@ impl Reader {
                 scene.count("heartbeats of event streams");
                 continue;
             }
+            let (id, rest) = event.split_once('\n').unwrap_or((&event, ""));
+            self.stands(id);
+            if rest.is_empty() {
+                scene.count("event streams that say where they begin");
+                continue;
+            }
             let line = |line: &str| {
                 line.strip_prefix("data: ")
                     .unwrap_or_else(|| panic!("{event:?}"))
                     .to_owned()
             };
-            let data: Vec<String> = event.split('\n').map(line).collect();
+            let data: Vec<String> = rest.split('\n').map(line).collect();
             let number = scene.model.reaches_reader(&self.channels, &data.join("\n"));
             scene.count("events");
             assert!(
@@ -347,6 +356,27 @@ impl Reader {
             let channel = scene.model.publication(number).channel;
             self.log.entry(channel).or_default().push(number);
         }
+    }
+
+    /// Every event names a place in each channel, and none of them goes back.
+    fn stands(&mut self, id: &str) {
+        let id = id.strip_prefix("id: ").unwrap_or_else(|| panic!("{id:?}"));
+        let place = |item: &str| {
+            let (epoch, offset) = item.split_once(':').unwrap();
+            (epoch.to_owned(), offset.parse().unwrap())
+        };
+        let places: Vec<(String, u64)> = id.split(',').map(place).collect();
+        assert_eq!(places.len(), self.channels.len(), "{id}");
+        let goes_on = |((epoch, offset), (old, before)): (&(String, u64), &(String, u64))| {
+            epoch == old && offset >= before
+        };
+        assert!(
+            places.iter().zip(&self.places).all(goes_on),
+            "{} stood at {:?} and stands at {id}",
+            self.name,
+            self.places
+        );
+        self.places = places;
     }
 
     /// What came is what was published meanwhile, all of it, in order.

@@ -19,7 +19,7 @@ struct Crowd {
 /// their turn, and newcomers see only what is published after they came.
 pub fn run(seed: u64) {
     let mut chance = Chance::new(seed, 3);
-    let mut crowd = Crowd::new(seed, READERS);
+    let mut crowd = Crowd::new(seed);
     let publishers = [0, 1].map(|_| crowd.net.connect(Door::Internal).unwrap());
     crowd.publish(publishers[0], "first");
     crowd.net.turn();
@@ -56,25 +56,62 @@ pub fn run(seed: u64) {
     crowd.net.check();
 }
 
+/// A long poll that is answered while a publication is on its way to everybody, and has not come to it: the answer
+/// does not say that it has.
+pub fn run_poll(seed: u64) {
+    let mut crowd = Crowd::empty(seed);
+    // Who came first is last in the list.
+    let poller = crowd.net.connect(Door::Public).unwrap();
+    let target = "/_/events?channel=a&channel=b&transport=longpoll";
+    let request = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
+    crowd.net.send(poller, request.as_bytes());
+    crowd.net.settle();
+    crowd.fill();
+    let [first, second] = [0, 1].map(|_| crowd.net.connect(Door::Internal).unwrap());
+    crowd.publish_to(first, "b", "to the poller at once");
+    crowd.publish(second, "on its way");
+    crowd.net.turn();
+    assert!(crowd.net.node.has_commands(), "one turn served everybody");
+    crowd.net.settle();
+    let text = String::from_utf8(crowd.net.take(poller, usize::MAX)).unwrap();
+    let since = text.split("\"since\":\"").nth(1).unwrap();
+    let (a, rest) = since.split_once(',').unwrap();
+    assert!(
+        a.ends_with(":0") && rest.split('"').next().unwrap().ends_with(":1"),
+        "{text}"
+    );
+    assert!(
+        text.contains("to the poller at once") && !text.contains("on its way"),
+        "{text}"
+    );
+    crowd.net.check();
+}
+
 impl Crowd {
-    fn new(seed: u64, many: usize) -> Self {
+    fn new(seed: u64) -> Self {
+        let mut crowd = Self::empty(seed);
+        crowd.fill();
+        crowd
+    }
+
+    fn empty(seed: u64) -> Self {
         let config = Config {
-            max_connections: many + 200,
-            max_sessions: many + 200,
+            max_connections: READERS + 200,
+            max_sessions: READERS + 200,
             ..Config::default()
         };
         let mut net = Driver::new(config, seed, false);
         net.open_wide();
-        let mut crowd = Self {
-            net,
-            readers: Vec::new(),
-        };
-        for _ in 0..many {
-            crowd.reader();
+        let readers = Vec::new();
+        Self { net, readers }
+    }
+
+    fn fill(&mut self) {
+        for _ in 0..READERS {
+            self.reader();
         }
-        crowd.net.settle();
-        crowd.events();
-        crowd
+        self.net.settle();
+        self.events();
     }
 
     fn reader(&mut self) -> LinkId {
@@ -86,8 +123,13 @@ impl Crowd {
     }
 
     fn publish(&mut self, publisher: LinkId, text: &str) {
-        let head =
-            "POST /api/publish/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n";
+        self.publish_to(publisher, "a", text);
+    }
+
+    fn publish_to(&mut self, publisher: LinkId, channel: &str, text: &str) {
+        let head = format!(
+            "POST /api/publish/{channel} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
+        );
         let request = format!("{head}Content-Length: {}\r\n\r\n{text}", text.len());
         self.net.send(publisher, request.as_bytes());
     }

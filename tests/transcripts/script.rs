@@ -402,10 +402,14 @@ impl Opcode {
 }
 
 /// Words for what stands in most heads.
-const SHORT: [(&str, &str); 10] = [
+const SHORT: [(&str, &str); 11] = [
     (
         "csp",
         "Cache-Control: no-cache, must-revalidate | Access-Control-Allow-Origin: * | X-Content-Type-Options: nosniff",
+    ),
+    (
+        "plain",
+        "Cache-Control: no-store, no-transform | Access-Control-Allow-Origin: * | X-Content-Type-Options: nosniff",
     ),
     ("answer", ANSWER),
     ("private", PRIVATE),
