@@ -10,12 +10,16 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "sim/account.rs"]
+mod account;
 #[path = "sim/api.rs"]
 mod api;
 #[path = "sim/bare.rs"]
 mod bare;
 #[path = "sim/batches.rs"]
 mod batches;
+#[path = "sim/books.rs"]
+mod books;
 #[path = "sim/chance.rs"]
 mod chance;
 #[path = "sim/csp.rs"]
@@ -32,6 +36,8 @@ mod drain;
 mod driver;
 #[path = "sim/fanout.rs"]
 mod fanout;
+#[path = "sim/feed.rs"]
+mod feed;
 #[path = "sim/frames.rs"]
 mod frames;
 #[path = "sim/http.rs"]
@@ -42,6 +48,8 @@ mod model;
 mod peer;
 #[path = "sim/pings.rs"]
 mod pings;
+#[path = "sim/pipe.rs"]
+mod pipe;
 #[path = "sim/request.rs"]
 mod request;
 #[path = "sim/response.rs"]
@@ -244,7 +252,7 @@ const LINES: u64 = 60;
 const FAILURES_SHOWN: usize = 5;
 /// A simulation in which these do not happen proves little: every action, every transport, every refusal that a
 /// client can come by without the operator's doing, every end of a session.
-const MUST_HAPPEN: [(&str, &[&str]); 8] = [
+const MUST_HAPPEN: [(&str, &[&str]); 10] = [
     (
         "",
         &[
@@ -267,7 +275,12 @@ const MUST_HAPPEN: [(&str, &[&str]); 8] = [
     ),
     (
         "closes",
-        &["asked of the server", "by a call", "by the client"],
+        &[
+            "asked of the server",
+            "by a call",
+            "by the application",
+            "by the client",
+        ],
     ),
     (
         "downstreams",
@@ -293,6 +306,7 @@ const MUST_HAPPEN: [(&str, &[&str]); 8] = [
             "date set",
             "downstreams asked for twice",
             "endless lines",
+            "feeds disturbed",
             "half closes",
             "half closes behind a request",
             "junk requests",
@@ -350,9 +364,15 @@ const MUST_HAPPEN: [(&str, &[&str]); 8] = [
     ("publications", &["api", "revolved"]),
     ("sessions", &["bare websockets", "csp", "event sources"]),
     (
+        "sign-offs",
+        &["fit exactly", "messages listed and never seen", "told"],
+    ),
+    ("stops", &["drained", "late"]),
+    (
         "sessions ended",
         &[
-            "clean", "closed", "gone", "overflow", "protocol", "shutdown", "timeout", "too-big",
+            "clean", "closed", "gone", "kicked", "overflow", "protocol", "shutdown", "timeout",
+            "too-big",
         ],
     ),
 ];

@@ -2,8 +2,9 @@
 //!
 //! In: chance. Out: requests, and what their answers say to the shadow model.
 
+use super::books::Kick;
 use super::http::{Happened, Http, What};
-use super::model::{CHANNELS, mark};
+use super::model::{CHANNELS, USERS, mark};
 use super::peer::{json, payload};
 use super::request::{bare, post};
 use super::scene::Scene;
@@ -34,6 +35,9 @@ impl Api {
                 Happened::End(What::Publish(number), status, body) => {
                     published(scene, number, status, &body)
                 }
+                Happened::End(What::Kick(number), status, body) => {
+                    scene.kicked(number, status, &body);
+                }
                 Happened::End(What::Plain(allowed, wanted), status, body) => {
                     super::csp::plain(allowed, wanted, status, &body)
                 }
@@ -62,6 +66,26 @@ impl Api {
                 .ask(scene.now(), &request, false, What::Plain(&[200, 404], None));
         }
         self.publish(scene);
+    }
+
+    /// Ends the sessions of some user.
+    pub fn kick(&mut self, scene: &mut Scene) {
+        if !self.http.is_free() {
+            return;
+        }
+        let user = scene.chance.below(USERS.len());
+        let turns = (scene.net.turns, None);
+        scene.books.kicks.push(Kick {
+            user: USERS[user],
+            turns,
+            ended: 0,
+        });
+        let number = scene.books.kicks.len() - 1;
+        scene.count("closes: by the application");
+        let name = percent_encode(USERS[user].as_bytes(), NON_ALPHANUMERIC);
+        let request = post(&mut scene.chance, &format!("/api/kick/{name}"), "", b"");
+        self.http
+            .ask(scene.now(), &request, false, What::Kick(number));
     }
 
     /// Asks for what is refused.

@@ -3,10 +3,11 @@
 //! In: chance, what the connection brings. Out: a request, and calls where there can be some. They may lose
 //! only by the end of their connection: until then every message is there, in order, once.
 
+use super::account::{Account, Kind, Topic};
 use super::csp_down::{HEARTBEAT_MS, SLACK_MS, upgrade};
 use super::frames::{self, CLOSE, Frames, TEXT};
 use super::http::{Happened, Http, What};
-use super::model::{CHANNELS, Fate};
+use super::model::{CHANNELS, Fate, Item};
 use super::peer::Peer;
 use super::request::bare;
 use super::response::Head;
@@ -27,6 +28,12 @@ pub struct Socket {
     /// The client has asked for the end, which must come.
     ending: bool,
     looks: u32,
+    said: Vec<&'static str>,
+    goodbye: Option<u64>,
+    /// There was a session.
+    certain: bool,
+    /// Everything that was written is read.
+    whole: bool,
     /// It was there when the node stopped, and what it was told since.
     farewell: Option<Option<u16>>,
 }
@@ -41,7 +48,7 @@ impl Socket {
             false,
             What::Down(0),
         );
-        let (peer, frames) = (Peer::new(name, None), Frames::default());
+        let (peer, frames) = (Peer::new(name, None, scene), Frames::default());
         Some(Self {
             name,
             http,
@@ -51,6 +58,10 @@ impl Socket {
             closing: false,
             ending: false,
             looks: 0,
+            said: Vec::new(),
+            goodbye: None,
+            certain: false,
+            whole: false,
             farewell: None,
         })
     }
@@ -67,7 +78,7 @@ impl Socket {
                     self.frames.push(&bytes);
                     while let Some(frame) = self.frames.next() {
                         match frame.opcode {
-                            TEXT => self.peer.receive(scene, &frame.payload),
+                            TEXT => self.peer.receive(scene, &frame.payload, 0),
                             CLOSE => self.closed(scene, frame.code()),
                             9 if scene.answers_ping() => {
                                 self.http
@@ -97,17 +108,20 @@ impl Socket {
             status => panic!("a bare WebSocket is answered {status}"),
         }
         self.open = head.status == 101;
+        self.certain = self.open;
     }
 
     fn closed(&mut self, scene: &mut Scene, code: u16) {
         let name = self.name;
         scene.note(|| format!("{name} is told {code}"));
         self.farewell = self.farewell.map(|_| Some(code));
+        self.whole = true;
         let full = scene.may_be_full() || scene.signoffs(Cause::Overflow) > 0;
         let expected = match code {
             1000 | 1002 => self.closing,
             1001 => self.peer.heard_bye() || scene.may_be_full() || scene.net.is_stopped(),
             4413 | 1009 => full,
+            4403 => self.peer.may_be_kicked(scene),
             4408 => scene.net.was_unheard(self.http.link),
             _ => false,
         };
@@ -162,6 +176,8 @@ impl Socket {
             return;
         }
         (self.closing, self.ending) = (true, true);
+        self.goodbye = Some(scene.net.turns);
+        self.said.push("clean");
         match scene.chance.below(3) {
             0 => {
                 self.peer.disconnect(scene);
@@ -172,9 +188,26 @@ impl Socket {
             1 => self.http.say(&frames::close(&mut scene.chance, 1000)),
             _ => {
                 scene.doomed += 1;
+                self.said = vec!["protocol"];
                 self.http.say(&[0xff, 0xff]);
             }
         }
+    }
+
+    /// What it knows of its session.
+    pub fn account(&self) -> Account {
+        let mut account = Account {
+            name: self.name,
+            kind: Kind::Socket,
+            link: Some(self.http.link),
+            said: self.said.clone(),
+            goodbye: self.goodbye,
+            certain: self.certain,
+            whole: self.whole,
+            ..Account::default()
+        };
+        self.peer.tell(&mut account);
+        account
     }
 
     pub fn is_live(&self) -> bool {
@@ -193,7 +226,7 @@ impl Socket {
     pub fn check_stop(&self, scene: &Scene) {
         match self.farewell {
             // One that had too much waiting before it was told.
-            Some(Some(4413 | 1009)) | None => {}
+            Some(Some(4403 | 4413 | 1009)) | None => {}
             Some(told) => {
                 assert_eq!(told, Some(1001), "{} is told of the stop", self.name);
                 self.peer.check_stop(scene);
@@ -234,6 +267,9 @@ pub struct Reader {
     places: Vec<(String, u64)>,
     open: bool,
     over: bool,
+    begun: u64,
+    /// Everything that was written is read.
+    whole: bool,
     /// It was there when the node stopped.
     farewell: bool,
     /// Publications from this number on must come.
@@ -275,8 +311,10 @@ impl Reader {
             places: Vec::new(),
             open: false,
             over: false,
+            begun: scene.net.turns,
+            whole: false,
             farewell: false,
-            since: 0,
+            since: usize::MAX,
             seen: BTreeSet::new(),
             log: BTreeMap::new(),
         })
@@ -298,7 +336,7 @@ impl Reader {
                         may || scene.net.was_blocked(self.http.link),
                         "an event stream ends by itself"
                     );
-                    self.over = true;
+                    (self.over, self.whole) = (true, true);
                 }
                 Happened::End(_, _, _) | Happened::Lost(_) => self.over = true,
                 _ => {}
@@ -423,6 +461,36 @@ impl Reader {
                 "{} misses publication {number}",
                 self.name
             );
+        }
+    }
+
+    /// What it knows of its session.
+    pub fn account(&self, scene: &Scene) -> Account {
+        let topic = |channel: &usize| {
+            let last = self.log.get(channel).and_then(|numbers| numbers.last());
+            let last = last.map(|number| scene.model.publication(*number));
+            let next = last.and_then(|publication| publication.offset());
+            let next = next.map(|offset| offset + 1);
+            let topic = Topic {
+                next,
+                since: self.since,
+                asks: usize::from(next.is_none()),
+                ..Topic::default()
+            };
+            (*channel, topic)
+        };
+        let seen = self.seen.iter().map(|number| (0, Item::Channel(*number)));
+        Account {
+            name: self.name,
+            kind: Kind::Reader,
+            link: Some(self.http.link),
+            users: vec![None],
+            begun: self.begun,
+            certain: self.open,
+            whole: self.whole,
+            seen: seen.collect(),
+            topics: self.channels.iter().map(topic).collect(),
+            ..Account::default()
         }
     }
 

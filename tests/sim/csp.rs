@@ -4,6 +4,7 @@
 //! `csp_up`'s; here are the session's life and what may end it: a session that the node forgets without a
 //! reason is a panic.
 
+use super::account::{Account, Kind};
 use super::csp_down::{Down, SLACK_MS};
 use super::csp_over::Trap;
 use super::csp_up::{Batch, Up};
@@ -40,6 +41,13 @@ pub struct Csp {
     shaken_at: u64,
     /// The client asked the node to end the session, or broke the protocol.
     pub(super) gives_up: bool,
+    /// Reasons that it gave the node to end the session, and in which turn it first said goodbye.
+    pub(super) said: Vec<&'static str>,
+    goodbye: Option<u64>,
+    /// The last packet that the node is known to have read an acknowledgement of.
+    acked: u64,
+    /// Acknowledgements on their way, by the request or the WebSocket that brings them.
+    pub(super) acks: Vec<(AckBy, u64)>,
     /// Connections left behind that may still bring the node a request.
     ghosts: Vec<LinkId>,
 
@@ -57,8 +65,8 @@ pub struct Csp {
     pub(super) acknowledged: u64,
     /// Bytes of the last batch's array.
     pub(super) last_batch_bytes: usize,
-    /// A digest of each packet it has.
-    pub(super) digests: BTreeMap<u64, u64>,
+    /// A digest of each packet it has, and its bytes.
+    pub(super) digests: BTreeMap<u64, (u64, usize)>,
     /// The id of the server's close packet, once it is there.
     pub(super) closed_at: Option<u64>,
     /// No byte of a downstream was ever lost, so that the client knows all that was written.
@@ -71,6 +79,13 @@ pub struct Csp {
     pub(super) closing: bool,
     /// Its close packet is queued.
     pub(super) closed_up: bool,
+}
+
+/// What brings the node an acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AckBy {
+    Request(u32),
+    Socket(LinkId),
 }
 
 /// Where a client is.
@@ -86,7 +101,7 @@ impl Csp {
     pub fn new(scene: &mut Scene, name: u32) -> Self {
         Self {
             name,
-            peer: Peer::new(name, None),
+            peer: Peer::new(name, None, scene),
             conns: Vec::new(),
             phase: Phase::New,
             key: String::new(),
@@ -98,6 +113,10 @@ impl Csp {
             suspicion: None,
             shaken_at: 0,
             gives_up: false,
+            said: Vec::new(),
+            goodbye: None,
+            acked: 0,
+            acks: Vec::new(),
             ghosts: Vec::new(),
             transport: Transport::any(&mut scene.chance),
             downs: Vec::new(),
@@ -146,6 +165,7 @@ impl Csp {
         self.conns.retain(|conn| !conn.is_gone());
         self.ghosts.retain(|link| !scene.net.is_closed(*link));
         self.watch_downs(scene);
+        self.watch_acks(scene);
         self.watch_trap(scene);
         if self.is_over() {
             self.leave(scene);
@@ -174,7 +194,10 @@ impl Csp {
     pub fn come_to_rest(&mut self, scene: &mut Scene) -> Option<String> {
         if self.phase == Phase::Open {
             // What was to end the session may have been lost on its way.
-            self.closing |= self.gives_up;
+            if self.gives_up && !self.closing {
+                self.closing = true;
+                self.says_goodbye(scene, "clean");
+            }
             self.cut(scene);
             // One that is half closed ends by itself, but in its time.
             if !self.downs.iter().any(|down| scene.net.is_up(down.link)) {
@@ -242,6 +265,9 @@ impl Csp {
 
     /// Drops everything: the tab is closed, or the machine is off.
     pub fn vanish(&mut self, scene: &mut Scene) {
+        if self.phase == Phase::Shaking {
+            self.orphan(scene);
+        }
         self.phase = Phase::Over;
         self.leave(scene);
     }
@@ -277,6 +303,7 @@ impl Csp {
             scene.count("closes: by a call");
             self.peer.disconnect(scene);
             self.gives_up = true;
+            self.says_goodbye(scene, "clean");
         }
     }
 
@@ -286,6 +313,7 @@ impl Csp {
             scene.count("faults: endless lines");
             self.peer.endless_line(scene);
             self.gives_up = true;
+            self.says_goodbye(scene, "too-big");
         }
     }
 
@@ -399,7 +427,7 @@ impl Csp {
             get: self.transport == Transport::Jsonp,
         };
         let request = spell(&mut scene.chance, &saying);
-        self.peer = Peer::new(self.name, user);
+        self.peer = Peer::new(self.name, user, scene);
         self.phase = Phase::Shaking;
         self.shaken_at = scene.now();
         self.conns[index].ask(scene.now(), &request, false, What::Handshake);
@@ -421,7 +449,10 @@ impl Csp {
             }
             Happened::Lost(What::Send(number)) => self.sends.retain(|batch| batch.number != number),
             Happened::End(What::Handshake, status, body) => self.shaken(scene, status, &body),
-            Happened::Lost(What::Handshake) => self.phase = Phase::New,
+            Happened::Lost(What::Handshake) => {
+                self.orphan(scene);
+                self.phase = Phase::New;
+            }
             Happened::End(What::Close, status, body) => self.close_answered(scene, status, &body),
             Happened::End(What::Plain(allowed, wanted), status, body) => {
                 plain(allowed, wanted, status, &body)
@@ -437,8 +468,14 @@ impl Csp {
         match status {
             200 => {}
             408 => return self.phase = Phase::New,
-            503 if full || bounded => return self.phase = Phase::New,
-            403 => return self.phase = Phase::New,
+            403 | 503 if status == 403 || full || bounded => {
+                // Others are refused in front of their beginning.
+                let text = String::from_utf8_lossy(body);
+                if text.contains("name-taken") || text.contains("channels-full") {
+                    self.orphan(scene);
+                }
+                return self.phase = Phase::New;
+            }
             _ => panic!("handshake: {status} {}", String::from_utf8_lossy(body)),
         }
         let text = std::str::from_utf8(body).unwrap();
@@ -450,10 +487,74 @@ impl Csp {
         assert_eq!(object.contains_key("encoding"), self.utf8, "{text}");
         self.key = object["session"].as_str().unwrap().to_owned();
         self.phase = Phase::Open;
+        self.peer.begins(scene);
         self.contact = self.shaken_at;
         scene.count("sessions: csp");
         let name = self.name;
         scene.note(|| format!("{name} has a session"));
+    }
+
+    /// Gives the node a reason to end the session.
+    pub(super) fn says_goodbye(&mut self, scene: &Scene, reason: &'static str) {
+        self.said.push(reason);
+        self.goodbye.get_or_insert(scene.net.turns);
+    }
+
+    /// An acknowledgement reached the node, and the session was there.
+    pub(super) fn landed(&mut self, by: AckBy) {
+        for (_, ack) in self.acks.extract_if(.., |(other, _)| *other == by) {
+            self.acked = self.acked.max(ack);
+        }
+    }
+
+    /// What a WebSocket brought that the node goes on with was read.
+    fn watch_acks(&mut self, scene: &Scene) {
+        let read = |conn: &&Http| conn.is_heard(scene) && self.is_socket(conn);
+        let links: Vec<LinkId> = self
+            .conns
+            .iter()
+            .filter(read)
+            .map(|conn| conn.link)
+            .collect();
+        links
+            .into_iter()
+            .for_each(|link| self.landed(AckBy::Socket(link)));
+    }
+
+    /// A handshake that may have begun a session, of which the client knows nothing.
+    fn orphan(&self, scene: &mut Scene) {
+        let mut account = Account {
+            name: self.name,
+            heard: Some((self.shaken_at, scene.net.node.config().session_timeout_ms)),
+            ..Account::default()
+        };
+        self.peer.tell(&mut account);
+        account.user_since = None;
+        scene.books.accounts.push(account);
+    }
+
+    /// What it knows of its session, which it does nothing more with.
+    pub fn account(&self, scene: &Scene) -> Option<Account> {
+        if self.key.is_empty() {
+            return None;
+        }
+        let timeout_ms = scene.net.node.config().session_timeout_ms;
+        let packets = self.digests.iter().map(|(id, (_, bytes))| (*id, *bytes));
+        let mut account = Account {
+            name: self.name,
+            kind: Kind::Csp,
+            key: Some(self.key.clone()),
+            said: self.said.clone(),
+            goodbye: self.goodbye,
+            heard: Some((self.contact, timeout_ms.max(2_000 * self.hold_s))),
+            certain: true,
+            acked: self.acked,
+            flying: self.acks.iter().map(|(_, ack)| *ack).collect(),
+            packets: packets.collect(),
+            ..Account::default()
+        };
+        self.peer.tell(&mut account);
+        Some(account)
     }
 
     /// Asks the node to close the session.
@@ -480,6 +581,7 @@ impl Csp {
         let request = spell(&mut scene.chance, &saying);
         scene.count("closes: asked of the server");
         self.gives_up = true;
+        self.says_goodbye(scene, "clean");
         self.conns[index].ask(scene.now(), &request, false, What::Close);
     }
 
@@ -526,6 +628,7 @@ impl Csp {
     /// The node served request `number` of this session, issued at `at`: the session lived.
     pub(super) fn proven(&mut self, number: u32, at: u64) {
         self.contact = self.contact.max(at);
+        self.landed(AckBy::Request(number));
         if let Some((why, before)) = &self.suspicion
             && number > *before
         {
@@ -541,7 +644,9 @@ impl Csp {
         let timeout_ms = scene.net.node.config().session_timeout_ms;
         let timed_out = silent >= timeout_ms.max(2_000 * self.hold_s);
         let stopped = self.peer.heard_bye();
-        let explained = self.is_ending() || timed_out || stopped || scene.claim_overflow();
+        let kicked = self.peer.may_be_kicked(scene);
+        let explained =
+            self.is_ending() || timed_out || stopped || kicked || scene.claim_overflow();
         assert!(
             explained,
             "{name} lost its session: {how}, heard of {silent} ms ago, {:?}",

@@ -5,7 +5,7 @@
 //! not sent again, a body looks as 1.5 has it, a held request is answered in its time and not before.
 
 use super::batches::{Batches, Packet, packets};
-use super::csp::{Csp, Phase};
+use super::csp::{AckBy, Csp, Phase};
 use super::driver::LinkId;
 use super::frames::{self, CLOSE, Frame, Frames, TEXT};
 use super::http::What;
@@ -107,7 +107,9 @@ impl Csp {
     ) {
         self.number += 1;
         let number = self.number;
-        self.acknowledged = self.acknowledged.max(ack.unwrap_or_default().min(self.has));
+        let counts = ack.unwrap_or_default().min(self.has);
+        self.acknowledged = self.acknowledged.max(counts);
+        self.acks.push((AckBy::Request(number), counts));
         // What was asked for before may still be served behind it.
         let late = self.downs.iter().any(|down| !down.is_attached());
         let overlaps = late || self.has_ghosts() || self.changes_settings();
@@ -326,7 +328,7 @@ impl Csp {
             scene.count("packets again");
             assert_eq!(
                 self.digests.get(&id),
-                Some(&digest),
+                Some(&(digest, data.as_ref().map_or(0, Vec::len))),
                 "{name}: packet {id} is other bytes than before"
             );
             return;
@@ -342,7 +344,8 @@ impl Csp {
             "{name}: packet {id} behind the close packet"
         );
         self.has = id;
-        self.digests.insert(id, digest);
+        let len = data.as_ref().map_or(0, Vec::len);
+        self.digests.insert(id, (digest, len));
         match data {
             Some(bytes) => {
                 assert!(
@@ -350,7 +353,7 @@ impl Csp {
                     "a packet of {} bytes",
                     bytes.len()
                 );
-                self.peer.receive(scene, &bytes);
+                self.peer.receive(scene, &bytes, id);
             }
             None => {
                 scene.note(|| format!("{name} has the close packet {id}"));

@@ -3,7 +3,7 @@
 //! In: the peer's bytes. Out: packets, each sent until it is acknowledged: once, twice, out of order, over
 //! HTTP and WebSocket at once. That the node takes each exactly once is seen by the peer's calls.
 
-use super::csp::{Csp, Phase};
+use super::csp::{AckBy, Csp, Phase};
 use super::csp_down::Down;
 use super::frames;
 use super::http::What;
@@ -219,6 +219,7 @@ impl Csp {
         ]);
         scene.count("faults: nonsense batches");
         self.gives_up = true;
+        self.says_goodbye(scene, "protocol");
         let socket = self
             .downs
             .iter()
@@ -256,6 +257,7 @@ impl Csp {
         if scene.chance.one_in(2) {
             self.acknowledged = self.has;
             pairs.push(("a", self.has.to_string()));
+            self.acks.push((AckBy::Request(self.number), self.has));
         }
         let changing = !changes.is_empty();
         pairs.extend(changes);
@@ -347,6 +349,7 @@ impl Csp {
         if self.is_live() {
             scene.count("closes: by the client");
             self.closing = true;
+            self.says_goodbye(scene, "clean");
         }
     }
 
@@ -369,6 +372,7 @@ impl Csp {
             0
         });
         self.acknowledged = self.acknowledged.max(ack);
+        self.acks.push((AckBy::Socket(link), ack));
         let text = scene
             .chance
             .pick(&["{\"a\":N}", "{ \"a\" : N }", " {\"a\":N,\"b\":[]}"])

@@ -4,6 +4,7 @@
 //! whoever has a downstream, then everybody is told and every response ends as its framing has it; nothing new
 //! is served; all of it within the time that `net` gives goodbyes.
 
+use super::driver::STOP_MS;
 use super::scene::Scene;
 use super::world::World;
 use orbited::node::Door;
@@ -27,6 +28,13 @@ impl World {
             self.scene.net.turn();
             self.go_on();
         }
+        // Somebody takes nothing for as long as goodbyes may take.
+        let slow = self.scene.chance.one_in(3);
+        if slow {
+            self.scene.net.narrow(0);
+            self.scene.net.sleep(STOP_MS);
+            self.go_on();
+        }
         self.scene.net.open_wide();
         self.connections()
             .iter_mut()
@@ -46,6 +54,11 @@ impl World {
             served + late,
             "a stopped node served a request"
         );
+        let left = node.session_count() as u64;
+        scene.model.check_counts(scene.ended_sessions() + left);
+        if slow {
+            return;
+        }
         self.csps.iter().for_each(|csp| csp.check_stop(scene));
         self.sockets
             .iter()
@@ -53,12 +66,11 @@ impl World {
         self.readers
             .iter()
             .for_each(|reader| reader.check_stop(scene));
-        let left = node.session_count() as u64;
-        scene.model.check_counts(scene.ended_sessions() + left);
     }
 
     /// Everybody reads, and nobody is forgotten who has nothing more to do.
     fn go_on(&mut self) {
+        self.read_feed();
         let scene = &mut self.scene;
         self.csps.iter_mut().for_each(|csp| csp.pump(scene));
         self.sockets
@@ -106,6 +118,4 @@ fn latecomers(scene: &mut Scene) -> u64 {
     served
 }
 
-/// Milliseconds that `net` gives to goodbyes.
-const STOP_MS: u64 = 3_000;
 const ROUNDS: u64 = 30;

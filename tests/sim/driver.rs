@@ -6,15 +6,13 @@
 
 use super::chance::{Chance, Totals};
 use super::csp_down::SLACK_MS;
-use super::pings::Pings;
+use super::pipe::{Link, Nowhere, Pipe};
 use orbited::cmd::Cause;
 use orbited::config::Config;
 use orbited::ids::ConnId;
-use orbited::mem::{Sink, Wrote};
 use orbited::node::{Door, Flushed, Node};
 use orbited::time::{Clock, Tick};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::IoSlice;
 
 /// A client's end of a pipe.
 pub type LinkId = usize;
@@ -40,46 +38,14 @@ pub struct Driver {
     readable: VecDeque<(ConnId, bool)>,
     /// Most bytes that any pipe holds.
     narrow: usize,
-    stopped: bool,
+    /// When the node was stopped: the moment, and the turn.
+    stopped: Option<(u64, u64)>,
+    /// It was told that nothing more is to be waited for.
+    finished: bool,
+    /// Turns so far.
+    pub turns: u64,
     /// Seconds by which the date is wrong.
     date_off: i64,
-}
-
-/// One connection's pipe.
-struct Link {
-    conn: ConnId,
-    /// Sent and not read by the node.
-    up: Vec<u8>,
-    /// Written by the node and not read by the client.
-    down: Vec<u8>,
-    /// Most bytes of `down`: of its own, and as long as all pipes are narrow.
-    room: usize,
-    narrow: usize,
-    /// The client sends nothing more.
-    finished: bool,
-    /// The client is gone without goodbye.
-    reset: bool,
-    /// The node shut its side.
-    shut: bool,
-    /// The node closed.
-    closed: bool,
-    /// Bytes came for it afterwards.
-    late: bool,
-    /// The client closed and reads no more.
-    left: bool,
-    /// The node knows that nothing more comes.
-    told: bool,
-    edge_read: bool,
-    /// Since when the pipe takes nothing, in milliseconds.
-    blocked: Option<u64>,
-    ever_blocked: bool,
-    /// The node was told to wait, and not yet that it need not.
-    waits: bool,
-    /// Of what the node wrote last, the pipe took a part.
-    cut: bool,
-    written_at: u64,
-    /// Of one that is to become a WebSocket.
-    pings: Option<Box<Pings>>,
 }
 
 impl Driver {
@@ -100,7 +66,9 @@ impl Driver {
             names: BTreeSet::new(),
             readable: VecDeque::new(),
             narrow: ROOM,
-            stopped: false,
+            stopped: None,
+            finished: false,
+            turns: 0,
             date_off: 0,
         };
         driver.turn();
@@ -124,18 +92,23 @@ impl Driver {
         self.begin_turn();
         self.read();
         self.node.stop();
-        self.stopped = true;
+        self.stopped = Some((self.now, self.turns));
         self.end_turn();
     }
 
     /// Whether the node was stopped.
     pub fn is_stopped(&self) -> bool {
-        self.stopped
+        self.stopped.is_some()
+    }
+
+    /// In which turn the node was stopped.
+    pub fn stopped_turn(&self) -> Option<u64> {
+        self.stopped.map(|(_, turn)| turn)
     }
 
     /// A new connection, unless the node takes no more.
     pub fn connect(&mut self, door: Door) -> Option<LinkId> {
-        if self.stopped {
+        if self.is_stopped() {
             return None;
         }
         self.connect_late(door)
@@ -169,6 +142,8 @@ impl Driver {
             shut: false,
             closed: false,
             left: false,
+            ended: None,
+            spared: false,
             late: false,
             told: false,
             edge_read: false,
@@ -249,6 +224,21 @@ impl Driver {
     pub fn is_up(&self, id: LinkId) -> bool {
         let link = &self.links[id];
         !(link.shut || link.closed || link.left || link.reset || link.finished)
+    }
+
+    /// From now on the pipe takes everything at once.
+    pub fn spare(&mut self, id: LinkId) {
+        self.links[id].spared = true;
+    }
+
+    /// In which turn the node closed the connection.
+    pub fn closed_turn(&self, id: LinkId) -> Option<u64> {
+        self.links[id].ended.map(|(turn, _)| turn)
+    }
+
+    /// Whether the client had ended the connection when the node closed it.
+    pub fn was_ended_by_client(&self, id: LinkId) -> bool {
+        self.links[id].ended.is_some_and(|(_, own)| own)
     }
 
     /// Whether the node is done with the connection.
@@ -410,7 +400,14 @@ impl Driver {
         if self.has_work() {
             return Some(self.now);
         }
-        self.node.next_due().map(|due| due.0)
+        let stop = self.stopped.filter(|_| !self.finished);
+        let stop = stop.map(|(since, _)| since + STOP_MS);
+        self.node
+            .next_due()
+            .map(|due| due.0)
+            .into_iter()
+            .chain(stop)
+            .min()
     }
 
     fn has_work(&self) -> bool {
@@ -447,6 +444,7 @@ impl Driver {
 
     fn begin_turn(&mut self) {
         self.totals.count("turns");
+        self.turns += 1;
         let unix_s = (1_700_000_000 + self.now / 1000).saturating_add_signed(self.date_off);
         self.node.turn(Clock {
             tick: Tick(self.now),
@@ -462,6 +460,24 @@ impl Driver {
         self.flush();
         self.resume();
         self.sweep();
+        self.finish_node();
+    }
+
+    /// When everybody was told that the node stops, or their time for that is over, the sessions end.
+    fn finish_node(&mut self) {
+        let Some((since, _)) = self.stopped.filter(|_| !self.finished) else {
+            return;
+        };
+        let drained = self.node.is_drained();
+        if drained || self.now >= since + STOP_MS {
+            self.totals.count(if drained {
+                "stops: drained"
+            } else {
+                "stops: late"
+            });
+            self.finished = true;
+            self.node.finish();
+        }
     }
 
     fn serve(&mut self) {
@@ -639,89 +655,12 @@ impl Driver {
                 link.down.clear();
                 link.ever_blocked = true;
             }
+            link.ended = Some((self.turns, link.left || link.reset || link.finished));
             link.closed = true;
             link.blocked = None;
         }
         let links = &self.links;
         self.active.retain(|id| !links[*id].closed);
-    }
-}
-
-impl Link {
-    fn has_room(&self) -> bool {
-        self.left || self.down.len() < self.room.min(self.narrow)
-    }
-
-    fn has_edge(&self) -> bool {
-        !self.closed && (self.edge_read || (self.blocked.is_some() && self.has_room()))
-    }
-}
-
-/// Where the node writes.
-struct Pipe<'a> {
-    link: &'a mut Link,
-    chance: &'a mut Chance,
-    totals: &'a mut Totals,
-    calm: bool,
-    now: u64,
-}
-
-impl Sink for Pipe<'_> {
-    fn write(&mut self, parts: &[IoSlice<'_>]) -> Wrote {
-        let offered: usize = parts.iter().map(|part| part.len()).sum();
-        assert!(offered > 0, "conn {} is offered nothing", self.link.conn);
-        assert!(
-            !self.link.shut,
-            "conn {} is written to after its end",
-            self.link.conn
-        );
-        assert!(
-            !self.link.waits,
-            "conn {} is written to before it says that it takes anything",
-            self.link.conn
-        );
-        if self.link.reset || (self.link.left && self.chance.one_in(2)) {
-            return Wrote::Broken;
-        }
-        self.link.written_at = self.now;
-        if self.link.left {
-            self.link.blocked = None;
-            return Wrote::Some(offered);
-        }
-        let room = self.link.room.min(self.link.narrow);
-        let room = room.saturating_sub(self.link.down.len());
-        if room == 0 || (!self.calm && self.chance.one_in(40)) {
-            self.totals.count("faults: writes blocked");
-            self.link.blocked.get_or_insert(self.now);
-            self.link.waits = true;
-            self.link.ever_blocked |= room == 0;
-            return Wrote::Blocked;
-        }
-        let mut take = offered.min(room);
-        if !self.calm && self.chance.one_in(4) {
-            take = self.chance.between(1, take);
-        }
-        self.link.blocked = None;
-        let (mut left, before) = (take, self.link.down.len());
-        for part in parts {
-            let now = left.min(part.len());
-            self.link.down.extend_from_slice(&part[..now]);
-            left -= now;
-        }
-        if let Some(pings) = &mut self.link.pings {
-            pings.wrote(&self.link.down[before..], self.now);
-        }
-        self.totals.add("bytes to clients", take as u64);
-        Wrote::Some(take)
-    }
-}
-
-/// Of a connection whose row is gone.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn write(&mut self, _: &[IoSlice<'_>]) -> Wrote {
-        panic!("a connection that is gone is written to");
     }
 }
 
@@ -737,6 +676,8 @@ fn show(bytes: &[u8]) -> String {
     }
 }
 
+/// Milliseconds that `net` gives to goodbyes.
+pub const STOP_MS: u64 = 3_000;
 /// Milliseconds in which the node wants a ping answered.
 const PONG_MS: u64 = 10_000;
 /// One read of the loop.

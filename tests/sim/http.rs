@@ -20,6 +20,8 @@ pub enum What {
     Close,
     /// A publication through the API, by its number.
     Publish(usize),
+    /// A user's sessions are to end.
+    Kick(usize),
     /// Anything whose answer must be one of these; the second is a body it must have.
     Plain(&'static [u16], Option<&'static str>),
     /// No request: an answer, if one comes, is a refusal, and the connection ends.
@@ -47,6 +49,8 @@ pub struct Http {
     pub trickles: bool,
     /// Reads nothing for now.
     pub deaf: bool,
+    /// Reads everything at once.
+    pub eager: bool,
     /// Steps until it feeds anything: what is asked for elsewhere comes first.
     pub wait: u32,
     queued: Vec<u8>,
@@ -82,6 +86,7 @@ impl Http {
             link,
             trickles: !scene.net.calm && scene.chance.one_in(6),
             deaf: false,
+            eager: false,
             wait: 0,
             queued: Vec::new(),
             fed: 0,
@@ -158,6 +163,12 @@ impl Http {
         read && self.queued.is_empty() && scene.net.is_delivered(self.link)
     }
 
+    /// Whether the node has read everything that was queued, and goes on with the connection.
+    pub fn is_heard(&self, scene: &Scene) -> bool {
+        let up = scene.net.is_up(self.link) && !scene.net.is_blocked(self.link);
+        up && self.queued.is_empty() && scene.net.is_delivered(self.link)
+    }
+
     /// Feeds at most `max` bytes.
     pub fn feed(&mut self, scene: &mut Scene, max: usize) {
         let count = self.queued.len().min(max);
@@ -183,7 +194,7 @@ impl Http {
             self.feed(scene, max);
         }
         if !self.deaf && scene.net.unread(self.link) > 0 {
-            let max = if scene.net.calm || !scene.chance.one_in(5) {
+            let max = if scene.net.calm || self.eager || !scene.chance.one_in(5) {
                 usize::MAX
             } else {
                 scene.chance.below(2_000)

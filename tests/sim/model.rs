@@ -4,6 +4,8 @@
 //! place in its channel's one epoch, the same for everyone; what was refused reaches nobody; what reaches
 //! somebody is what was published, with its publisher's name; nobody is told of more readers than there are.
 
+use super::account::Topic;
+use super::feed::{Entry, Notice};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::collections::BTreeMap;
@@ -27,6 +29,17 @@ pub struct Model {
     peers: Vec<PeerMessage>,
     /// Which publication has which place.
     places: BTreeMap<(usize, String, u64), usize>,
+    /// By the number that the node gave it.
+    ids: BTreeMap<u64, Item>,
+    /// The turn of the node that clients are looking at.
+    pub turn: u64,
+}
+
+/// What a session may be given, by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Item {
+    Channel(usize),
+    Peer(usize),
 }
 
 /// Where a publication is known to be.
@@ -50,9 +63,22 @@ pub struct Publication {
     /// How many readers its publisher was told of.
     told: Option<usize>,
     ended_before: u64,
+    /// In which turn somebody first knew that it was taken.
+    known: Option<u64>,
+    /// How many sessions ended without their client having seen it.
+    listed: usize,
 }
 
 impl Publication {
+    /// Where it is in its channel, as far as anybody was told.
+    pub fn offset(&self) -> Option<u64> {
+        match (self.fate, &self.place) {
+            (Fate::At(offset), _) => Some(offset),
+            (_, Some((_, offset))) => Some(*offset),
+            _ => None,
+        }
+    }
+
     /// Bytes of the payload as JSON.
     pub fn len(&self) -> usize {
         self.json.len()
@@ -78,6 +104,8 @@ struct PeerMessage {
     seen: usize,
     told: Option<usize>,
     ended_before: u64,
+    known: Option<u64>,
+    listed: usize,
 }
 
 impl Model {
@@ -103,6 +131,8 @@ impl Model {
             seen: 0,
             told: None,
             ended_before: ended,
+            known: None,
+            listed: 0,
         });
         self.publications.len() - 1
     }
@@ -126,6 +156,7 @@ impl Model {
         );
         assert!(offset > 0);
         publication.fate = Fate::At(offset);
+        publication.known.get_or_insert(self.turn);
         publication.told = readers;
         if let Some((_, place)) = &publication.place {
             assert_eq!(
@@ -190,6 +221,7 @@ impl Model {
             );
         }
         publication.seen += 1;
+        publication.known.get_or_insert(self.turn);
         let first = publication.place.get_or_insert_with(|| place.clone());
         assert_eq!(*first, place, "publication {number} has two places");
         let (epoch, offset) = place;
@@ -219,6 +251,7 @@ impl Model {
             "publication {number} was refused and is seen"
         );
         publication.seen += 1;
+        publication.known.get_or_insert(self.turn);
         number
     }
 
@@ -240,6 +273,8 @@ impl Model {
             seen: 0,
             told: None,
             ended_before: ended,
+            known: None,
+            listed: 0,
         });
         self.peers.len() - 1
     }
@@ -268,6 +303,7 @@ impl Model {
         );
         message.told = sessions;
         message.refused = sessions.is_none();
+        message.known = sessions.map(|_| self.turn);
         assert!(
             sessions != Some(0),
             "peer message {number} went to nobody and is OK"
@@ -345,6 +381,180 @@ impl Model {
                 publication.ended_before,
             );
         }
+    }
+}
+
+/// What the application is told of.
+impl Model {
+    /// The messages that a notice lists. Each is what was published or sent, and has one number at the node.
+    pub fn listed(&mut self, notice: &Notice) -> Vec<Item> {
+        let ids: Vec<u64> = notice.undelivered.iter().map(|entry| entry.id).collect();
+        assert!(
+            ids.is_sorted_by(|one, next| one < next),
+            "a list is not in the order of sending, or has something twice: {ids:?}"
+        );
+        let list = notice.undelivered.iter();
+        list.map(|entry| self.listed_one(entry)).collect()
+    }
+
+    fn listed_one(&mut self, entry: &Entry) -> Item {
+        let number = number_in(&entry.json);
+        let (item, json, senders) = match &entry.place {
+            Some((channel, offset)) => {
+                let publication = &mut self.publications[number];
+                assert_eq!(
+                    CHANNELS[publication.channel], channel,
+                    "listed: publication {number}"
+                );
+                let known = match publication.fate {
+                    Fate::At(known) => Some(known),
+                    Fate::Unknown => publication.place.as_ref().map(|(_, known)| *known),
+                    Fate::Refused => panic!("publication {number} was refused and is listed"),
+                };
+                assert!(
+                    known.is_none_or(|known| known == *offset),
+                    "publication {number} is listed elsewhere"
+                );
+                (
+                    Item::Channel(number),
+                    &publication.json,
+                    &publication.senders,
+                )
+            }
+            None => {
+                let message = &self.peers[number];
+                assert_eq!(
+                    Some(&message.to),
+                    entry.user.as_ref(),
+                    "listed: peer message {number}"
+                );
+                assert!(
+                    !message.refused,
+                    "peer message {number} was refused and is listed"
+                );
+                (Item::Peer(number), &message.json, &message.senders)
+            }
+        };
+        assert_eq!(
+            *json,
+            flat(&entry.json),
+            "{item:?} is listed as something else"
+        );
+        assert!(
+            senders.contains(&entry.sender),
+            "{item:?} is {:?}'s instead of {senders:?}'s",
+            entry.sender
+        );
+        let known = *self.ids.entry(entry.id).or_insert(item);
+        assert_eq!(known, item, "two messages have the number {}", entry.id);
+        item
+    }
+
+    /// Whoever was subscribed as `topic` says must have been given these by the end of turn `until`.
+    pub fn taken_until(&self, channel: usize, topic: &Topic, until: u64) -> Vec<Item> {
+        let due = |(number, publication): (usize, &Publication)| {
+            let known = publication.known.is_some_and(|known| known <= until);
+            let taken = matches!(publication.fate, Fate::At(_)) || publication.place.is_some();
+            let placed = publication.place.as_ref().is_some_and(|(epoch, offset)| {
+                topic.epoch.as_ref() == Some(epoch)
+                    && topic.next.is_some_and(|next| *offset >= next)
+            });
+            let due = publication.channel == channel
+                && known
+                && taken
+                && (number >= topic.since || placed);
+            due.then_some(Item::Channel(number))
+        };
+        self.publications
+            .iter()
+            .enumerate()
+            .filter_map(due)
+            .collect()
+    }
+
+    /// The messages to `user` from number `since` on that were known to be sent by the end of turn `until`.
+    pub fn sent_until(&self, user: &str, since: usize, until: u64) -> Vec<Item> {
+        let due = |(number, message): (usize, &PeerMessage)| {
+            let known = message.known.is_some_and(|known| known <= until);
+            (known && message.to == user).then_some(Item::Peer(number))
+        };
+        self.peers
+            .iter()
+            .enumerate()
+            .skip(since)
+            .filter_map(due)
+            .collect()
+    }
+
+    /// A session ended whose client never saw these.
+    pub fn count_listed(&mut self, unseen: &[Item]) {
+        for item in unseen {
+            match item {
+                Item::Channel(number) => self.publications[*number].listed += 1,
+                Item::Peer(number) => self.peers[*number].listed += 1,
+            }
+        }
+    }
+
+    /// What was published later has a higher number at the node, as it has a higher place in its channel.
+    pub fn check_places(&self) {
+        let mut last: BTreeMap<(usize, &str), u64> = BTreeMap::new();
+        for item in self.ids.values() {
+            let Item::Channel(number) = item else {
+                continue;
+            };
+            let publication = &self.publications[*number];
+            if let Some((epoch, offset)) = &publication.place {
+                let before = last.insert((publication.channel, epoch), *offset);
+                assert!(
+                    before.is_none_or(|before| before < *offset),
+                    "{item:?} has a number before its turn"
+                );
+            }
+        }
+    }
+
+    /// At the end, with every session over and told of: whoever a message went to has seen it, or the application was
+    /// told that it did not, but for those of whom `lost` says that they may have lost it, by its channel and the
+    /// turn in which it was known. Gives back how often that was the case.
+    pub fn check_readers(&self, lost: impl Fn(Item, Option<usize>, Option<u64>) -> usize) -> u64 {
+        let mut slack = 0;
+        let mut check = |item, channel, told: Option<usize>, seen: usize, listed: usize, known| {
+            let Some(told) = told else { return };
+            assert!(
+                seen + listed <= told,
+                "{item:?} went to {told}, was seen by {seen} and is listed for {listed} more"
+            );
+            let missing = told - seen - listed;
+            assert!(
+                missing == 0 || missing <= lost(item, channel, known),
+                "{item:?} went to {told}, was seen by {seen} and is listed for {listed} more"
+            );
+            slack += missing as u64;
+        };
+        for (number, message) in self.peers.iter().enumerate() {
+            let item = Item::Peer(number);
+            check(
+                item,
+                None,
+                message.told,
+                message.seen,
+                message.listed,
+                message.known,
+            );
+        }
+        for (number, publication) in self.publications.iter().enumerate() {
+            let (item, channel) = (Item::Channel(number), Some(publication.channel));
+            let Publication {
+                told,
+                seen,
+                listed,
+                known,
+                ..
+            } = *publication;
+            check(item, channel, told, seen, listed, known);
+        }
+        slack
     }
 }
 

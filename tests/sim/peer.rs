@@ -5,7 +5,9 @@
 //! the answer to SUBSCRIBE on, in order, without gap, until the answer to UNSUBSCRIBE; messages of one
 //! publisher come in the order they were published.
 
-use super::model::{CHANNELS, Fate, USERS, mark};
+use super::account::{Account, Topic};
+use super::books::kicked;
+use super::model::{CHANNELS, Fate, Item, USERS, mark};
 use super::scene::Scene;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, VecDeque};
@@ -24,6 +26,14 @@ pub struct Peer {
     /// By publisher and channel (none for peer messages), the last that came.
     heard: BTreeMap<(u32, Option<usize>), usize>,
     bye: bool,
+    /// Told that the application ends the session.
+    kicked: bool,
+    /// In which turn its session began, at the earliest.
+    begun: u64,
+    /// What came, each with the packet in which it ended.
+    given: Vec<(u64, Item)>,
+    /// Messages to its user from this number on are its.
+    user_since: usize,
 }
 
 /// A subscription.
@@ -49,7 +59,7 @@ enum Call {
 }
 
 impl Peer {
-    pub fn new(name: u32, user: Option<String>) -> Self {
+    pub fn new(name: u32, user: Option<String>, scene: &Scene) -> Self {
         Self {
             name,
             out: Vec::new(),
@@ -60,6 +70,10 @@ impl Peer {
             user,
             heard: BTreeMap::new(),
             bye: false,
+            kicked: false,
+            begun: scene.net.turns,
+            given: Vec::new(),
+            user_since: scene.model.next_peer(),
         }
     }
 
@@ -71,6 +85,47 @@ impl Peer {
     /// Whether the server said goodbye to everyone.
     pub fn heard_bye(&self) -> bool {
         self.bye
+    }
+
+    /// Whether the application was told to end a session of a user that this may be.
+    pub fn may_be_kicked(&self, scene: &Scene) -> bool {
+        let kicked = kicked(&scene.books.kicks, &self.senders(), self.begun);
+        self.kicked || kicked.is_some()
+    }
+
+    /// Its session begins only now.
+    pub fn begins(&mut self, scene: &Scene) {
+        self.user_since = scene.model.next_peer();
+    }
+
+    /// What it was given, and may be.
+    pub fn tell(&self, account: &mut Account) {
+        account.users = self.senders();
+        account.begun = self.begun;
+        account.seen = self.given.clone();
+        account.waiting = self.asked.len();
+        let signs_on = |(_, call): &(u64, Call)| matches!(call, Call::Auth(_));
+        account.user_since = (!self.asked.iter().any(signs_on)).then_some(self.user_since);
+        for (channel, sub) in &self.subs {
+            let topic = account.topics.entry(*channel).or_default();
+            (topic.next, topic.epoch) = (Some(sub.next), Some(sub.epoch.clone()));
+            topic.since = sub.since;
+        }
+        for (_, call) in &self.asked {
+            match call {
+                Call::Subscribe(channel) => {
+                    let topic = account.topics.entry(*channel).or_insert_with(Topic::asked);
+                    topic.asks += 1;
+                }
+                Call::Unsubscribe(channels) => {
+                    for channel in channels {
+                        let topic = account.topics.entry(*channel).or_insert_with(Topic::asked);
+                        topic.leaves = true;
+                    }
+                }
+                _ => {}
+            }
+        }
     }
 
     /// Makes some call.
@@ -229,8 +284,8 @@ impl Peer {
         senders
     }
 
-    /// Bytes of the stream came.
-    pub fn receive(&mut self, scene: &mut Scene, bytes: &[u8]) {
+    /// Bytes of the stream came, in a packet of this number.
+    pub fn receive(&mut self, scene: &mut Scene, bytes: &[u8], packet: u64) {
         for byte in bytes {
             if *byte != b'\n' {
                 self.line.push(*byte);
@@ -238,7 +293,7 @@ impl Peer {
             }
             let line = std::mem::take(&mut self.line);
             let text = std::str::from_utf8(&line).expect("a line is UTF-8");
-            self.event(scene, text);
+            self.event(scene, text, packet);
         }
     }
 
@@ -251,7 +306,7 @@ impl Peer {
         );
     }
 
-    fn event(&mut self, scene: &mut Scene, line: &str) {
+    fn event(&mut self, scene: &mut Scene, line: &str, packet: u64) {
         let (verb, args): (String, Vec<&RawValue>) =
             serde_json::from_str(line).unwrap_or_else(|e| panic!("no event ({e}): {line:?}"));
         let args: Vec<&str> = args.iter().map(|arg| arg.get()).collect();
@@ -259,9 +314,21 @@ impl Peer {
             ("OK", [id, result]) => self.ok(scene, number(id), result),
             ("ERR", [id, _, code]) => self.err(scene, number(id), &text(code)),
             ("PUBLISH", [channel, sender, payload, facts]) => {
-                self.published(scene, &text(channel), sender, payload, facts);
+                let number = self.published(scene, &text(channel), sender, payload, facts);
+                self.given.push((packet, Item::Channel(number)));
             }
-            ("SEND", [sender, payload]) => self.sent(scene, sender, payload),
+            ("SEND", [sender, payload]) => {
+                let number = self.sent(scene, sender, payload);
+                self.given.push((packet, Item::Peer(number)));
+            }
+            ("BYE", [code, _, _]) if number(code) == 4403 => {
+                assert!(
+                    self.may_be_kicked(scene),
+                    "{} is kicked by nobody",
+                    self.name
+                );
+                self.kicked = true;
+            }
             ("BYE", [_, _, _]) => self.bye = true,
             _ => panic!("no event: {line:?}"),
         }
@@ -300,6 +367,7 @@ impl Peer {
             Call::Auth(user) => {
                 assert_eq!(text(result), user);
                 self.user = Some(user);
+                self.user_since = scene.model.next_peer();
             }
             Call::Subscribe(channel) => self.subscribed(scene, channel, result),
             Call::Unsubscribe(channels) => channels.iter().for_each(|channel| {
@@ -368,7 +436,7 @@ impl Peer {
         sender: &str,
         payload: &str,
         facts: &str,
-    ) {
+    ) -> usize {
         scene.count("messages");
         let channel = CHANNELS
             .iter()
@@ -393,9 +461,10 @@ impl Peer {
             .reaches(channel, null_or(sender).as_deref(), payload, place);
         let by = scene.model.publication(number).by;
         self.in_order(by, Some(channel), number);
+        number
     }
 
-    fn sent(&mut self, scene: &mut Scene, sender: &str, payload: &str) {
+    fn sent(&mut self, scene: &mut Scene, sender: &str, payload: &str) -> usize {
         scene.count("messages");
         let sender = null_or(sender);
         let number = scene
@@ -403,6 +472,7 @@ impl Peer {
             .reaches_peer(self.user.as_deref(), sender.as_deref(), payload);
         let by = scene.model.sender(number);
         self.in_order(by, None, number);
+        number
     }
 
     /// What one client published in one channel, or sent to one user, comes in its order, each once.
@@ -430,6 +500,9 @@ impl Peer {
     /// At a stop, behind the goodbye: what was accepted was answered, and is here.
     pub fn check_stop(&self, scene: &Scene) {
         self.ended();
+        if self.kicked {
+            return;
+        }
         assert!(self.bye, "{} is not told of the stop", self.name);
         for (id, call) in &self.asked {
             let Call::Publish(number) = call else {

@@ -3,6 +3,7 @@
 //! In: a seed. Out: the setting of its run: some runs have small bounds, so that refusals and overflows
 //! happen, most have wide ones, so that nothing but faults of the pipes disturbs.
 
+use super::books::Books;
 use super::chance::{Chance, Totals};
 use super::driver::Driver;
 use super::model::Model;
@@ -14,6 +15,8 @@ pub struct Scene {
     pub net: Driver,
     pub chance: Chance,
     pub model: Model,
+    /// What the application is told of sessions, and what there is to tell.
+    pub books: Books,
     /// Sessions that ended by overflow and are accounted for by a client that saw it.
     overflows_seen: u64,
     /// Sessions that clients ended by breaking the protocol.
@@ -43,10 +46,17 @@ impl Scene {
             5 => (config.max_message, config.max_body, small) = (6_000, 40_000, true),
             _ => {}
         }
+        let full = config.max_queue_total < 1024 * 1024;
+        let books = Books {
+            // Where everything that waits is little, the feed itself runs over.
+            steady: !full && !chance.one_in(3),
+            ..Books::default()
+        };
         Self {
             net: Driver::new(config, seed, traced),
             chance,
             model: Model::default(),
+            books,
             overflows_seen: 0,
             doomed: 0,
             small,
@@ -91,6 +101,21 @@ impl Scene {
         let claimed = self.overflows_seen < self.signoffs(Cause::Overflow);
         self.overflows_seen += u64::from(claimed);
         claimed
+    }
+
+    /// The application's wish to end the sessions of a user is answered.
+    pub fn kicked(&mut self, number: usize, status: u16, body: &[u8]) {
+        let text = String::from_utf8_lossy(body);
+        match status {
+            200 => {}
+            408 | 503 => return,
+            _ => panic!("a kick is answered {status}: {text}"),
+        }
+        let many = text.trim().strip_prefix("{\"sessions\":");
+        let many = many.and_then(|rest| rest.strip_suffix('}')?.parse().ok());
+        let many: u64 = many.unwrap_or_else(|| panic!("{text}"));
+        let kick = &mut self.books.kicks[number];
+        (kick.turns.1, kick.ended) = (Some(self.net.turns), many);
     }
 
     /// Whether a client answers the ping it was sent.

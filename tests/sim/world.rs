@@ -7,6 +7,7 @@ use super::api::{Api, Stranger};
 use super::bare::{Reader, Socket};
 use super::chance::Totals;
 use super::csp::Csp;
+use super::feed::Feed;
 use super::http::Http;
 use super::scene::{SESSIONS_MAX, Scene};
 use super::settings::Transport;
@@ -20,6 +21,8 @@ pub struct World {
     pub(super) readers: Vec<Reader>,
     pub(super) apis: Vec<Api>,
     pub(super) strangers: Vec<Stranger>,
+    /// The application, reading what becomes of sessions.
+    feed: Option<Feed>,
     names: u32,
     /// Steps for which no time passes.
     still: u32,
@@ -31,7 +34,7 @@ pub struct World {
 type Action = fn(&mut World);
 
 /// What a step does beside letting everybody read; each with its weight.
-const ACTIONS: [(u32, Action); 31] = [
+const ACTIONS: [(u32, Action); 33] = [
     (170, World::somebody_goes_on),
     (30, World::the_application_publishes),
     (30, World::a_socket_talks),
@@ -68,6 +71,8 @@ const ACTIONS: [(u32, Action); 31] = [
     (2, World::the_limit_of_sessions_moves),
     (2, World::a_stranger_comes),
     (1, World::a_socket_closes),
+    (1, World::the_application_kicks),
+    (1, World::the_feed_is_disturbed),
 ];
 
 impl World {
@@ -79,6 +84,7 @@ impl World {
             readers: Vec::new(),
             apis: Vec::new(),
             strangers: Vec::new(),
+            feed: None,
             names: 0,
             still: 0,
             narrow: (0, 0),
@@ -97,6 +103,7 @@ impl World {
             (true, usual) => self.scene.chance.between(usual / 2, usual + usual / 2) as u32,
             (false, _) => steps,
         };
+        self.open_feed();
         for step in 0..steps {
             self.scene.begin(step);
             self.still = self.still.saturating_sub(1);
@@ -124,6 +131,7 @@ impl World {
     }
 
     fn pump(&mut self) {
+        self.read_feed();
         let scene = &mut self.scene;
         self.csps.iter_mut().for_each(|csp| csp.pump(scene));
         self.sockets
@@ -136,11 +144,92 @@ impl World {
         self.strangers
             .iter_mut()
             .for_each(|stranger| stranger.pump(scene));
-        self.csps.retain(|csp| !csp.is_over());
-        self.sockets.retain(|socket| !socket.is_over());
-        self.readers.retain(|reader| !reader.is_over());
+        let over: Vec<Csp> = self.csps.extract_if(.., |csp| csp.is_over()).collect();
+        self.bury(over);
+        let over: Vec<Socket> = self.sockets.extract_if(.., |one| one.is_over()).collect();
+        self.scene
+            .books
+            .accounts
+            .extend(over.iter().map(Socket::account));
+        let over: Vec<Reader> = self.readers.extract_if(.., |one| one.is_over()).collect();
+        self.bury_readers(&over);
         self.apis.retain(|api| !api.is_over());
         self.strangers.retain(|stranger| !stranger.is_over());
+    }
+
+    fn bury(&mut self, over: Vec<Csp>) {
+        let accounts = over.iter().filter_map(|csp| csp.account(&self.scene));
+        let accounts: Vec<_> = accounts.collect();
+        self.scene.books.accounts.extend(accounts);
+    }
+
+    fn bury_readers(&mut self, over: &[Reader]) {
+        let accounts = over.iter().map(|reader| reader.account(&self.scene));
+        let accounts: Vec<_> = accounts.collect();
+        self.scene.books.accounts.extend(accounts);
+    }
+
+    /// Begins to read what becomes of sessions; where that must not fail, before anything else happens.
+    fn open_feed(&mut self) {
+        let scene = &mut self.scene;
+        self.feed = Feed::open(scene);
+        scene.count("sign-offs: feeds");
+        if !scene.books.steady {
+            return;
+        }
+        let feed = self.feed.as_mut().expect("the first connection is taken");
+        scene.net.spare(feed.http.link);
+        feed.http.eager = true;
+        while !feed.open {
+            feed.pump(scene, (0, 0));
+            scene.net.turn();
+        }
+    }
+
+    pub(super) fn read_feed(&mut self) {
+        let scene = &mut self.scene;
+        let turn = scene.net.turns;
+        scene.model.turn = turn;
+        if let Some(feed) = &mut self.feed {
+            feed.http.deaf &= !scene.net.calm;
+            let notices = feed.pump(scene, (scene.books.read_turn + 1, turn));
+            scene.books.notices.extend(notices);
+        }
+        // What the node has still to say is not said yet.
+        if scene.net.node.dirty_len() == 0 && !scene.net.node.has_commands() {
+            scene.books.read_turn = turn;
+        }
+        let lost = self.feed.as_ref().is_none_or(Feed::is_over);
+        assert!(
+            !(lost && scene.books.steady) || scene.net.is_stopped(),
+            "the application's feed ends by itself"
+        );
+        if lost && !scene.books.steady && !scene.net.is_stopped() && scene.chance.one_in(40) {
+            self.open_feed();
+        }
+    }
+
+    /// The reader of sign-offs stops reading, or is cut off: it may miss some, and never hears any twice.
+    fn the_feed_is_disturbed(&mut self) {
+        let scene = &mut self.scene;
+        let Some(feed) = self.feed.as_mut().filter(|_| !scene.books.steady) else {
+            return;
+        };
+        scene.count("faults: feeds disturbed");
+        let link = feed.http.link;
+        match scene.chance.below(4) {
+            0 => scene.net.reset(link),
+            1 => scene.net.leave(link),
+            2 => scene.net.set_room(link, 1),
+            _ => feed.http.deaf = !feed.http.deaf,
+        }
+    }
+
+    fn the_application_kicks(&mut self) {
+        if !self.apis.is_empty() && self.scene.chance.one_in(3) {
+            let at = self.scene.chance.below(self.apis.len());
+            self.apis[at].kick(&mut self.scene);
+        }
     }
 
     fn with_csp(&mut self, act: fn(&mut Csp, &mut Scene)) {
@@ -430,9 +519,14 @@ impl World {
         let bare = self.sockets.iter().map(|socket| socket.http.link);
         let bare = bare.chain(self.readers.iter().map(|reader| reader.http.link));
         bare.for_each(|link| self.scene.net.leave(link));
-        self.scene.net.sleep(200_000);
+        for _ in 0..100 {
+            self.scene.net.sleep(2_000);
+            self.read_feed();
+        }
         self.scene.net.leap(3 * 3_600_000);
         self.scene.net.settle();
+        self.read_feed();
+        self.end_feed();
         let node = &self.scene.net.node;
         assert_eq!(node.session_count(), 0, "sessions are left");
         assert_eq!(node.conn_count(), 0, "connections are left");
@@ -444,6 +538,46 @@ impl World {
             "signons and signoffs"
         );
         self.scene.net.check();
+        self.settle();
+    }
+
+    /// The application leaves too, or the node ends its feed.
+    fn end_feed(&mut self) {
+        let scene = &mut self.scene;
+        let Some(mut feed) = self.feed.take() else {
+            return;
+        };
+        if scene.net.is_stopped() {
+            assert!(feed.ended || !scene.books.steady, "the feed has no end");
+            return;
+        }
+        if scene.books.steady && scene.chance.one_in(2) {
+            scene.net.stop();
+            scene.net.settle();
+            let notices = feed.pump(scene, (0, u64::MAX));
+            assert!(notices.is_empty() && feed.ended, "the feed has no end");
+        }
+        scene.net.leave(feed.http.link);
+        scene.net.sleep(200_000);
+        scene.net.settle();
+    }
+
+    /// Everybody is over: what the application was told is held against what each of them knows.
+    fn settle(&mut self) {
+        let csps = std::mem::take(&mut self.csps);
+        self.bury(csps);
+        let sockets = std::mem::take(&mut self.sockets);
+        self.scene
+            .books
+            .accounts
+            .extend(sockets.iter().map(Socket::account));
+        let readers = std::mem::take(&mut self.readers);
+        self.bury_readers(&readers);
+        let Scene {
+            net, model, books, ..
+        } = &mut self.scene;
+        let totals = books.settle(net, model);
+        net.totals.merge(&totals);
     }
 }
 
