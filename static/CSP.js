@@ -132,7 +132,7 @@ function sse(session, link) {
   const source = new EventSource(session._url('comet', vars));
   source.onopen = () => link.opened();
   source.onmessage = ({ data }) => link.text(data);
-  source.onerror = () => link.ended(link.age() > session._hold * 1000 - 1000);
+  source.onerror = () => link.ended(link.age() > session._hold * 900);
   return () => source.close();
 }
 

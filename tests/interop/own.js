@@ -66,6 +66,20 @@ test('CSP.js in node: moving through every transport under load, with cuts betwe
   assert.ok(seen.session.stats.switches >= 4);
 });
 
+for (const transport of TRANSPORTS) {
+  test(`CSP.js in node over ${transport}: a session that the server has forgotten ends, however short its requests are`, async (after) => {
+    const server = await start(after, '--session-timeout', '1s'), between = await proxy(server.port);
+    after(between.close);
+    const seen = await connect(after, between.url, { transports: [transport], duration: 1 });
+    await until('the transport', () => seen.session.transport === transport);
+    between.target = 0;
+    between.cut();
+    await until('the server to forget', () => server.metric('orbited_signoffs_total{reason="timeout"}'));
+    between.target = server.port;
+    assert.equal(await until('onclose', () => seen.reason), 'expired');
+  });
+}
+
 test('CSP.js in node: 200,000 characters come back whole', async (after) => {
   const seen = await connect(after, (await start(after)).url, {}), long = 'é012345678'.repeat(20000);
   seen.session.write(long);
