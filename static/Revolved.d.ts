@@ -16,24 +16,79 @@ declare namespace Revolved {
   }
 
   interface SubscribeOptions {
-    /** How many earlier messages to bring. */
+    /** How many of the last messages to bring, where the channel keeps some; of an answer that is too long, the latest. */
     history?: number;
-    /** Members in the answer, then onjoin and onleave. */
+    /** Who is there, and from then on who comes and goes: see members(), onmembers, onjoin and onleave. */
     presence?: boolean;
-    /** Go on after this message; reconnects do it by themselves. */
-    since?: { epoch: string; offset: number };
+    /** Go on after this message, as position() gave it; reconnects do it by themselves. */
+    since?: Position | null;
   }
 
-  interface Subscription {
-    epoch?: string;
-    offset?: number;
-    recovered?: boolean;
-    messages?: { offset: number; sender: string | null; payload: any }[];
+  /** A place in a channel. Offsets count from 1; a new epoch means that what was kept is lost. */
+  interface Position { epoch: string; offset: number }
+
+  interface Message { offset: number; sender: string | null; payload: any }
+
+  interface Subscription extends Position {
+    /** Whether `messages` is all that was missed since the last that we had. */
+    recovered: boolean;
+    /** The callback has had them. */
+    messages: Message[];
+    /** Names, when asked for and told; `more` when the list goes on: members() will have all of it. */
     members?: string[];
+    more?: boolean;
+    /** How many users and sessions are there. Where the operator's rule is presence=count, only sessions. */
+    users?: number;
+    sessions?: number;
   }
 
-  /** `history`: the message is from the channel's history. */
-  interface Info { offset?: number; history?: true; [more: string]: any }
+  /** `history`: the message is from the channel's history. Without an offset in a channel that is read by a pattern only. */
+  interface Info { offset?: number; history?: true }
+
+  interface HistoryOptions {
+    /** From behind this place on, the oldest first. */
+    since?: Position | null;
+    /** Back from in front of this offset, the latest first. Not with `since`. */
+    before?: number;
+    /** At most so many, by as many pages as they take; default 1000, Infinity is all. */
+    limit?: number;
+    /** The latest first. Not with `since`. */
+    reverse?: boolean;
+  }
+
+  interface History extends Position {
+    messages: Message[];
+    /** Whether there is more in that direction. */
+    more: boolean;
+  }
+
+  interface PresenceOptions {
+    /** The page behind this name. */
+    after?: string;
+    limit?: number;
+  }
+
+  interface Presence {
+    /** Missing where the operator's rule is presence=count. */
+    members?: { user: string; sessions: number }[];
+    more?: boolean;
+    users?: number;
+    sessions: number;
+  }
+
+  /** What became of a message at one session: `written` is all that a transport without acknowledgements tells. */
+  interface Fate {
+    state: 'acked' | 'written' | 'failed' | 'unknown';
+    /** Of failed: why the session ended. Of unknown: ours ended first. */
+    reason: string | null;
+  }
+
+  interface Gap {
+    /** How many messages; null when nobody can tell. */
+    missed: number | null;
+    /** Those of them that the channel still keeps, the oldest first. */
+    fetch(): Promise<Message[]>;
+  }
 
   type Callback = (payload: any, sender: string | null, info: Info, channel: string) => void;
 
@@ -55,13 +110,24 @@ declare class Revolved {
 
   connect(user?: string, credentials?: unknown): Promise<string | null>;
   auth(user: string, credentials?: unknown): Promise<string>;
-  /** A server that does not offer these options subscribes without them: no messages and no members in the answer. */
+  /** Where the channel has no history or presence there are no messages and no members in the answer. */
   subscribe(channel: string, callback?: Revolved.Callback | null, options?: Revolved.SubscribeOptions): Promise<Revolved.Subscription>;
   unsubscribe(...channels: string[]): Promise<any>;
-  publish(channel: string, payload: any, options?: { id?: string }): Promise<{ offset: number }>;
-  send(user: string, payload: any): Promise<{ sessions: number }>;
-  presence(channel: string, options?: object): Promise<any>;
-  history(channel: string, options?: object): Promise<any>;
+  /** Where we are in a channel; null before it is known, and for patterns. */
+  position(channel: string): Revolved.Position | null;
+  /** Who is in a channel subscribed with `presence`, kept up to date; null where the server does not tell. */
+  members(channel: string): string[] | null;
+  /**
+   * With an id (true: one is made) it counts once, however often it is published in `--idempotency-window` (2 minutes), and is
+   * asked once more when its answer was lost with the session, if the session has a user name. A server that was started
+   * anew knows no ids: what the one before it had may then come twice.
+   */
+  publish(channel: string, payload: any, options?: { id?: string | true }): Promise<{ offset: number }>;
+  /** With `report`, `delivered` tells, once all of it is known, what became of the message at each of the sessions. It is never rejected. */
+  send(user: string, payload: any, options: { report: true }): Promise<{ sessions: number; delivered: Promise<Revolved.Fate[]> }>;
+  send(user: string, payload: any, options?: { report?: boolean }): Promise<{ sessions: number; delivered?: Promise<Revolved.Fate[]> }>;
+  presence(channel: string, options?: Revolved.PresenceOptions): Promise<Revolved.Presence>;
+  history(channel: string, options?: Revolved.HistoryOptions): Promise<Revolved.History>;
   call(name: string, payload?: any): Promise<any>;
   disconnect(): Promise<void>;
   switchTo(transports: Transport[]): void;
@@ -72,10 +138,14 @@ declare class Revolved {
   onreceive: ((sender: string | null, payload: any) => void) | null;
   onjoin: ((channel: string, user: string) => void) | null;
   onleave: ((channel: string, user: string) => void) | null;
+  /** The list that members() gives has changed, or come. */
+  onmembers: ((channel: string, members: string[]) => void) | null;
+  /** A new session has taken a subscription back: `recovered`, or after a gap. */
+  onresumed: ((channel: string, subscription: Revolved.Subscription) => void) | null;
   onsubscribed: ((channel: string) => void) | null;
   onunsubscribed: ((channel: string) => void) | null;
-  /** `missed` is null when the server cannot tell how many. */
-  ongap: ((channel: string, info: { missed: number | null }) => void) | null;
+  /** Messages are missing, between the last that came and the next. */
+  ongap: ((channel: string, gap: Revolved.Gap) => void) | null;
   /** The server's goodbye, ahead of the end: whether to come back, and how long to wait before. */
   onbye: ((code: string | number, text: string, info: { reconnect?: boolean; after_ms?: number }) => void) | null;
   /** `reconnects`: a new session is on its way. Not after refused and kicked, nor when the goodbye said so. */
