@@ -128,12 +128,12 @@ fn greet(config: &Config, files: u64, http: &[String], internal: &str) {
         eprintln!("  pages    http://{first}/");
     }
     if internal != "off" {
-        eprintln!("  publish  curl -d 'hello' http://{internal}/api/publish/chat");
+        eprintln!("  publish  curl -d 'hello' http://{internal}/api/publish/demo/chat");
         eprintln!("  metrics  http://{internal}/metrics");
     }
-    let may = match config.policies.rules() {
-        [] => "may publish and subscribe",
-        _ => "may take any user name, and do what --channel lets a user do",
+    let may = match config.policies.is_open() {
+        true => "may publish and subscribe",
+        false => "may take any user name, and do what --channel lets a user do",
     };
     eprintln!("demo mode: anyone on this machine {may}; only this machine can connect.");
     println!(

@@ -169,7 +169,7 @@ pub static FLAGS: &[Flag] = &[
             },
             write: set_channels,
         },
-        help: "What holds for channels: a pattern and keys, see Channel rules. A variable has ; between them.",
+        help: "What holds for channels: a pattern and keys, see Channel rules; none is no rule. The default is for the demo page, and gone when a rule is given. A variable has ; between them.",
     },
     Flag {
         name: "peer",

@@ -34,7 +34,7 @@ fn the_documented_defaults_are_the_defaults() {
         ("listen", "127.0.0.1:8000"),
         ("internal", "127.0.0.1:8001"),
         ("max-connections", "1000000"),
-        ("channel", "none"),
+        ("channel", "demo/* history=5000,1h presence"),
         ("peer", "anyone"),
         ("max-line", "33KiB"),
         ("max-head", "16KiB"),

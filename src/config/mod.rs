@@ -68,7 +68,7 @@ pub struct Config {
     pub max_subscriptions: usize,
     /// Channels at once; a million, so that one per user is possible.
     pub max_channels: usize,
-    /// What holds for channels, by their names; no rule is the default for all of them.
+    /// What holds for channels, by their names; without a rule of the operator's, only what the demo page needs.
     pub policies: Policies,
     /// Who may send messages to users.
     pub peer: Peer,
@@ -160,7 +160,7 @@ impl Default for Config {
             once_ms: 120_000,
             max_subscriptions: 128,
             max_channels: 1_000_000,
-            policies: Policies::default(),
+            policies: Policies::of_the_demo(),
             peer: Peer::Anyone,
             max_requests: 10_000,
 

@@ -120,6 +120,21 @@ impl Policies {
         Self(rules)
     }
 
+    /// The rules of a node without any of the operator's: the channels of the demo page are told who is there, and what
+    /// came before.
+    #[must_use]
+    pub fn of_the_demo() -> Self {
+        Self(Rule::parse(DEMO_RULE).into_iter().collect())
+    }
+
+    /// Whether no rule says who may publish or subscribe.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let binds =
+            |setting: &Setting| matches!(setting, Setting::Publish(_) | Setting::Subscribe(_));
+        !self.0.iter().flat_map(Rule::settings).any(binds)
+    }
+
     /// The rules.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
@@ -179,6 +194,9 @@ impl Policy {
         ]
     }
 }
+
+/// A whiteboard of an hour is some thousand strokes; 1 MiB bounds them. Cursors (`demo/board/cursors`) have no past.
+pub const DEMO_RULE: &str = "demo/* history=5000,1h presence";
 
 /// Most rules. Each is compared with the name of a channel when that is made or published to without subscribers, which
 /// a client can bring about: a thousand are microseconds. Names of equal policy are told apart by no more rules

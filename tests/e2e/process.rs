@@ -24,7 +24,7 @@ fn it_says_its_addresses_in_one_line_when_it_is_ready() {
 fn the_welcome_goes_to_standard_error() {
     let node = Node::start(&[]);
     let welcome = format!(
-        "publish  curl -d 'hello' http://{}/api/publish/chat",
+        "publish  curl -d 'hello' http://{}/api/publish/demo/chat",
         node.said("internal")
     );
     until("it says where to publish", || {
