@@ -363,3 +363,26 @@ fn text_that_nobody_would_type_is_refused_and_nothing_else() {
         }
     }
 }
+
+#[test]
+fn without_the_operators_rules_the_demo_page_has_a_past_and_nobody_else() {
+    let policies = Policies::of_the_demo();
+    assert!(policies.is_open());
+    let demo = policies.of("demo/board");
+    assert_eq!(demo.history.map(|kept| kept.messages), Some(5_000));
+    assert_eq!(demo.presence, Presence::List);
+    for other in ["demo", "demo/board/cursors", "chat", "room/demo/x"] {
+        assert_eq!(policies.of(other), Policy::default(), "{other}");
+    }
+}
+
+#[test]
+fn rules_about_who_may_do_something_are_told_from_others() {
+    for (rule, open) in [
+        ("** history=5 rate=1/s", true),
+        ("a publish=user", false),
+        ("a subscribe=app", false),
+    ] {
+        assert_eq!(policies(&[rule]).is_open(), open, "{rule}");
+    }
+}
