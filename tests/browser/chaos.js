@@ -34,7 +34,7 @@ async function visit(after, proxy, name) {
   const page = await open(after, { viewport: { width: 1280, height: 800 } });
   await page.goto(`${proxy.url}/?name=${name}`, { waitUntil: 'domcontentloaded' });
   await until(`${name} is connected`, () => page.evaluate(() => demo.state === 'connected' && demo.revolved.csp.transport));
-  await page.evaluate(() => demo.revolved.subscribe('whiteboard/tests'));
+  await page.evaluate(() => demo.revolved.subscribe('demo/board/tests'));
   return page;
 }
 

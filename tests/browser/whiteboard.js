@@ -3,71 +3,8 @@
 
 const { spawnSync } = require('node:child_process');
 const { test, until, assert } = require('../interop/lib/harness.js');
-const { serve } = require('../interop/lib/server.js');
-const { page: open, screenshot } = require('../interop/lib/chromium.js');
-
-const DESKTOP = { viewport: { width: 1280, height: 800 } };
-const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
-
-async function start(after) {
-  const server = await serve();
-  after(server.stop);
-  return server;
-}
-
-/** The front page, connected under a name; calls are answered in order, so the page's subscriptions stand too. */
-async function visit(after, server, name, options = DESKTOP, query = '') {
-  const page = await open(after, options);
-  // Not until 'load': with JSONP a script is always loading.
-  await page.goto(`${server.url}/?name=${name}${query}`, { waitUntil: 'domcontentloaded' });
-  await until(`${name} is connected`, () => page.evaluate(() => demo.state === 'connected' && demo.revolved.csp.transport));
-  await page.evaluate(() => demo.revolved.subscribe('whiteboard/tests'));
-  return page;
-}
-
-const at = (page, id) => page.locator(`[data-testid=${id}]`);
-const strokes = (page) => page.evaluate(() => demo.strokes);
-const stats = (page) => page.evaluate(() => ({ ...demo.stats }));
-const said = (page, text) => until(`“${text}” is said`, async () => (await at(page, 'chat-log').innerText()).includes(text));
-const press = (page, id) => page.evaluate((id) => document.querySelector(`[data-testid=${id}]`).click(), id);
-const transport = (page, name) => until(`the transport is ${name}`, () => page.evaluate((name) => demo.revolved.csp.transport === name, name));
-
-/** One stroke across the board at a height from 0 to 1; in its middle `inBetween` happens. */
-async function draw(page, height, inBetween = async () => {}) {
-  const box = await at(page, 'canvas').boundingBox(), y = box.y + box.height * height;
-  await page.mouse.move(box.x + box.width * 0.1, y);
-  await page.mouse.down();
-  for (let step = 1; step <= 40; step++) {
-    await page.mouse.move(box.x + box.width * (0.1 + step * 0.02), y + Math.sin(step / 3) * box.height * 0.08);
-    if (step === 20) await inBetween();
-  }
-  await page.mouse.up();
-}
-
-/** Pixels of the board that are painted. */
-const painted = (page) => page.evaluate(() => {
-  const canvas = document.querySelector('[data-testid=canvas]');
-  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-  return data.filter((value, i) => i % 4 === 3 && value).length;
-});
-
-async function agree(...pages) {
-  await until('every page has every stroke', async () => {
-    const counts = await Promise.all(pages.map(strokes));
-    return counts[0] > 0 && counts.every((count) => count === counts[0]);
-  });
-}
-
-async function nothingLost(...pages) {
-  for (const page of pages) {
-    const { lost, repeated, received } = await stats(page);
-    assert.deepEqual({ lost, repeated }, { lost: 0, repeated: 0 });
-    assert.ok(received > 0);
-    assert.equal(await at(page, 'lost').innerText(), '0');
-    assert.equal(await at(page, 'repeated').innerText(), '0');
-    assert.deepEqual(page.errors, []);
-  }
-}
+const { screenshot } = require('../interop/lib/chromium.js');
+const { DESKTOP, PHONE, start, visit, at, stats, said, press, transport, draw, painted, agree, nothingLost } = require('../interop/lib/board.js');
 
 test('the front page: two people see each other draw and read what each says', async (after) => {
   const server = await start(after), ann = await visit(after, server, 'Ann'), bob = await visit(after, server, 'Bob');
@@ -138,7 +75,7 @@ for (const name of ['websocket', 'sse', 'stream', 'longpoll', 'jsonp']) {
 
 test('the front page: a message published by curl is shown to everyone', async (after) => {
   const server = await start(after), pages = [await visit(after, server, 'Ann'), await visit(after, server, 'Bob', PHONE)];
-  const { stdout } = spawnSync('curl', ['-sS', '-d', 'hello from curl', `http://${server.internal}/api/publish/chat`], { encoding: 'utf8' });
+  const { stdout } = spawnSync('curl', ['-sS', '-d', 'hello from curl', `http://${server.internal}/api/publish/demo/chat`], { encoding: 'utf8' });
   assert.equal(JSON.parse(stdout).subscribers, 2);
   for (const page of pages) await said(page, 'hello from curl');
   await draw(pages[0], 0.4);
