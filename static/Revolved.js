@@ -298,7 +298,7 @@ class Revolved {
   }
 
   /** Where the channel stands, the messages kept for us: [{offset, sender, payload}], and who is there. */
-  _subscribed(channel, { epoch, offset, recovered, messages = [], members, more }) {
+  _subscribed(channel, { epoch = '0', offset = 0, recovered, messages = [], members, more }) {
     const entry = this._subscriptions.get(channel);
     if (!entry) return;
     if (members) this._listed(channel, entry, members, more); else entry.members = null;

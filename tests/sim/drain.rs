@@ -40,7 +40,8 @@ impl World {
             .iter_mut()
             .for_each(|conn| conn.deaf = false);
         let late = latecomers(&mut self.scene);
-        for _ in 0..ROUNDS {
+        // Some more for the feeds, whose end is behind all others'.
+        for _ in 0..2 * ROUNDS {
             self.scene.net.sleep(STOP_MS / ROUNDS);
             self.go_on();
             self.scene.net.settle();

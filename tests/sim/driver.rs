@@ -42,6 +42,8 @@ pub struct Driver {
     stopped: Option<(u64, u64)>,
     /// It was told that nothing more is to be waited for.
     finished: bool,
+    /// Some of what is left is to end in the next turn.
+    in_haste: bool,
     /// Turns so far.
     pub turns: u64,
     /// Seconds by which the date is wrong.
@@ -68,6 +70,7 @@ impl Driver {
             narrow: ROOM,
             stopped: None,
             finished: false,
+            in_haste: false,
             turns: 0,
             date_off: 0,
         };
@@ -412,6 +415,7 @@ impl Driver {
 
     fn has_work(&self) -> bool {
         self.node.has_commands()
+            || self.in_haste
             || self.node.dirty_len() > 0
             || !self.readable.is_empty()
             || self.active.iter().any(|id| self.links[*id].has_edge())
@@ -465,19 +469,19 @@ impl Driver {
 
     /// When everybody was told that the node stops, or their time for that is over, the sessions end.
     fn finish_node(&mut self) {
-        let Some((since, _)) = self.stopped.filter(|_| !self.finished) else {
+        let Some((since, _)) = self.stopped else {
             return;
         };
         let drained = self.node.is_drained();
-        if drained || self.now >= since + STOP_MS {
+        if !self.finished && (drained || self.now >= since + STOP_MS) {
             self.totals.count(if drained {
                 "stops: drained"
             } else {
                 "stops: late"
             });
             self.finished = true;
-            self.node.finish();
         }
+        self.in_haste = self.finished && self.node.finish();
     }
 
     fn serve(&mut self) {
