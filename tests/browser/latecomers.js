@@ -5,7 +5,7 @@
 const { test, until, assert } = require('../interop/lib/harness.js');
 const { proxy } = require('../interop/lib/server.js');
 const { screenshot } = require('../interop/lib/chromium.js');
-const { DESKTOP, PHONE, start, visit, connected, at, strokes, stats, said, draw, painted, agree, nothingLost } = require('../interop/lib/board.js');
+const { DESKTOP, PHONE, start, visit, connected, at, strokes, stats, said, transport, draw, painted, agree, nothingLost } = require('../interop/lib/board.js');
 
 const names = (page) => page.evaluate(() => [...document.querySelectorAll('#names li')].map((item) => item.innerText));
 const here = (page, ...who) => until(`the page lists ${who}`, async () => String(await names(page)) === String(who));
@@ -152,6 +152,26 @@ test('the front page: away while more is drawn than is kept, it says how much is
   await until('the figure', async () => (await at(ann, 'lost').innerText()) === '15');
   await screenshot(ann, 'gap-desktop');
 });
+
+for (const name of ['websocket', 'sse', 'stream', 'longpoll', 'jsonp']) {
+  test(`Revolved.js in Chromium over ${name}: history, members, a pattern and what became of a message`, async (after) => {
+    const server = await start(after);
+    await post(server, 1, 3);
+    const bob = await visit(after, server, 'Bob'), ann = await visit(after, server, 'Ann', DESKTOP, '&transports=' + name);
+    await transport(ann, name);
+    assert.deepEqual(await pieces(ann), ['post 1', 'post 2', 'post 3']);
+    await here(ann, 'Ann', 'Bob');
+    const { last, fates, got } = await ann.evaluate(async () => {
+      const r = demo.revolved, got = [];
+      await r.subscribe('rooms/*', (payload, sender, info, channel) => got.push([payload, sender, channel]));
+      await r.publish('rooms/a', 1);
+      const { delivered } = await r.send('Bob', 'psst', { report: true });
+      return { last: (await r.history('demo/board', { limit: 1, reverse: true })).messages[0].offset, fates: await delivered, got };
+    });
+    assert.deepEqual([last, fates, got], [3, [{ state: 'acked', reason: null }], [[1, 'Ann', 'rooms/a']]]);
+    await nothingLost(ann, bob);
+  });
+}
 
 test('the front page: where the operator has no rule for it, people draw and talk, without a list and without a past', async (after) => {
   const server = await start(after, '--channel', 'none'), ann = await visit(after, server, 'Ann'), bob = await visit(after, server, 'Bob');
