@@ -161,25 +161,34 @@ impl Node {
     }
 
     fn go_on(&mut self, mut fan_out: FanOut, budget: &mut usize) {
+        let is_through = match &mut fan_out {
+            FanOut::Message(delivery) => self.reach(budget, |node, session| {
+                node.deliver(session, delivery);
+            }),
+            FanOut::Presence(event, channel) => self.reach(budget, |node, session| {
+                node.tell_presence(session, event, *channel);
+            }),
+            FanOut::Kick(_, reached) => self.reach(budget, |node, session| {
+                *reached += 1;
+                node.kick(session);
+            }),
+        };
+        match is_through {
+            true => self.through(&fan_out),
+            false => self.fan_out = Some(fan_out),
+        }
+    }
+
+    /// Goes on to as many of the fan-out's sessions as the budget has; true when there are no more.
+    fn reach(&mut self, budget: &mut usize, mut each: impl FnMut(&mut Self, SessionId)) -> bool {
         while *budget > 0 {
             let Some(session) = self.hub.next_subscriber() else {
-                return self.through(&fan_out);
+                return true;
             };
             *budget -= 1;
-            match &mut fan_out {
-                FanOut::Message(delivery) if delivery.users_only && !self.has_user(session) => {}
-                FanOut::Message(delivery) => {
-                    delivery.reached += 1;
-                    self.deliver(session, delivery);
-                }
-                FanOut::Presence(event, channel) => self.tell_presence(session, event, *channel),
-                FanOut::Kick(_, reached) => {
-                    *reached += 1;
-                    self.kick(session);
-                }
-            }
+            each(self, session);
         }
-        self.fan_out = Some(fan_out);
+        false
     }
 
     fn tell_presence(&mut self, session: SessionId, event: &PresenceEvent, channel: ChannelId) {
@@ -195,7 +204,11 @@ impl Node {
         row.is_some_and(|row| self.hub.user_name(&row.seat).is_some())
     }
 
-    fn deliver(&mut self, session: SessionId, delivery: &Delivery) {
+    fn deliver(&mut self, session: SessionId, delivery: &mut Delivery) {
+        if delivery.users_only && !self.has_user(session) {
+            return;
+        }
+        delivery.reached += 1;
         let (publication, to_user) = (&delivery.publication, delivery.to_user);
         self.with_service(session, |service, cx, row| {
             service.deliver(cx, row, publication, to_user)

@@ -115,7 +115,16 @@ impl Queue {
 
 impl Backlog {
     /// Appends a payload; the place it takes is accounted to `ledger`.
+    #[inline]
     pub fn push(&mut self, msg: Rc<Msg>, ledger: &Ledger) {
+        match self {
+            // Almost all of a crowd have nothing waiting: no more is done for them.
+            Backlog::Empty => *self = Run::new(msg).into(),
+            _ => self.push_behind(msg, ledger),
+        }
+    }
+
+    fn push_behind(&mut self, msg: Rc<Msg>, ledger: &Ledger) {
         *self = match std::mem::take(self) {
             Backlog::Empty => Run::new(msg).into(),
             Backlog::One(first, len) => {
