@@ -274,7 +274,7 @@ fn next(
     });
 }
 
-/// A thousand WebSockets are silent for the time after which each is sent a ping.
+/// A thousand WebSockets are silent for the time after which each is sent a ping, which each answers.
 fn heartbeat(kind: &Kind) -> usize {
     let (mut bench, up) = node();
     let subscribers: Vec<Subscriber> = (0..OPERATIONS)
@@ -295,6 +295,9 @@ fn heartbeat(kind: &Kind) -> usize {
         });
         let writes = bench.counted.as_ref().map(|count| count.writes);
         assert_eq!(writes, Some(OPERATIONS), "{}", kind.name);
+        for subscriber in &subscribers {
+            bench.node.receive(subscriber.conn, &mut PONG.to_vec());
+        }
     }
     OPERATIONS * ROUNDS
 }
@@ -346,6 +349,8 @@ fn wheel(step: Deadline) -> usize {
 /// Operations of a case, or of a round of it.
 const OPERATIONS: usize = 1000;
 const ROUNDS: usize = 3;
+/// A pong without a payload; the mask is nought.
+const PONG: [u8; 6] = [0x8A, 0x80, 0, 0, 0, 0];
 
 const BROWSER: &str = "GET /_/revolved/csp/comet?s=0123456789abcdef0123456789abcdef&a=17 HTTP/1.1\r\n\
     Host: push.example.org\r\n\
