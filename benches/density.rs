@@ -11,14 +11,16 @@
 
 mod harness;
 
+use harness::usage::{Counting, Usage};
 use harness::{Bench, Laps, get, is_smoke, post, publish};
 use orbited::config::Config;
 use orbited::ids::ConnId;
 use orbited::node::Door;
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 fn main() {
     let flag = |word: &str| std::env::args().any(|found| found == word);
@@ -203,51 +205,3 @@ impl Crowd {
 /// Requests served between two looks at the clock.
 const BATCH: usize = 1000;
 const EVERYONE: &str = "everyone";
-
-/// Memory in use, in bytes.
-struct Usage {
-    resident: usize,
-    heap: usize,
-}
-
-impl Usage {
-    fn now() -> Self {
-        let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-        let pages = text.split(' ').nth(1).and_then(|word| word.parse().ok());
-        Self {
-            resident: pages.unwrap_or(0_usize) * 4096,
-            heap: HEAP.load(Ordering::Relaxed),
-        }
-    }
-}
-
-/// Counts what the program asked the system's allocator for: RSS alone also holds what was freed.
-struct Counting;
-
-static HEAP: AtomicUsize = AtomicUsize::new(0);
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-#[allow(unsafe_code, reason = "an allocator cannot be counted otherwise")]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        HEAP.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        HEAP.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        HEAP.fetch_add(size, Ordering::Relaxed);
-        HEAP.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.realloc(at, layout, size) }
-    }
-}

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "each bench uses its part")]
 
 pub mod subscribers;
+pub mod usage;
 
 use orbited::config::Config;
 use orbited::ids::ConnId;
