@@ -191,12 +191,12 @@ impl Node {
         false
     }
 
+    /// Most members do not watch: for them nothing is made ready.
     fn tell_presence(&mut self, session: SessionId, event: &PresenceEvent, channel: ChannelId) {
-        self.with_service(session, |service, cx, row| {
-            if cx.hub.is_watching(&row.seat, channel) {
-                service.noticed(cx, row, event);
-            }
-        });
+        let row = self.sessions.get(session);
+        if row.is_some_and(|row| self.hub.is_watching(&row.seat, channel)) {
+            self.with_service(session, |service, cx, row| service.noticed(cx, row, event));
+        }
     }
 
     fn has_user(&self, session: SessionId) -> bool {
