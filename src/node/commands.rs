@@ -59,7 +59,7 @@ impl Node {
     /// Runs commands, about [`DELIVERIES_PER_TURN`] deliveries of them. True when some are left.
     pub fn run_commands(&mut self) -> bool {
         let mut budget = DELIVERIES_PER_TURN;
-        while budget > 0 {
+        while budget > 0 && self.has_commands() {
             // First of all, so that nothing more is given to who is to end.
             if let Some((session, cause)) = self.cmds.pop_end() {
                 self.end_session(session, cause);
@@ -85,8 +85,7 @@ impl Node {
                 Some(Cmd::End(session, cause)) => self.end_session(session, cause),
                 Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),
                 Some(Cmd::Kick(user, origin)) => self.begin_kick(&user, origin),
-                None if self.hub.has_changes() => {}
-                None => return false,
+                None => {}
             }
         }
         self.has_commands()

@@ -264,18 +264,23 @@ impl Session {
         let reached = self.acked + u64::from(self.tried);
         let mut reports = Vec::new();
         while self.acked < id.min(reached) {
-            self.acked += 1;
-            self.sent = self.sent.saturating_sub(1);
-            self.tried -= 1;
-            match self.backlog.pop() {
-                Some(msg) => {
-                    self.queued = self.queued.saturating_sub(cost(&msg) as u32);
-                    reports.extend(self.report_of(&msg));
-                }
-                None => self.state = State::Over(self.end_cause()),
-            }
+            reports.extend(self.ack_next());
         }
         reports
+    }
+
+    /// The client has one packet more, which was written before.
+    fn ack_next(&mut self) -> Option<Rc<Publication>> {
+        debug_assert!(self.tried > 0, "what was not written is not there");
+        self.acked += 1;
+        self.sent = self.sent.saturating_sub(1);
+        self.tried = self.tried.saturating_sub(1);
+        let Some(msg) = self.backlog.pop() else {
+            self.state = State::Over(self.end_cause());
+            return None;
+        };
+        self.queued = self.queued.saturating_sub(cost(&msg) as u32);
+        self.report_of(&msg)
     }
 
     /// What `msg`, which just left the backlog, is the last piece of, if anybody wants to know of it.
@@ -384,9 +389,8 @@ impl Session {
 
     /// The payload next on a bare stream is written, and gone. Gives it back if its sender wants to know.
     pub fn wrote_bare(&mut self, now: Tick) -> Option<Rc<Publication>> {
-        let next = self.acked + 1;
-        self.wrote(next, now);
-        self.ack(next).pop()
+        self.wrote(self.acked + 1, now);
+        self.ack_next()
     }
 
     /// Something that is no packet was written on the downstream.
