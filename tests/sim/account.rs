@@ -7,7 +7,7 @@
 use super::books::{Kick, kicked};
 use super::driver::{Driver, LinkId};
 use super::feed::Notice;
-use super::model::{CHANNELS, Item, Model};
+use super::model::{CHANNELS, Item, Model, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One session.
@@ -72,6 +72,13 @@ pub struct Topic {
 }
 
 impl Topic {
+    /// Whether what is at `place` has come.
+    pub fn is_behind(&self, place: Option<&Place>) -> bool {
+        let epoch = self.epoch.as_ref();
+        let next = self.next.unwrap_or_default();
+        place.is_some_and(|(its, offset)| epoch == Some(its) && *offset < next)
+    }
+
     /// A channel that is asked for, or was left.
     pub fn asked() -> Self {
         Self {

@@ -8,7 +8,7 @@ use super::account::{Account, Facts, Fit, Kind, OTHER_TIME};
 use super::chance::Totals;
 use super::driver::Driver;
 use super::feed::Notice;
-use super::model::{Item, Model};
+use super::model::{Item, Model, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The record of a run.
@@ -58,7 +58,7 @@ impl Books {
             steady: self.steady,
         };
         let (told, fits) = self.tell_apart(&lists, &facts);
-        let mut lost: Vec<&Account> = Vec::new();
+        let mut lost: Vec<(&Account, Option<u64>)> = Vec::new();
         for (at, account) in self.accounts.iter().enumerate() {
             let number = told.iter().position(|by| *by == Some(at));
             let cut = number.is_some_and(|number| self.notices[number].cut > 0);
@@ -71,7 +71,8 @@ impl Books {
             );
             let bare = matches!(account.kind, Kind::Socket | Kind::Reader);
             if cut || (bare && !account.whole) {
-                lost.push(account);
+                let told = number.map(|number| self.notices[number].turns.1);
+                lost.push((account, told));
             }
         }
         for fit in fits.into_iter().flatten() {
@@ -89,7 +90,7 @@ impl Books {
         model.check_places();
         if self.steady {
             let slack =
-                model.check_readers(|item, channel, known| lost_by(&lost, item, channel, known));
+                model.check_readers(|item, place, known| lost_by(&lost, item, place, known));
             totals.add(
                 "sign-offs: messages that only a lost connection explains",
                 slack,
@@ -255,12 +256,22 @@ fn find_account(
     false
 }
 
-/// How many sessions may have been given a message that was lost with their connection, or cut off their list.
-fn lost_by(lost: &[&Account], item: Item, channel: Option<usize>, known: Option<u64>) -> usize {
-    let may = |account: &&&Account| {
-        let there = known.is_none_or(|turn| account.begun <= turn);
+/// How many sessions may have been given a message that was lost with their connection, or cut off their list: it was
+/// on its way in the turns of `known`, to the channel and place of `place`.
+fn lost_by(
+    lost: &[(&Account, Option<u64>)],
+    item: Item,
+    place: Option<(usize, Option<&Place>)>,
+    known: (u64, Option<u64>),
+) -> usize {
+    let may = |(account, told): &&(&Account, Option<u64>)| {
+        let there = known.1.is_none_or(|turn| account.begun <= turn)
+            && told.is_none_or(|told| known.0 <= told);
         let seen = account.seen.iter().any(|(_, seen)| *seen == item);
-        let reads = channel.is_none_or(|channel| account.topics.contains_key(&channel));
+        let reads = place.is_none_or(|(channel, place)| {
+            let topic = account.topics.get(&channel);
+            topic.is_some_and(|topic| topic.leaves || !topic.is_behind(place))
+        });
         there && !seen && reads
     };
     lost.iter().filter(may).count()

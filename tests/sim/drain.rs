@@ -40,9 +40,8 @@ impl World {
             .iter_mut()
             .for_each(|conn| conn.deaf = false);
         let late = latecomers(&mut self.scene);
-        // Some more for the feeds, whose end is behind all others'.
-        for _ in 0..2 * ROUNDS {
-            self.scene.net.sleep(STOP_MS / ROUNDS);
+        for _ in 0..ROUNDS {
+            self.scene.net.sleep((STOP_MS + FINISH_MS) / ROUNDS);
             self.go_on();
             self.scene.net.settle();
         }
@@ -119,4 +118,6 @@ fn latecomers(scene: &mut Scene) -> u64 {
     served
 }
 
-const ROUNDS: u64 = 30;
+/// And to the application behind them.
+const FINISH_MS: u64 = 3_000;
+const ROUNDS: u64 = 60;

@@ -40,9 +40,8 @@ pub struct Driver {
     narrow: usize,
     /// When the node was stopped: the moment, and the turn.
     stopped: Option<(u64, u64)>,
-    /// It was told that nothing more is to be waited for.
-    finished: bool,
-    /// Some of what is left is to end in the next turn.
+    /// What is left of it ends, and some of that in the next turn.
+    finishing: bool,
     in_haste: bool,
     /// Turns so far.
     pub turns: u64,
@@ -69,7 +68,7 @@ impl Driver {
             readable: VecDeque::new(),
             narrow: ROOM,
             stopped: None,
-            finished: false,
+            finishing: false,
             in_haste: false,
             turns: 0,
             date_off: 0,
@@ -403,7 +402,7 @@ impl Driver {
         if self.has_work() {
             return Some(self.now);
         }
-        let stop = self.stopped.filter(|_| !self.finished);
+        let stop = self.stopped.filter(|_| !self.finishing);
         let stop = stop.map(|(since, _)| since + STOP_MS);
         self.node
             .next_due()
@@ -414,8 +413,8 @@ impl Driver {
     }
 
     fn has_work(&self) -> bool {
-        self.node.has_commands()
-            || self.in_haste
+        self.in_haste
+            || self.node.has_commands()
             || self.node.dirty_len() > 0
             || !self.readable.is_empty()
             || self.active.iter().any(|id| self.links[*id].has_edge())
@@ -473,15 +472,14 @@ impl Driver {
             return;
         };
         let drained = self.node.is_drained();
-        if !self.finished && (drained || self.now >= since + STOP_MS) {
-            self.totals.count(if drained {
-                "stops: drained"
-            } else {
-                "stops: late"
+        if !self.finishing && (drained || self.now >= since + STOP_MS) {
+            self.finishing = true;
+            self.totals.count(match drained {
+                true => "stops: drained",
+                false => "stops: late",
             });
-            self.finished = true;
         }
-        self.in_haste = self.finished && self.node.finish();
+        self.in_haste = self.finishing && self.node.finish();
     }
 
     fn serve(&mut self) {
