@@ -144,7 +144,12 @@ impl Peer {
             1 => self.subscribe(scene),
             2 => self.unsubscribe(scene),
             3 => self.publish(scene),
-            4 => self.send(scene),
+            4 => {
+                // Some of them wait for their turn together, perhaps behind one that is too much.
+                let many = if scene.chance.one_in(4) { 4 } else { 1 };
+                let to = scene.chance.pick(&USERS);
+                (0..many).for_each(|_| self.send(scene, to));
+            }
             _ => self.nonsense(scene),
         }
     }
@@ -221,8 +226,7 @@ impl Peer {
         self.ask(scene, Call::Publish(number), &args);
     }
 
-    fn send(&mut self, scene: &mut Scene) {
-        let to = scene.chance.pick(&USERS);
+    fn send(&mut self, scene: &mut Scene, to: &str) {
         let payload = payload(scene, scene.model.next_peer());
         let ended = scene.ended_sessions();
         let number = scene
