@@ -13,6 +13,8 @@
 
 mod harness;
 
+use harness::hubs::{publication, with_patterns};
+use harness::room::Room;
 use harness::subscribers::{
     BARE, EVENTS, Kind, POLL, Request, SOCKET, Subscriber, frame, handshake, upgrade,
 };
@@ -20,12 +22,13 @@ use harness::{Bench, Count, post, publish};
 use orbited::config::Config;
 use orbited::http::reader::{self, Step};
 use orbited::ids::{ConnId, ConnTag};
-use orbited::mem::TimerWheel;
+use orbited::mem::{Ledger, Publication, TimerWheel};
 use orbited::node::Door;
 use orbited::rng::Rng;
 use orbited::time::{Clock, Tick};
 use orbited::ws::decoder::{self, Event};
 use std::hint::black_box;
+use std::rc::Rc;
 
 /// Sets up, does the work within [`counted`], and says how many operations it was.
 type Case = fn() -> usize;
@@ -48,6 +51,15 @@ const CASES: &[(&str, Case)] = &[
     ("csp-ack", || crowd(&EVENTS, Part::Next)),
     ("csp-ack-ws", || crowd(&SOCKET, Part::Next)),
     ("csp-longpoll-again", || crowd(&POLL, Part::Next)),
+    // A publication is taken into its channel and finds its one subscriber: nothing more; it is kept; ten thousand
+    // patterns could match its name of four segments, and none does.
+    ("hub-publish", || hub_publish(0, "")),
+    ("hub-publish-history", || hub_publish(0, "** history=100")),
+    ("hub-publish-patterns", || hub_publish(10_000, "")),
+    // SUBSCRIBE and UNSUBSCRIBE on a WebSocket, with both answers; the same among a hundred users who are listed, one of
+    // whom is told of both.
+    ("subscribe-unsubscribe", || come_and_go("")),
+    ("presence-join-leave", || come_and_go("room presence")),
     // One of a thousand subscribers is given a message of 200 bytes, without writing.
     ("publish-ws", || crowd(&BARE, Part::Publish)),
     ("publish-csp-ws", || crowd(&SOCKET, Part::Publish)),
@@ -207,6 +219,40 @@ fn node() -> (Bench, ConnId) {
     });
     let up = bench.connect(Door::Public);
     (bench, up)
+}
+
+fn hub_publish(patterns: usize, rules: &str) -> usize {
+    let name = "news/sport/tennis/results";
+    let mut hub = with_patterns(name, patterns, rules);
+    let ledger = Ledger::default();
+    let publications = || (0..OPERATIONS).map(|_| publication(name, 200, &ledger));
+    let mut number = 0;
+    let mut run = |publications: Vec<Rc<Publication>>| {
+        for publication in publications {
+            // As the node does; a history tells by it what it has let go.
+            number += 1;
+            publication.take(number);
+            hub.publish(&publication, Tick(1)).expect("there is room");
+            assert!(hub.next_subscriber().is_some() && hub.next_subscriber().is_none());
+        }
+    };
+    // What is kept is as much as may be, from here on.
+    run(publications().collect());
+    let publications = publications().collect();
+    counted(|| run(publications));
+    OPERATIONS
+}
+
+fn come_and_go(rules: &str) -> usize {
+    let mut room = Room::new("room", rules, 100);
+    let before = room.bench.node.metrics().messages_out;
+    room.bench.counted = Some(Count::default());
+    let mut calls = room.come_and_go(OPERATIONS);
+    counted(|| room.run(&mut calls));
+    let told = if rules.is_empty() { 0 } else { 2 };
+    let sent = room.bench.node.metrics().messages_out - before;
+    assert_eq!(sent, (2 + told) * OPERATIONS as u64);
+    OPERATIONS
 }
 
 /// What is counted of a round.

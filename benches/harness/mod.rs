@@ -4,10 +4,14 @@
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
+pub mod hubs;
+pub mod room;
 pub mod subscribers;
 pub mod usage;
 
 use orbited::config::Config;
+use orbited::config::policy::Policies;
+use orbited::config::rule::Rule;
 use orbited::ids::ConnId;
 use orbited::mem::{Sink, Wrote};
 use orbited::node::{Door, Node};
@@ -254,6 +258,12 @@ pub fn publish(channel: &str, bytes: usize) -> String {
         "POST /api/publish/{channel} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
         Content-Length: {bytes}\r\n\r\n{body}"
     )
+}
+
+/// Rules, one a line.
+pub fn policies(rules: &str) -> Policies {
+    let rules = rules.lines().map(|rule| Rule::parse(rule).expect(rule));
+    Policies::new(rules.collect())
 }
 
 /// Whether a tiny run is asked for, that only shows that the bench works.
