@@ -29,11 +29,14 @@ declare namespace Revolved {
 
   interface Message { offset: number; sender: string | null; payload: any }
 
-  interface Subscription extends Position {
+  /** Without a position for a pattern. */
+  interface Subscription extends Partial<Position> {
     /** Whether `messages` is all that was missed since the last that we had. */
     recovered: boolean;
     /** The callback has had them. */
     messages: Message[];
+    /** This session was subscribed before: there are no messages but those that come. */
+    again?: true;
     /** Names, when asked for and told; `more` when the list goes on: members() will have all of it. */
     members?: string[];
     more?: boolean;
