@@ -26,7 +26,7 @@ pub struct Once {
 }
 
 impl Once {
-    /// No keys yet; each is known for `window_ms`, and at most [`KEYS_MAX`] of them.
+    /// No keys yet; each is known for `window_ms`, and at most `KEYS_MAX` of them.
     #[must_use]
     pub fn new(window_ms: u64) -> Self {
         Self {

@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::rc::Rc;
 
 /// Tells the readers of sign-offs, if there are any. What was not delivered is listed with its bytes, up to
-/// [`LISTED_MAX`] messages and [`LISTED_BYTES_MAX`] of them; `cut` says how many more there were.
+/// `LISTED_MAX` messages and `LISTED_BYTES_MAX` of them; `cut` says how many more there were.
 pub fn signoff(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[Rc<Publication>]) {
     if cx.hub.subscribers(names::SIGNOFF) == 0 {
         return;
