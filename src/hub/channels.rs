@@ -88,7 +88,6 @@ impl Hub {
             if let Kind::Channel(position, _) = &mut row.kind {
                 position.offset += 1;
                 place = *position;
-                publication.put(place);
                 match keep {
                     Some(keep) => self.archive.push(id, publication, keep, now),
                     None => self.archive.forget(id),

@@ -116,28 +116,33 @@ impl Hub {
         }
     }
 
-    /// A session that was `old` is `new` from now on, in all its channels.
-    pub(super) fn note_rename(
-        &mut self,
-        seat: &Seat,
-        old: Option<&Rc<str>>,
-        new: Option<&Rc<str>>,
-    ) {
-        let slots: Vec<u32> = self.links.channels(seat.first).collect();
-        for id in slots
-            .into_iter()
-            .filter_map(|slot| self.channels.id_at(slot))
-            .collect::<Vec<_>>()
-        {
-            self.note(id, old, What::Renamed);
-            self.note(id, new, What::Came);
+    /// A session that was `old`, if anybody, is `new` from now on, in all its channels.
+    pub(super) fn note_rename(&mut self, seat: &Seat, old: Option<&Rc<str>>, new: &Rc<str>) {
+        let channels: Vec<ChannelId> = self.channels_of(seat).collect();
+        for channel in channels {
+            self.note(channel, old, What::Renamed);
+            self.note(channel, Some(new), What::Came);
         }
     }
 
-    /// The name by which a session's comings and goings are told; none where no rule asks for it.
-    pub(super) fn told_name(&self, seat: &Seat) -> Option<Rc<str>> {
-        let any = !self.book.is_plain();
-        any.then(|| self.user_name(seat)).flatten().map(Rc::from)
+    /// The name by which a session's coming to a channel, or going, is told; none where it is not.
+    pub(super) fn told_name(&self, seat: &Seat, channel: ChannelId) -> Option<Rc<str>> {
+        let user = self.lists(channel).then(|| self.user_name(seat));
+        user.flatten().map(Rc::from)
+    }
+
+    /// The same where any channel of the session tells it.
+    pub(super) fn told_anywhere(&self, seat: &Seat) -> Option<Rc<str>> {
+        if self.book.is_plain() {
+            return None;
+        }
+        self.channels_of(seat)
+            .find_map(|channel| self.told_name(seat, channel))
+    }
+
+    fn channels_of(&self, seat: &Seat) -> impl Iterator<Item = ChannelId> {
+        let slots = self.links.channels(seat.first);
+        slots.filter_map(|slot| self.channels.id_at(slot))
     }
 
     fn lists(&self, channel: ChannelId) -> bool {

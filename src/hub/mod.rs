@@ -153,7 +153,7 @@ impl Hub {
         }
         let channel = self.find_or_make(Scope::Channel, name)?;
         self.join(session, seat, channel);
-        let user = self.told_name(seat);
+        let user = self.told_name(seat, channel);
         self.note(channel, user.as_ref(), What::Came);
         let position = self.position(channel);
         Ok(Subscribed {
@@ -170,14 +170,14 @@ impl Hub {
         let Some(link) = self.links.find(seat.first, channel) else {
             return false;
         };
-        let user = self.told_name(seat);
+        let user = self.told_name(seat, channel);
         self.leave(seat, link, user.as_ref());
         true
     }
 
     /// Ends every subscription of a session, its user's too.
     pub fn leave_all(&mut self, seat: &mut Seat) {
-        let user = self.told_name(seat);
+        let user = self.told_anywhere(seat);
         while seat.first != NIL {
             self.leave(seat, seat.first, user.as_ref());
         }
@@ -209,15 +209,16 @@ impl Hub {
         if let Some(row) = self.channels.get_mut(user) {
             row.kind = Kind::User(proof);
         }
-        let before = self.told_name(seat);
+        let before = self.told_anywhere(seat);
         let old = self.channels.id_at(seat.user);
         if let Some(old) = old.and_then(|old| self.links.find(seat.first, old)) {
             self.leave(seat, old, None);
         }
         self.join(session, seat, user);
         seat.user = user.index();
-        let after = self.told_name(seat);
-        self.note_rename(seat, before.as_ref(), after.as_ref());
+        if let Some(after) = self.told_anywhere(seat) {
+            self.note_rename(seat, before.as_ref(), &after);
+        }
         Ok(())
     }
 

@@ -3,6 +3,8 @@
 //! In: text a client or an application sent. Out: a name in canonical form, or why it is none. Nothing
 //! behind this file looks at the characters again.
 
+pub use crate::config::pattern::NAME_BYTES_MAX;
+
 /// Why a text is no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameError {
@@ -87,9 +89,6 @@ pub fn user(text: &str) -> Result<&str, NameError> {
         _ => Ok(text),
     }
 }
-
-/// Longest name.
-pub const NAME_BYTES_MAX: usize = 255;
 
 #[cfg(test)]
 mod tests {

@@ -273,4 +273,18 @@ mod tests {
         assert_eq!(names(Some("b")), ["bob", "eve"]);
         assert_eq!(names(Some("eve")), [""; 0]);
     }
+
+    #[test]
+    fn as_many_may_come_and_go_as_may_wait_to_be_told() {
+        let mut presence = Presence::new(100);
+        let (a, ann) = (ChannelId::new(1, NonZeroU32::MIN), Rc::from("ann"));
+        for _ in 1..CHANGES_MAX {
+            presence.note(a, &ann, What::Came);
+        }
+        assert!(!presence.is_busy());
+        presence.note(a, &ann, What::Came);
+        assert!(presence.is_busy());
+        told(&mut presence, 0);
+        assert!(!presence.is_busy());
+    }
 }

@@ -1,6 +1,7 @@
 //! The hub, verb by verb.
 
 use super::*;
+use crate::config::pattern::Pattern;
 use crate::config::policy::Policies;
 use crate::config::rule::Rule;
 use crate::mem::{Content, Ledger, Publication};
@@ -119,18 +120,6 @@ fn the_bounds_refuse() {
     );
 }
 
-/// Every pattern that matches a name by the definition: a slow twin of the look-ups.
-fn matches(pattern: &str, name: &str) -> bool {
-    let (front, stars) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-    let rest = match front {
-        "" => Some(name),
-        front => name
-            .strip_prefix(front)
-            .and_then(|rest| rest.strip_prefix('/')),
-    };
-    rest.is_some_and(|rest| stars == "**" || !rest.contains('/'))
-}
-
 #[test]
 fn a_pattern_is_reached_by_what_it_matches_and_by_nothing_else() {
     let patterns = ["*", "**", "a/*", "a/**", "a/b/*", "a/b/**", "ab/*"];
@@ -145,7 +134,7 @@ fn a_pattern_is_reached_by_what_it_matches_and_by_nothing_else() {
         found.sort_unstable();
         let wanted = (0..)
             .zip(patterns)
-            .filter(|(_, pattern)| matches(pattern, name));
+            .filter(|(_, pattern)| Pattern::parse(pattern).unwrap().matches(name));
         assert_eq!(
             found,
             wanted.map(|(n, _)| n).collect::<Vec<u32>>(),
@@ -274,15 +263,7 @@ fn all_histories_together_are_bounded_and_lose_their_oldest() {
         assert!(hub.kept().0 <= 10_000 && hub.is_consistent());
     }
     let lens = ["a", "b", "c"].map(|name| {
-        let page = hub.page(
-            name,
-            Asked {
-                from: None,
-                backwards: false,
-                messages: 9999,
-                bytes: 1 << 30,
-            },
-        );
+        let page = hub.page(name, ALL);
         page.messages.len()
     });
     assert!(lens[0].abs_diff(lens[1]) <= 1 && lens[2] == 3, "{lens:?}");
@@ -314,3 +295,32 @@ fn who_reads_by_a_pattern_is_spared_what_it_may_not_read() {
     );
     assert_eq!(publish("a/secret"), (0, false));
 }
+
+#[test]
+fn a_channel_that_only_remembers_makes_way_where_the_table_is_full() {
+    let rules = ["** history=9,1h"].map(|text| Rule::parse(text).unwrap());
+    let mut hub =
+        Hub::new(3, 1 << 20, &mut Rng::new([1; 32])).with_policies(Policies::new(rules.to_vec()));
+    let mut seats: Vec<Seat> = (0..3).map(|_| Seat::default()).collect();
+    hub.subscribe(session(0), &mut seats[0], "read", 9).unwrap();
+    for name in ["read", "older", "newer"] {
+        keep(&mut hub, name, Tick(0));
+    }
+    hub.subscribe(session(1), &mut seats[1], "new", 9).unwrap();
+    let kept = |name| !hub.page(name, ALL).messages.is_empty();
+    assert_eq!(["read", "older", "newer"].map(kept), [true, false, true]);
+    hub.sign_on(session(2), &mut seats[2], "ann", b"").unwrap();
+    assert_eq!(
+        hub.subscribe(session(2), &mut seats[2], "one too many", 9),
+        Err(Refused::TooManyChannels),
+        "every row is in use"
+    );
+    assert!(hub.is_consistent());
+}
+
+const ALL: Asked = Asked {
+    from: None,
+    backwards: false,
+    messages: 9999,
+    bytes: 1 << 30,
+};

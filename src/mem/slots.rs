@@ -88,6 +88,12 @@ impl<Tag, T> Slots<Tag, T> {
         Some(Id::new(index, generation))
     }
 
+    /// The slot behind the last that was ever used.
+    #[must_use]
+    pub fn end(&self) -> u32 {
+        self.generations.len() as u32
+    }
+
     /// Every row with its id, in slot order.
     pub fn iter(&self) -> impl Iterator<Item = (Id<Tag>, &T)> {
         self.rows

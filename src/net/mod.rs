@@ -106,6 +106,11 @@ impl Loop {
             self.turn();
             self.ebb(clock.tick);
         }
+        log::info!(
+            "stopped sessions={} undelivered={}",
+            self.node.session_count(),
+            self.node.metrics().undelivered_in_all()
+        );
         Ok(())
     }
 
@@ -228,15 +233,7 @@ impl Loop {
         let now = self.watch.clock().tick;
         let late = self.finishing.is_some() && self.last_moment().is_some_and(|last| now >= last);
         let done = self.finishing.is_some() && !self.in_haste && self.node.conn_count() == 0;
-        let over = self.stop_at_once || late || done;
-        if over {
-            let (sessions, undelivered) = (
-                self.node.session_count(),
-                self.node.metrics().undelivered_in_all(),
-            );
-            log::info!("stopped sessions={sessions} undelivered={undelivered}");
-        }
-        over
+        self.stop_at_once || late || done
     }
 
     /// When goodbyes have taken long enough; behind that, when the end of what is left has.

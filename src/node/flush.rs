@@ -277,12 +277,6 @@ impl Node {
         let Some((session, out, profile)) = self.parts(id, session_id) else {
             return;
         };
-        // One that was closed ends as that.
-        let cause = if session.is_open() {
-            cause
-        } else {
-            session.end_cause()
-        };
         let mut reports = Vec::new();
         let messages = std::iter::from_fn(|| {
             let msg = session.next_bare().cloned();

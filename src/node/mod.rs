@@ -38,7 +38,7 @@ use crate::http::cors::Origins;
 use crate::http::reader::Limits;
 use crate::http::response::{self, Date};
 use crate::hub::{Hub, Once};
-use crate::ids::{ConnId, ConnTag, SessionTag};
+use crate::ids::{ConnId, ConnTag, SessionId, SessionTag};
 use crate::mem::{Ledger, OutQueue, Slots, TimerWheel};
 use crate::metrics::Metrics;
 use crate::rng::Rng;
@@ -94,7 +94,9 @@ pub struct Node {
     /// Per kind of refusal: when it may be logged again, and how many were not.
     told: BTreeMap<&'static str, (Tick, u64)>,
     /// Sessions of the application that read what happens to the others.
-    feeds: usize,
+    feeds: Vec<SessionId>,
+    /// Of a node that stops: the slots of sessions below this are done with.
+    finished: u32,
     stopping: bool,
 }
 
@@ -146,7 +148,8 @@ impl Node {
             scratch: OutQueue::new(&ledger),
             pool: Vec::new(),
             told: BTreeMap::new(),
-            feeds: 0,
+            feeds: Vec::new(),
+            finished: 0,
             stopping: false,
             rng,
             ledger,

@@ -194,8 +194,7 @@ impl Node {
 
     /// Whether the node holds as much as it may.
     pub(super) fn is_full(&self) -> bool {
-        let full = self.cmds.is_full() || self.hub.is_busy();
-        full || self.queued_bytes() >= self.config.max_queue_total as u64
+        self.cmds.is_full() || self.queued_bytes() >= self.config.max_queue_total as u64
     }
 
     /// The bounds of requests.

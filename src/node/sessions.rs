@@ -67,13 +67,16 @@ impl Node {
             return Err(NoSession::TooMany);
         };
         self.metrics.signons += 1;
-        self.feeds += usize::from(applicant.service == ServiceKind::Feed);
+        if applicant.service == ServiceKind::Feed {
+            self.feeds.push(id);
+        }
         self.metrics.moved(None, Some(Kind::None));
         let opened = self.with_service(id, |service, cx, session| {
             service.opened(cx, session, &applicant.hello)
         });
         if let Some(Err(refused)) = opened {
-            self.remove_session(id, Cause::Closed);
+            // Nobody was told that it began, and nobody is that it ends.
+            self.take_session(id, Cause::Closed, 0);
             return Err(NoSession::Refused(refused));
         }
         self.arm(id);
@@ -159,12 +162,18 @@ impl Node {
             service.closed(cx, session, cause, &undelivered);
             undelivered.len()
         });
-        let (Some(undelivered), Some(mut session)) = (told, self.sessions.remove(id)) else {
+        if let Some(undelivered) = told {
+            self.take_session(id, cause, undelivered);
+        }
+    }
+
+    fn take_session(&mut self, id: SessionId, cause: Cause, undelivered: usize) {
+        let Some(mut session) = self.sessions.remove(id) else {
             return;
         };
         self.hub.leave_all(&mut session.seat);
         self.session_timers.clear(id.index());
-        self.feeds -= usize::from(session.service == ServiceKind::Feed);
+        self.feeds.retain(|feed| *feed != id);
         let profile = self.profiles.get(session.profile);
         self.profiles.release(session.profile);
         self.metrics.moved(Some(session.down()), None);
@@ -276,51 +285,46 @@ impl Node {
     /// Whether everybody was told that the node stops, and only the application still reads what became of them.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.stopping && self.conns.len() == self.feeds
+        self.stopping && self.conns.len() == self.feeds.len()
     }
 
     /// Ends what is left of a node that stops, some of it a turn: sessions as fast as the application's feeds are told of
     /// them, then the feeds. True as long as it is to be called again at once; it is called every turn.
     pub fn finish(&mut self) -> bool {
-        let mut feeds = Vec::new();
-        let mut others = Vec::new();
-        for (id, session) in self.sessions.iter() {
-            match session.service {
-                ServiceKind::Feed => feeds.push(id),
-                _ if others.len() < FINISHED_PER_TURN => others.push(id),
-                _ => {}
-            }
-        }
-        if others.is_empty() {
-            let open = |id: &SessionId| self.sessions.get(*id).is_some_and(Session::is_open);
-            let open: Vec<_> = feeds.into_iter().filter(open).collect();
-            for id in &open {
-                self.close_session(*id, Cause::Shutdown);
-            }
-            return !open.is_empty();
-        }
-        let behind = |id: &SessionId| {
-            let queued = self.sessions.get(*id).map_or(0, Session::queued);
-            queued > FEED_BEHIND
-        };
-        if feeds.iter().any(behind) {
+        let queued = |id: &SessionId| self.sessions.get(*id).map_or(0, Session::queued);
+        if self.feeds.iter().any(|id| queued(id) > FEED_BEHIND) {
             return false;
         }
-        for id in others {
+        let others = self.sessions.len() - self.feeds.len();
+        let slice: Vec<SessionId> = self.unfinished().take(FINISHED_PER_TURN).collect();
+        self.finished = slice.last().map_or(self.finished, |id| id.index() + 1);
+        for id in slice {
             self.remove_session(id, Cause::Shutdown);
         }
         while self.run_commands() {}
-        true
+        if others > 0 {
+            return true;
+        }
+        for id in self.feeds.clone() {
+            self.close_session(id, Cause::Shutdown);
+        }
+        false
+    }
+
+    /// The sessions that a node that stops has still to end. None begins any more, so those behind it are done with.
+    fn unfinished(&self) -> impl Iterator<Item = SessionId> {
+        let from = self.finished;
+        let ids = (from..self.sessions.end()).filter_map(|slot| self.sessions.id_at(slot));
+        ids.filter(|id| !self.feeds.contains(id))
     }
 
     fn is_feed(&self, id: ConnId) -> bool {
         let session = self.conns.get(id).and_then(|conn| conn.session);
-        let session = session.and_then(|session| self.sessions.get(session));
-        session.is_some_and(|session| session.service == ServiceKind::Feed)
+        session.is_some_and(|session| self.feeds.contains(&session))
     }
 }
 
 /// Sessions that a node that stops ends in one turn.
-const FINISHED_PER_TURN: usize = 256;
+const FINISHED_PER_TURN: usize = 1_024;
 /// Bytes that wait for a feed, at which a node that stops gives it time.
 const FEED_BEHIND: usize = 1024 * 1024;

@@ -3,11 +3,10 @@
 //! In: bytes. Out: the same bytes. A line `!close` makes it say goodbye.
 
 use super::{Cx, Hello, Service};
-use crate::cmd::{Cause, Outcome};
+use crate::cmd::Cause;
 use crate::hub::Refused;
-use crate::mem::{Msg, Publication};
+use crate::mem::Msg;
 use crate::session::Session;
-use std::rc::Rc;
 
 /// The service; it remembers nothing.
 #[derive(Debug)]
@@ -33,12 +32,6 @@ impl Service for Echo {
             cx.end(session, Cause::Closed);
         }
     }
-
-    fn deliver(&self, _: &mut Cx<'_>, _: &mut Session, _: &Rc<Publication>, _: bool) {}
-
-    fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _: u64, _: Outcome) {}
-
-    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
 }
 
 /// Where a line `!close` begins.

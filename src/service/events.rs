@@ -6,7 +6,7 @@
 
 use super::join::{Spelling, join};
 use super::{Cx, Hello, Service, json, since, tell};
-use crate::cmd::{Cause, Outcome};
+use crate::cmd::Cause;
 use crate::hub::Refused;
 use crate::mem::{Content, Msg, Position, Publication, View};
 use crate::session::Session;
@@ -47,8 +47,6 @@ impl Service for Events {
         Ok(())
     }
 
-    fn message(&self, _: &mut Cx<'_>, _: &mut Session, _: &[u8], _: bool) {}
-
     /// While a publication is delivered, its session has all before it and none behind it: where its channels stand,
     /// it stands.
     fn deliver(
@@ -66,10 +64,6 @@ impl Service for Events {
         place_in_front(cx, session, publication, &places);
         give(cx, session, publication, OF_MANY);
     }
-
-    fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _: u64, _: Outcome) {}
-
-    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
 }
 
 /// By a stream of JSON objects; it remembers nothing.
@@ -93,8 +87,6 @@ impl Service for Objects {
         Ok(())
     }
 
-    fn message(&self, _: &mut Cx<'_>, _: &mut Session, _: &[u8], _: bool) {}
-
     fn deliver(
         &self,
         cx: &mut Cx<'_>,
@@ -104,10 +96,6 @@ impl Service for Objects {
     ) {
         give(cx, session, publication, OBJECT);
     }
-
-    fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _: u64, _: Outcome) {}
-
-    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
 }
 
 /// By the answer to one request, held until there is something to say; it remembers whether anything may be missing.
@@ -132,8 +120,6 @@ impl Service for Poll {
         Ok(())
     }
 
-    fn message(&self, _: &mut Cx<'_>, _: &mut Session, _: &[u8], _: bool) {}
-
     fn deliver(
         &self,
         cx: &mut Cx<'_>,
@@ -143,10 +129,6 @@ impl Service for Poll {
     ) {
         Objects.deliver(cx, session, publication, to_user);
     }
-
-    fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _: u64, _: Outcome) {}
-
-    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
 
     /// Every answer ends one, which is no news.
     fn closed(
@@ -176,8 +158,6 @@ impl Service for Feed {
         join(cx, session, hello, OF_MANY).map(|_| ())
     }
 
-    fn message(&self, _: &mut Cx<'_>, _: &mut Session, _: &[u8], _: bool) {}
-
     fn deliver(
         &self,
         cx: &mut Cx<'_>,
@@ -187,10 +167,6 @@ impl Service for Feed {
     ) {
         give(cx, session, publication, OF_MANY);
     }
-
-    fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _: u64, _: Outcome) {}
-
-    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
 
     fn closed(&self, _: &mut Cx<'_>, _: &Session, _: Cause, _: &[Rc<Publication>]) {}
 }
@@ -233,7 +209,7 @@ fn event_with_id(publication: &Publication) -> Vec<u8> {
     out
 }
 
-/// One object, in one line: published JSON may hold line ends between its tokens, which JSON counts as blanks.
+/// One object, in one line.
 fn object(publication: &Publication) -> Vec<u8> {
     let Position { epoch, offset } = publication.place().unwrap_or_default();
     let mut out = b"{\"channel\":".to_vec();
@@ -247,8 +223,7 @@ fn object(publication: &Publication) -> Vec<u8> {
     out.extend_from_slice(b",\"data\":");
     json::payload(&mut out, &publication.content, &publication.bytes);
     out.push(b'}');
-    let ends = out.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r'));
-    ends.for_each(|byte| *byte = b' ');
+    json::one_line(&mut out);
     out
 }
 

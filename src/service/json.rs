@@ -32,6 +32,12 @@ pub fn string(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
 }
 
+/// Makes JSON one line. Between its tokens it may hold line ends, which count as blanks.
+pub fn one_line(json: &mut [u8]) {
+    let ends = json.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r'));
+    ends.for_each(|byte| *byte = b' ');
+}
+
 /// `text` as a JSON string.
 #[must_use]
 pub fn text(text: &str) -> String {

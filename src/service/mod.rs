@@ -54,7 +54,7 @@ pub struct Hello<'a> {
     pub channels: Vec<(String, Option<Position>)>,
 }
 
-/// One kind of conversation.
+/// One kind of conversation. What a service does not say, it does not do.
 pub trait Service {
     /// A session begins.
     ///
@@ -68,19 +68,13 @@ pub trait Service {
     ) -> Result<(), Refused>;
 
     /// The client sent bytes; `binary` where its transport tells text from bytes.
-    fn message(&self, cx: &mut Cx<'_>, session: &mut Session, bytes: &[u8], binary: bool);
+    fn message(&self, _: &mut Cx<'_>, _: &mut Session, _bytes: &[u8], _binary: bool) {}
 
     /// A publication reaches the session: from a channel, or for its user (`to_user`).
-    fn deliver(
-        &self,
-        cx: &mut Cx<'_>,
-        session: &mut Session,
-        publication: &Rc<Publication>,
-        to_user: bool,
-    );
+    fn deliver(&self, _: &mut Cx<'_>, _: &mut Session, _: &Rc<Publication>, _to_user: bool) {}
 
     /// A command that the session gave under the number `call` was run.
-    fn answered(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, outcome: Outcome);
+    fn answered(&self, _: &mut Cx<'_>, _: &mut Session, _call: u64, _: Outcome) {}
 
     /// A user came to a channel that the session watches, or went.
     fn noticed(&self, _: &mut Cx<'_>, _: &mut Session, _event: &PresenceEvent) {}
@@ -89,7 +83,7 @@ pub trait Service {
     fn reported(&self, _: &mut Cx<'_>, _: &mut Session, _call: u64, _: Fate) {}
 
     /// The node or the application ends the session, not the client: what is pushed now is the last it gets.
-    fn farewell(&self, cx: &mut Cx<'_>, session: &mut Session, cause: Cause);
+    fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
 
     /// The session is over, and this is what its client never acknowledged (over a transport without acknowledgements:
     /// what was not written), in the order it was sent. Whoever wants to know is told.
@@ -157,8 +151,7 @@ impl Cx<'_> {
     #[must_use]
     pub fn is_full(&self) -> bool {
         let queued = self.ledger.used().saturating_sub(self.hub.kept().0 as u64);
-        let full = self.cmds.is_full() || self.hub.is_busy();
-        full || queued >= self.config.max_queue_total as u64
+        self.cmds.is_full() || queued >= self.config.max_queue_total as u64
     }
 }
 

@@ -100,3 +100,32 @@ fn message(out: &mut Vec<u8>, publication: &Publication) {
 const LISTED_MAX: usize = 1_000;
 /// Most bytes of messages that one notice lists.
 const LISTED_BYTES_MAX: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mem::Ledger;
+
+    fn listed(many: usize, bytes: usize) -> usize {
+        let ledger = Ledger::default();
+        let one = || {
+            let body = vec![b'x'; bytes].into();
+            Publication::new("c".into(), None, Content::Text, body, &ledger)
+        };
+        let all: Vec<_> = std::iter::repeat_with(one).take(many).collect();
+        let mut out = Vec::new();
+        let listed = list(&mut out, &all);
+        let json = format!("[{}]", String::from_utf8(out).unwrap());
+        let read: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+        assert_eq!(read.len(), listed);
+        listed
+    }
+
+    #[test]
+    fn a_notice_lists_so_many_messages_and_so_many_bytes_of_them() {
+        assert_eq!(listed(3, 10), 3);
+        assert_eq!(listed(LISTED_MAX + 5, 1), LISTED_MAX);
+        assert_eq!(listed(9, LISTED_BYTES_MAX / 4), 4);
+        assert_eq!(listed(1, LISTED_BYTES_MAX + 1), 0);
+    }
+}

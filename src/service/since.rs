@@ -43,7 +43,8 @@ fn position(item: &[u8]) -> Option<Position> {
 }
 
 /// Digits only: no sign, no blank, nothing over 64 bits, and not more of them than that needs.
-fn number(digits: &[u8], radix: u32) -> Option<u64> {
+#[must_use]
+pub fn number(digits: &[u8], radix: u32) -> Option<u64> {
     if digits.is_empty() || digits.len() > DIGITS_MAX {
         return None;
     }

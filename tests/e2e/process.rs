@@ -3,6 +3,7 @@
 use crate::node::{Node, command, scratch, until};
 use crate::sessions::{Session, subscriber};
 use crate::websocket::{Message, WebSocket};
+use std::collections::BTreeSet;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
@@ -63,6 +64,32 @@ fn before_it_ends_the_application_is_told_what_nobody_got() {
     assert_eq!(feed.chunk(), None);
     assert_eq!(node.ended().code(), Some(0));
 }
+
+#[test]
+fn of_thousands_of_sessions_that_a_stop_ends_each_is_told() {
+    let mut node = Node::start(&[]);
+    let mut feed = node.internal();
+    feed.ask("GET", "/api/events/signoff", "", b"");
+    assert_eq!(feed.response_head().status, 200);
+    let mut client = node.connect();
+    for _ in 0..SESSIONS {
+        assert_eq!(client.post("/_/echo/csp/handshake", b"{}").status, 200);
+    }
+    node.signal("TERM");
+    let mut told = Vec::new();
+    while let Some(chunk) = feed.chunk() {
+        told.extend(chunk);
+    }
+    let told = String::from_utf8(told).unwrap();
+    let keys = told.split("\"session\":\"").skip(1);
+    let keys: BTreeSet<_> = keys.filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(keys.len(), SESSIONS);
+    assert_eq!(told.matches("\"reason\":\"shutdown\"").count(), SESSIONS);
+    assert_eq!(node.ended().code(), Some(0));
+}
+
+/// More than are ended in one turn, several times over.
+const SESSIONS: usize = 5_000;
 
 fn tells_everyone(signal: &str) {
     let mut node = Node::start(&[]);

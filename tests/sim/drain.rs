@@ -70,20 +70,8 @@ impl World {
 
     /// Everybody reads, and nobody is forgotten who has nothing more to do.
     fn go_on(&mut self) {
-        self.read_feed();
-        let scene = &mut self.scene;
-        self.csps.iter_mut().for_each(|csp| csp.pump(scene));
-        self.sockets
-            .iter_mut()
-            .for_each(|socket| socket.pump(scene));
-        self.readers
-            .iter_mut()
-            .for_each(|reader| reader.pump(scene));
-        self.apis.iter_mut().for_each(|api| api.pump(scene));
-        self.strangers
-            .iter_mut()
-            .for_each(|stranger| stranger.pump(scene));
-        scene.net.check();
+        self.everybody_reads();
+        self.scene.net.check();
     }
 }
 

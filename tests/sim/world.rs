@@ -131,6 +131,21 @@ impl World {
     }
 
     fn pump(&mut self) {
+        self.everybody_reads();
+        let over: Vec<Csp> = self.csps.extract_if(.., |csp| csp.is_over()).collect();
+        self.bury(over);
+        let over: Vec<Socket> = self.sockets.extract_if(.., |one| one.is_over()).collect();
+        self.scene
+            .books
+            .accounts
+            .extend(over.iter().map(Socket::account));
+        let over: Vec<Reader> = self.readers.extract_if(.., |one| one.is_over()).collect();
+        self.bury_readers(&over);
+        self.apis.retain(|api| !api.is_over());
+        self.strangers.retain(|stranger| !stranger.is_over());
+    }
+
+    pub(super) fn everybody_reads(&mut self) {
         self.read_feed();
         let scene = &mut self.scene;
         self.csps.iter_mut().for_each(|csp| csp.pump(scene));
@@ -144,17 +159,6 @@ impl World {
         self.strangers
             .iter_mut()
             .for_each(|stranger| stranger.pump(scene));
-        let over: Vec<Csp> = self.csps.extract_if(.., |csp| csp.is_over()).collect();
-        self.bury(over);
-        let over: Vec<Socket> = self.sockets.extract_if(.., |one| one.is_over()).collect();
-        self.scene
-            .books
-            .accounts
-            .extend(over.iter().map(Socket::account));
-        let over: Vec<Reader> = self.readers.extract_if(.., |one| one.is_over()).collect();
-        self.bury_readers(&over);
-        self.apis.retain(|api| !api.is_over());
-        self.strangers.retain(|stranger| !stranger.is_over());
     }
 
     fn bury(&mut self, over: Vec<Csp>) {

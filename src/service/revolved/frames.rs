@@ -3,13 +3,12 @@
 //! In: a line from a client. Out: a typed call, or the lines a server sends. One JSON array per line.
 
 use crate::cmd::Fate;
-use crate::hub::{Members, Page, Subscribed};
+use crate::hub::{Members, Subscribed};
 use crate::mem::{Position, PresenceEvent, Publication};
 use crate::service::json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::Write as _;
-use std::rc::Rc;
 
 /// What a client asks for: `[id, VERB, args]`.
 #[derive(Debug)]
@@ -69,29 +68,22 @@ pub fn err(id: u64, text: &str, code: &str) -> Vec<u8> {
 /// The result of SUBSCRIBE to a pattern, which stands nowhere.
 pub const SUBSCRIBED_PATTERN: &str = "{\"recovered\":false,\"messages\":[]}";
 
-/// The result of SUBSCRIBE to a channel: where it stands, whether `messages` (spelled by [`list`]) is all that the reader
-/// missed, who is there if it asked. Who was subscribed before is told so: it stands where it stood, and what it was not
-/// sent yet is coming.
+/// The result of SUBSCRIBE to a channel: where it stands, whether `messages` (spelled by [`message`]) are all that the
+/// reader missed, who is there if it asked. Who was subscribed before is told so: it stands where it stood, and what it
+/// was not sent yet is coming.
 #[must_use]
 pub fn subscribed(
     subscribed: &Subscribed,
-    (recovered, messages): (bool, &str),
+    (recovered, messages): (bool, &[String]),
     there: Option<&Members>,
 ) -> String {
-    let at = position(subscribed.position);
-    let again = if subscribed.again {
-        ",\"again\":true"
-    } else {
-        ""
+    let (at, messages) = (position(subscribed.position), messages.join(","));
+    let again = match subscribed.again {
+        true => ",\"again\":true",
+        false => "",
     };
     let there = there.map_or(String::new(), |there| {
-        let names = there.users.iter().flat_map(|(_, page)| page);
-        let names: Vec<_> = names.map(|(user, _)| json::text(user)).collect();
-        let names = match there.users {
-            Some(_) => format!(",\"members\":[{}],\"more\":{}", names.join(","), there.more),
-            None => String::new(),
-        };
-        format!("{names}{}", counts(there))
+        format!(",{}", who(there, |(user, _)| json::text(user)))
     });
     format!("{{{at},\"recovered\":{recovered},\"messages\":[{messages}]{again}{there}}}")
 }
@@ -102,18 +94,18 @@ pub fn members(there: &Members) -> String {
     let member = |(user, sessions): &(String, u32)| {
         format!("{{\"user\":{},\"sessions\":{sessions}}}", json::text(user))
     };
-    let page = there.users.as_ref().map_or(String::new(), |(_, page)| {
-        let page: Vec<_> = page.iter().map(member).collect();
-        format!(",\"members\":[{}],\"more\":{}", page.join(","), there.more)
-    });
-    let text = format!("{page}{}", counts(there));
-    format!("{{{}}}", text.trim_start_matches(','))
+    format!("{{{}}}", who(there, member))
 }
 
-fn counts(there: &Members) -> String {
-    let users = there.users.as_ref();
-    let users = users.map_or(String::new(), |(users, _)| format!(",\"users\":{users}"));
-    format!("{users},\"sessions\":{}", there.sessions)
+/// Who is there: the members, where they are listed, and how many.
+fn who(there: &Members, member: impl Fn(&(String, u32)) -> String) -> String {
+    let sessions = there.sessions;
+    let Some((users, page)) = &there.users else {
+        return format!("\"sessions\":{sessions}");
+    };
+    let page: Vec<_> = page.iter().map(member).collect();
+    let (page, more) = (page.join(","), there.more);
+    format!("\"members\":[{page}],\"more\":{more},\"users\":{users},\"sessions\":{sessions}")
 }
 
 /// `["JOIN",[channel,user]]`, `["LEAVE",[channel,user]]`.
@@ -124,36 +116,27 @@ pub fn presence(event: &PresenceEvent) -> Vec<u8> {
     format!("[\"{verb}\",[{channel},{user}]]\n").into_bytes()
 }
 
-/// The result of HISTORY.
+/// The result of HISTORY: where the channel stands, messages spelled by [`message`], whether there are more.
 #[must_use]
-pub fn page(page: &Page) -> String {
-    let (at, messages) = (position(page.position), list(&page.messages));
-    format!("{{{at},\"messages\":[{messages}],\"more\":{}}}", page.more)
+pub fn page(at: Position, messages: &[String], more: bool) -> String {
+    let (at, messages) = (position(at), messages.join(","));
+    format!("{{{at},\"messages\":[{messages}],\"more\":{more}}}")
 }
 
 fn position(Position { epoch, offset }: Position) -> String {
     format!("\"epoch\":\"{epoch:x}\",\"offset\":{offset}")
 }
 
-/// `{"offset","sender","payload"}`, as many as there are.
+/// `{"offset","sender","payload"}`: a message of the past.
 #[must_use]
-pub fn list(messages: &[Rc<Publication>]) -> String {
-    let mut out = Vec::new();
-    for publication in messages {
-        if !out.is_empty() {
-            out.push(b',');
-        }
-        let offset = publication.place().map_or(0, |place| place.offset);
-        let _ = write!(out, "{{\"offset\":{offset},\"sender\":");
-        json::string_or_null(&mut out, publication.sender.as_deref());
-        out.extend_from_slice(b",\"payload\":");
-        json::payload(&mut out, &publication.content, &publication.bytes);
-        out.push(b'}');
-    }
-    // As in any line: what was published may hold line ends between its tokens.
-    out.iter_mut()
-        .filter(|byte| matches!(byte, b'\n' | b'\r'))
-        .for_each(|byte| *byte = b' ');
+pub fn message(publication: &Publication) -> String {
+    let offset = publication.place().map_or(0, |place| place.offset);
+    let mut out = format!("{{\"offset\":{offset},\"sender\":").into_bytes();
+    json::string_or_null(&mut out, publication.sender.as_deref());
+    out.extend_from_slice(b",\"payload\":");
+    json::payload(&mut out, &publication.content, &publication.bytes);
+    out.push(b'}');
+    json::one_line(&mut out);
     String::from_utf8(out).unwrap_or_default()
 }
 
@@ -209,11 +192,9 @@ pub fn bye(code: u16, text: &str, after_ms: Option<u64>) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Ends a line. Published JSON may hold line ends between its tokens, which JSON counts as blanks.
+/// Ends a line, which has no other ends in it.
 fn line(mut out: Vec<u8>) -> Vec<u8> {
-    out.iter_mut()
-        .filter(|byte| matches!(byte, b'\n' | b'\r'))
-        .for_each(|byte| *byte = b' ');
+    json::one_line(&mut out);
     out.push(b'\n');
     out
 }

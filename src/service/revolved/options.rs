@@ -6,6 +6,7 @@
 use super::refusal::Refusal;
 use crate::hub::Asked;
 use crate::mem::Position;
+use crate::service::since;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -133,7 +134,7 @@ fn since(value: &Value) -> Result<Option<Position>, Refusal> {
     }
     let epoch = value.get("epoch").and_then(Value::as_str).ok_or(BAD)?;
     // An epoch that this server never gave is nobody's: nothing is recovered.
-    let epoch = u64::from_str_radix(epoch, 16).unwrap_or(0);
+    let epoch = since::number(epoch.as_bytes(), 16).unwrap_or(0);
     let offset = offset(value.get("offset").ok_or(BAD)?)?;
     Ok(Some(Position { epoch, offset }))
 }

@@ -39,20 +39,22 @@ pub fn subscribe(
     if pattern {
         return Ok(frames::SUBSCRIBED_PATTERN.to_owned());
     }
-    cx.hub.watch(&session.seat, &name, asked.presence);
+    if asked.presence || subscribed.again {
+        cx.hub.watch(&session.seat, &name, asked.presence);
+    }
     let mut room = room(cx, session);
     // Who was subscribed already was sent what came meanwhile: it would come twice.
     let past = match subscribed.again {
         true => Past::default(),
         false => past(cx, &name, &asked, room),
     };
-    room = room.saturating_sub(past.text.len());
+    room = room.saturating_sub(past.messages.iter().map(String::len).sum());
     let members = asked
         .presence
         .then(|| members(cx, &name, None, options::PAGE_MAX, room));
     Ok(frames::subscribed(
         &subscribed,
-        (past.recovered, &past.text),
+        (past.recovered, &past.messages),
         members.flatten().as_ref(),
     ))
 }
@@ -61,8 +63,8 @@ pub fn subscribe(
 #[derive(Default)]
 struct Past {
     recovered: bool,
-    /// The messages, spelled.
-    text: String,
+    /// Spelled.
+    messages: Vec<String>,
 }
 
 fn past(cx: &Cx<'_>, name: &str, asked: &options::Subscribe, room: usize) -> Past {
@@ -70,23 +72,23 @@ fn past(cx: &Cx<'_>, name: &str, asked: &options::Subscribe, room: usize) -> Pas
         Some(since) => cx.hub.recover(name, since, (room / MESSAGE_MIN, room)),
         None => Recovered::default(),
     };
-    let text = frames::list(&recovered.missed);
-    if recovered.whole && text.len() <= room {
+    let messages = spelled(&recovered.missed, room);
+    if recovered.whole && messages.len() == recovered.missed.len() {
         return Past {
             recovered: true,
-            text,
+            messages,
         };
     }
     Past {
         recovered: false,
-        text: last(cx, name, asked.history, room),
+        messages: last(cx, name, asked.history, room),
     }
 }
 
 /// The last messages of a channel, oldest first, as many as there is room for.
-fn last(cx: &Cx<'_>, name: &str, messages: usize, room: usize) -> String {
+fn last(cx: &Cx<'_>, name: &str, messages: usize, room: usize) -> Vec<String> {
     if messages == 0 {
-        return String::new();
+        return Vec::new();
     }
     let asked = Asked {
         from: None,
@@ -94,10 +96,9 @@ fn last(cx: &Cx<'_>, name: &str, messages: usize, room: usize) -> String {
         messages,
         bytes: room,
     };
-    let mut messages = cx.hub.page(name, asked).messages;
-    messages.truncate(fitting(&messages, room));
+    let mut messages = spelled(&cx.hub.page(name, asked).messages, room);
     messages.reverse();
-    frames::list(&messages)
+    messages
 }
 
 /// A page of a channel's history.
@@ -109,25 +110,28 @@ pub fn history(cx: &mut Cx<'_>, session: &Session, args: &[&RawValue]) -> Result
     gate::subscribe(cx, session, &name)?;
     let room = room(cx, session);
     let (asked, epoch) = options::page(args.get(1), room)?;
-    let mut page = cx.hub.page(&name, asked);
+    let page = cx.hub.page(&name, asked);
     if epoch.is_some_and(|epoch| epoch != page.position.epoch) {
         return Err(OTHER_EPOCH);
     }
-    // One message is given whatever it weighs, or a reader would ask for it for ever.
-    let fitting = fitting(&page.messages, room).max(1);
-    page.more |= fitting < page.messages.len();
-    page.messages.truncate(fitting);
-    Ok(frames::page(&page))
+    let mut messages = spelled(&page.messages, room);
+    // One is given whatever it weighs, or a reader would ask for it for ever.
+    if let (true, Some(first)) = (messages.is_empty(), page.messages.first()) {
+        messages.push(frames::message(first));
+    }
+    let more = page.more || messages.len() < page.messages.len();
+    Ok(frames::page(page.position, &messages, more))
 }
 
-/// How many of `messages`, from the first on, can be told in so much room.
-fn fitting(messages: &[Rc<Publication>], room: usize) -> usize {
+/// Messages as they are told, from the first on, as many as there is room for.
+fn spelled(messages: &[Rc<Publication>], room: usize) -> Vec<String> {
     let mut left = room;
-    let fits = |message: &&Rc<Publication>| {
-        let len = frames::list(std::slice::from_ref(message)).len() + 1;
-        left.checked_sub(len).map(|rest| left = rest).is_some()
+    let fits = |text: &String| {
+        let rest = left.checked_sub(text.len() + 1);
+        rest.map(|rest| left = rest).is_some()
     };
-    messages.iter().take_while(fits).count()
+    let texts = messages.iter().map(|message| frames::message(message));
+    texts.take_while(fits).collect()
 }
 
 /// Who is in a channel.
