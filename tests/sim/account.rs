@@ -32,8 +32,8 @@ pub struct Account {
     pub certain: bool,
     /// What reached the client, each with the packet in which it ended.
     pub seen: Vec<(u64, Item)>,
-    /// The last packet that the node is known to have read an acknowledgement of.
-    pub acked: u64,
+    /// The packets up to which the node is known to have read an acknowledgement, and since which turn.
+    pub acked: Vec<(u64, u64)>,
     /// Acknowledgements that it may have read.
     pub flying: Vec<u64>,
     /// Bytes of each packet that came.
@@ -149,6 +149,12 @@ impl Account {
         Ok(())
     }
 
+    /// Up to which packet an acknowledgement was read before `turn`, as far as the client knows.
+    fn acked_before(&self, turn: u64) -> u64 {
+        let before = self.acked.iter().filter(|(since, _)| *since < turn);
+        before.map(|(_, acked)| *acked).max().unwrap_or_default()
+    }
+
     /// What the client has seen is listed exactly behind some packet up to which it acknowledged. True when that was
     /// on its way only.
     fn fit_acks(&self, listed: &[Item], cut: bool) -> Result<bool, String> {
@@ -165,17 +171,17 @@ impl Account {
             let behind: Vec<Item> = behind.map(|(_, item)| *item).collect();
             behind == listed || (cut && behind.starts_with(listed))
         };
-        if fits(self.acked) {
+        let acked = self.acked_before(u64::MAX);
+        if fits(acked) {
             return Ok(false);
         }
-        let flying = self.flying.iter().filter(|ack| **ack > self.acked);
+        let flying = self.flying.iter().filter(|ack| **ack > acked);
         if flying.copied().any(fits) {
             return Ok(true);
         }
-        let behind = self.seen.iter().filter(|(packet, _)| *packet > self.acked);
+        let behind = self.seen.iter().filter(|(packet, _)| *packet > acked);
         Err(format!(
-            "acknowledged up to {}, perhaps {:?}: {listed:?} are listed of {:?}",
-            self.acked,
+            "acknowledged up to {acked}, perhaps {:?}: {listed:?} are listed of {:?}",
             self.flying,
             behind.collect::<Vec<_>>()
         ))
@@ -268,12 +274,12 @@ impl Account {
                 (None, Some(link)) => facts.net.was_unheard(link) || blocked,
                 (None, None) => false,
             },
-            "gone" => {
-                let own = |link| {
-                    facts.net.was_ended_by_client(link) || facts.net.closed_turn(link).is_none()
-                };
-                blocked || bare.is_some_and(own)
-            }
+            "gone" => bare.is_some_and(|link| {
+                // That ended with its connection, in one turn.
+                let closed = facts.net.closed_turn(link);
+                let may = blocked || closed.is_none() || facts.net.was_ended_by_client(link);
+                may && closed.is_none_or(|turn| notice.may_be_of(turn))
+            }),
             "kicked" => {
                 let user = [notice.user.clone()];
                 let kicked = kicked(facts.kicks, &user, self.begun);
@@ -297,7 +303,9 @@ impl Account {
         let config = facts.net.node.config();
         let bare = matches!(self.kind, Kind::Socket | Kind::Reader);
         let full = bare && config.max_queue_total < 1024 * 1024;
-        let behind = self.packets.range(self.acked + 1..);
+        // It may have run over in front of what else was read in that turn.
+        let acked = self.acked_before(notice.turns.0);
+        let behind = self.packets.range(acked + 1..);
         let packets: usize = behind.map(|(_, bytes)| bytes + PLACE_BYTES).sum();
         let listed = &notice.undelivered[notice.undelivered.len() - unseen.len()..];
         let line = |entry: &super::feed::Entry| {

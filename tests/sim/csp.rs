@@ -44,8 +44,8 @@ pub struct Csp {
     /// Reasons that it gave the node to end the session, and in which turn it first said goodbye.
     pub(super) said: Vec<&'static str>,
     goodbye: Option<u64>,
-    /// The last packet that the node is known to have read an acknowledgement of.
-    acked: u64,
+    /// What the node is known to have read acknowledgements of, and since which turn.
+    acked: Vec<(u64, u64)>,
     /// Acknowledgements on their way, by the request or the WebSocket that brings them.
     pub(super) acks: Vec<(AckBy, u64)>,
     /// Connections left behind that may still bring the node a request.
@@ -115,7 +115,7 @@ impl Csp {
             gives_up: false,
             said: Vec::new(),
             goodbye: None,
-            acked: 0,
+            acked: Vec::new(),
             acks: Vec::new(),
             ghosts: Vec::new(),
             transport: Transport::any(&mut scene.chance),
@@ -501,9 +501,9 @@ impl Csp {
     }
 
     /// An acknowledgement reached the node, and the session was there.
-    pub(super) fn landed(&mut self, by: AckBy) {
+    pub(super) fn landed(&mut self, scene: &Scene, by: AckBy) {
         for (_, ack) in self.acks.extract_if(.., |(other, _)| *other == by) {
-            self.acked = self.acked.max(ack);
+            self.acked.push((scene.net.turns, ack));
         }
     }
 
@@ -518,7 +518,7 @@ impl Csp {
             .collect();
         links
             .into_iter()
-            .for_each(|link| self.landed(AckBy::Socket(link)));
+            .for_each(|link| self.landed(scene, AckBy::Socket(link)));
     }
 
     /// A handshake that may have begun a session, of which the client knows nothing.
@@ -548,7 +548,7 @@ impl Csp {
             goodbye: self.goodbye,
             heard: Some((self.contact, timeout_ms.max(2_000 * self.hold_s))),
             certain: true,
-            acked: self.acked,
+            acked: self.acked.clone(),
             flying: self.acks.iter().map(|(_, ack)| *ack).collect(),
             packets: packets.collect(),
             ..Account::default()
@@ -626,9 +626,9 @@ impl Csp {
     }
 
     /// The node served request `number` of this session, issued at `at`: the session lived.
-    pub(super) fn proven(&mut self, number: u32, at: u64) {
+    pub(super) fn proven(&mut self, scene: &Scene, number: u32, at: u64) {
         self.contact = self.contact.max(at);
-        self.landed(AckBy::Request(number));
+        self.landed(scene, AckBy::Request(number));
         if let Some((why, before)) = &self.suspicion
             && number > *before
         {

@@ -238,7 +238,7 @@ impl Csp {
                 if wrong {
                     self.suspect(|| format!("the type is {kind}"));
                 }
-                self.proven(number, at);
+                self.proven(scene, number, at);
             }
             _ => return,
         }
@@ -409,11 +409,11 @@ impl Csp {
     fn frame(&mut self, scene: &mut Scene, number: u32, frame: &Frame) {
         match frame.opcode {
             TEXT if frame.payload.first() == Some(&b'[') => {
-                self.served(number);
+                self.served(scene, number);
                 self.batch(scene, number, &frame.payload);
             }
             TEXT => {
-                self.served(number);
+                self.served(scene, number);
                 let id: Option<u64> = frame
                     .text()
                     .strip_prefix("{\"a\":")
@@ -447,9 +447,9 @@ impl Csp {
         }
     }
 
-    fn served(&mut self, number: u32) {
+    fn served(&mut self, scene: &Scene, number: u32) {
         if let Some(at) = self.down(number).map(|down| down.issued_at) {
-            self.proven(number, at);
+            self.proven(scene, number, at);
         }
     }
 

@@ -318,7 +318,7 @@ impl Csp {
                     !batch.bad || self.peer.may_be_kicked(scene),
                     "nonsense is OK"
                 );
-                self.proven(number, batch.issued_at);
+                self.proven(scene, number, batch.issued_at);
                 self.done(|id| batch.ids.contains(&id));
             }
             400 if batch.bad => self.phase = Phase::Over,
