@@ -44,6 +44,8 @@ mod frames;
 mod http;
 #[path = "sim/model.rs"]
 mod model;
+#[path = "sim/past.rs"]
+mod past;
 #[path = "sim/peer.rs"]
 mod peer;
 #[path = "sim/pings.rs"]
@@ -252,7 +254,7 @@ const LINES: u64 = 60;
 const FAILURES_SHOWN: usize = 5;
 /// A simulation in which these do not happen proves little: every action, every transport, every refusal that a
 /// client can come by without the operator's doing, every end of a session.
-const MUST_HAPPEN: [(&str, &[&str]); 10] = [
+const MUST_HAPPEN: [(&str, &[&str]); 11] = [
     (
         "",
         &[
@@ -361,7 +363,20 @@ const MUST_HAPPEN: [(&str, &[&str]); 10] = [
             "ws_not_http11",
         ],
     ),
-    ("publications", &["api", "revolved"]),
+    (
+        "past",
+        &[
+            "messages recovered",
+            "not recovered",
+            "pages",
+            "pages that join",
+            "recovered",
+        ],
+    ),
+    (
+        "publications",
+        &["again", "again by the application", "api", "revolved"],
+    ),
     ("sessions", &["bare websockets", "csp", "event sources"]),
     (
         "sign-offs",

@@ -26,6 +26,8 @@ pub struct Account {
     pub goodbye: Option<u64>,
     /// In which turn it began, at the earliest.
     pub begun: u64,
+    /// In which turn a bare session surely was there, at the latest.
+    pub alive: u64,
     /// When the client knows to have been heard last, and for how long silence is borne.
     pub heard: Option<(u64, u64)>,
     /// There surely was such a session.
@@ -40,6 +42,8 @@ pub struct Account {
     pub packets: BTreeMap<u64, usize>,
     /// Calls without an answer.
     pub waiting: usize,
+    /// How many of these may be answered with some past.
+    pub pages: usize,
     pub topics: BTreeMap<usize, Topic>,
     /// Messages to its user from this number on came, or are listed.
     pub user_since: Option<usize>,
@@ -143,7 +147,7 @@ impl Account {
         }
         let closed = self.link.and_then(|link| facts.net.closed_turn(link));
         let late = closed.is_some_and(|turn| facts.steady && notice.turns.0 > turn + 1);
-        if late || notice.turns.1 < self.begun {
+        if late || notice.turns.1 < self.begun.max(self.alive) {
             return Err(OTHER_TIME.to_owned());
         }
         Ok(())
@@ -317,7 +321,9 @@ impl Account {
         };
         let listed: usize = listed.iter().map(line).sum();
         let most = packets + listed + (self.waiting + 1) * ANSWER_BYTES;
-        full || most > config.max_queue
+        // Each page takes at most half of what is left.
+        let pages = self.pages * config.max_queue / 2;
+        full || most + pages > config.max_queue
     }
 }
 

@@ -33,7 +33,10 @@ impl Api {
         for happened in self.http.pump(scene) {
             match happened {
                 Happened::End(What::Publish(number), status, body) => {
-                    published(scene, number, status, &body)
+                    published(scene, number, status, &body, false)
+                }
+                Happened::End(What::PublishAgain(number), status, body) => {
+                    published(scene, number, status, &body, true)
                 }
                 Happened::End(What::Kick(number), status, body) => {
                     scene.kicked(number, status, &body);
@@ -64,6 +67,9 @@ impl Api {
             return self
                 .http
                 .ask(scene.now(), &request, false, What::Plain(&[200, 404], None));
+        }
+        if scene.chance.one_in(8) {
+            return self.publish_again(scene);
         }
         self.publish(scene);
     }
@@ -120,14 +126,29 @@ impl Api {
         scene.count("publications: api");
         let name = percent_encode(CHANNELS[channel].as_bytes(), NON_ALPHANUMERIC).to_string();
         let target = format!("/api/publish/{}", name.replace("%2F", "/"));
-        let request = post(
-            &mut scene.chance,
-            &target,
-            &format!("Content-Type: {kind}\r\n"),
-            &body,
-        );
+        let mut header = format!("Content-Type: {kind}\r\n");
+        if scene.is_never_refused() && scene.chance.one_in(4) {
+            header.push_str(&format!("Idempotency-Key: n{number}\r\n"));
+            let head = format!("{target} {header}");
+            scene.named.push((number, head, body.clone()));
+        }
+        let request = post(&mut scene.chance, &target, &header, &body);
         self.http
             .ask(scene.now(), &request, false, What::Publish(number));
+    }
+
+    /// Publishes again what the application published under a name, on whatever connection.
+    fn publish_again(&mut self, scene: &mut Scene) {
+        if scene.named.is_empty() {
+            return;
+        }
+        let (number, head, body) = scene.chance.pick_of(&scene.named).clone();
+        scene.count("publications: again by the application");
+        scene.model.may_come_late(number, false);
+        let (target, header) = head.split_once(' ').unwrap();
+        let request = post(&mut scene.chance, target, header, &body);
+        let what = What::PublishAgain(number);
+        self.http.ask(scene.now(), &request, false, what);
     }
 }
 
@@ -173,25 +194,31 @@ fn content(scene: &mut Scene) -> (&'static str, Vec<u8>, String, String) {
     }
 }
 
-fn published(scene: &mut Scene, number: usize, status: u16, body: &[u8]) {
+fn published(scene: &mut Scene, number: usize, status: u16, body: &[u8], again: bool) {
     match status {
         201 | 202 => {
             let facts: std::collections::BTreeMap<String, u64> =
                 serde_json::from_slice(body).unwrap();
             assert_eq!(status == 201, facts["subscribers"] > 0);
-            scene
-                .model
-                .taken(number, facts["offset"], Some(facts["subscribers"] as usize));
+            let (offset, readers) = (facts["offset"], Some(facts["subscribers"] as usize));
+            match again {
+                true => scene.model.taken_again(number, offset, readers),
+                false => scene.model.taken(number, offset, readers),
+            }
         }
+        // The request never came whole.
+        408 | 503 if again => {}
         413 => {
             assert!(scene.model.publication(number).len() > scene.net.node.config().max_message);
             scene.model.refused(number);
         }
         503 => {
-            assert!(scene.may_be_full());
+            let bounded = scene.net.node.config().max_channels < 100;
+            assert!(scene.may_be_full() || bounded);
             scene.model.refused(number);
         }
         // The request never came whole.
+        408 if scene.named.iter().any(|(named, ..)| *named == number) => {}
         408 => scene.model.refused(number),
         _ => panic!(
             "a publication is answered {status}: {}",

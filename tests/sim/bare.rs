@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Socket {
     pub name: u32,
     pub http: Http,
-    peer: Peer,
+    pub peer: Peer,
     frames: Frames,
     open: bool,
     closing: bool,
@@ -30,6 +30,8 @@ pub struct Socket {
     looks: u32,
     said: Vec<&'static str>,
     goodbye: Option<u64>,
+    /// In which turn the node was last seen to go on with it.
+    alive: u64,
     /// There was a session.
     certain: bool,
     /// Everything that was written is read.
@@ -48,7 +50,7 @@ impl Socket {
             false,
             What::Down(0),
         );
-        let (peer, frames) = (Peer::new(name, None, scene), Frames::default());
+        let (peer, frames) = (scene.comer(name), Frames::default());
         Some(Self {
             name,
             http,
@@ -60,6 +62,7 @@ impl Socket {
             looks: 0,
             said: Vec::new(),
             goodbye: None,
+            alive: 0,
             certain: false,
             whole: false,
             farewell: None,
@@ -91,6 +94,9 @@ impl Socket {
                 }
                 _ => {}
             }
+        }
+        if self.open && self.http.is_kept(scene) {
+            self.alive = scene.net.turns;
         }
         if self.open && !self.closing {
             hears(scene, &self.http);
@@ -202,6 +208,7 @@ impl Socket {
             link: Some(self.http.link),
             said: self.said.clone(),
             goodbye: self.goodbye,
+            alive: self.alive,
             certain: self.certain,
             whole: self.whole,
             ..Account::default()
@@ -268,6 +275,8 @@ pub struct Reader {
     open: bool,
     over: bool,
     begun: u64,
+    /// In which turn the node was last seen to go on with it.
+    alive: u64,
     /// Everything that was written is read.
     whole: bool,
     /// It was there when the node stopped.
@@ -312,6 +321,7 @@ impl Reader {
             open: false,
             over: false,
             begun: scene.net.turns,
+            alive: 0,
             whole: false,
             farewell: false,
             since: usize::MAX,
@@ -341,6 +351,11 @@ impl Reader {
                 Happened::End(_, _, _) | Happened::Lost(_) => self.over = true,
                 _ => {}
             }
+        }
+        // A stream may end and its connection go on.
+        let read = scene.net.unread(self.http.link) == 0 && !self.over;
+        if self.open && read && self.http.is_kept(scene) {
+            self.alive = scene.net.turns;
         }
         if self.open && !self.over {
             hears(scene, &self.http);
@@ -486,6 +501,7 @@ impl Reader {
             link: Some(self.http.link),
             users: vec![None],
             begun: self.begun,
+            alive: self.alive,
             certain: self.open,
             whole: self.whole,
             seen: seen.collect(),

@@ -36,6 +36,11 @@ impl Chance {
         list[self.below(list.len())]
     }
 
+    /// One of `list`, which is not empty.
+    pub fn pick_of<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+        &list[self.below(list.len())]
+    }
+
     /// An index of `weights`, each as likely as it weighs.
     pub fn weighted(&mut self, weights: &[u32]) -> usize {
         let sum: u32 = weights.iter().sum();

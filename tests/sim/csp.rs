@@ -101,7 +101,7 @@ impl Csp {
     pub fn new(scene: &mut Scene, name: u32) -> Self {
         Self {
             name,
-            peer: Peer::new(name, None, scene),
+            peer: scene.comer(name),
             conns: Vec::new(),
             phase: Phase::New,
             key: String::new(),
@@ -236,6 +236,7 @@ impl Csp {
             && self.is_live()
             && down.is_attached()
             && down.number == self.last_down
+            && !down.broken
             && down.is_sure(scene)
             && !self.has_ghosts()
             && scene.net.is_up(down.link)
@@ -427,7 +428,9 @@ impl Csp {
             get: self.transport == Transport::Jsonp,
         };
         let request = spell(&mut scene.chance, &saying);
+        let memory = std::mem::take(&mut self.peer.memory);
         self.peer = Peer::new(self.name, user, scene);
+        self.peer.memory = memory;
         self.phase = Phase::Shaking;
         self.shaken_at = scene.now();
         self.conns[index].ask(scene.now(), &request, false, What::Handshake);

@@ -20,6 +20,8 @@ pub enum What {
     Close,
     /// A publication through the API, by its number.
     Publish(usize),
+    /// The same, asked for again.
+    PublishAgain(usize),
     /// A user's sessions are to end.
     Kick(usize),
     /// Anything whose answer must be one of these; the second is a body it must have.
@@ -163,10 +165,14 @@ impl Http {
         read && self.queued.is_empty() && scene.net.is_delivered(self.link)
     }
 
-    /// Whether the node has read everything that was queued, and goes on with the connection.
+    /// Whether the node goes on with the connection.
+    pub fn is_kept(&self, scene: &Scene) -> bool {
+        scene.net.is_up(self.link) && !scene.net.is_blocked(self.link)
+    }
+
+    /// Whether it does, and has read everything that was queued.
     pub fn is_heard(&self, scene: &Scene) -> bool {
-        let up = scene.net.is_up(self.link) && !scene.net.is_blocked(self.link);
-        up && self.queued.is_empty() && scene.net.is_delivered(self.link)
+        self.is_kept(scene) && self.queued.is_empty() && scene.net.is_delivered(self.link)
     }
 
     /// Feeds at most `max` bytes.

@@ -6,8 +6,10 @@
 
 use super::account::Topic;
 use super::feed::{Entry, Notice};
+use super::past::HEADS_MAX;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use orbited::config::policy::History;
 use std::collections::BTreeMap;
 
 /// The channels of a run.
@@ -26,9 +28,15 @@ pub const USERS: [&str; 4] = ["ann", "bob", "\u{e9}ve", "o'x\"y"];
 #[derive(Default)]
 pub struct Model {
     publications: Vec<Publication>,
+    /// What is kept of each channel, and of all together, in bytes.
+    pub(super) keeps: Vec<Option<History>>,
+    pub(super) kept_max: usize,
+    pub(super) bytes: usize,
+    /// The moment at which clients are looking.
+    pub now: u64,
     peers: Vec<PeerMessage>,
     /// Which publication has which place.
-    places: BTreeMap<(usize, String, u64), usize>,
+    pub(super) places: BTreeMap<(usize, String, u64), usize>,
     /// By the number that the node gave it.
     ids: BTreeMap<u64, Item>,
     /// The turn of the node that clients are looking at.
@@ -63,9 +71,11 @@ pub struct Publication {
     /// How many readers its publisher was told of.
     told: Option<usize>,
     ended_before: u64,
-    /// In which turn it was asked for, and in which somebody first knew that it was taken.
-    issued: u64,
-    known: Option<u64>,
+    /// The turn and the moment in which it was asked for, and in which somebody first knew that it was taken.
+    issued: (u64, u64),
+    known: Option<(u64, u64)>,
+    /// It may have been asked for again by another than its publisher, whose order it is not in.
+    late: bool,
     /// How many sessions ended without their client having seen it.
     listed: usize,
 }
@@ -78,6 +88,30 @@ impl Publication {
             (_, Some((_, offset))) => Some(*offset),
             _ => None,
         }
+    }
+
+    /// Most that it weighs in a history.
+    pub fn weight_max(&self) -> usize {
+        HEADS_MAX + self.event.len().max(self.json.len())
+    }
+
+    pub fn issued_ms(&self) -> u64 {
+        self.issued.1
+    }
+
+    /// When somebody first knew that it was taken.
+    pub fn known_ms(&self) -> Option<u64> {
+        self.known.map(|(_, ms)| ms)
+    }
+
+    /// In which turn that was.
+    pub fn known_turn(&self) -> Option<u64> {
+        self.known.map(|(turn, _)| turn)
+    }
+
+    /// Whether it need not be in its publisher's order.
+    pub fn is_late(&self) -> bool {
+        self.late
     }
 
     /// Bytes of the payload as JSON.
@@ -133,10 +167,12 @@ impl Model {
             seen: 0,
             told: None,
             ended_before: ended,
-            issued: self.turn,
+            issued: (self.turn, self.now),
             known: None,
+            late: false,
             listed: 0,
         });
+        self.bytes += json.len() + WAITS_BYTES;
         self.publications.len() - 1
     }
 
@@ -159,7 +195,7 @@ impl Model {
         );
         assert!(offset > 0);
         publication.fate = Fate::At(offset);
-        publication.known.get_or_insert(self.turn);
+        publication.known.get_or_insert((self.turn, self.now));
         publication.told = readers;
         if let Some((_, place)) = &publication.place {
             assert_eq!(
@@ -184,8 +220,50 @@ impl Model {
         publication.fate = Fate::Refused;
     }
 
+    /// Somebody asks again for a publication, perhaps another than who first did, and perhaps before it is taken.
+    pub fn may_come_late(&mut self, number: usize, own: bool) {
+        let publication = &mut self.publications[number];
+        publication.late |= !own && publication.fate == Fate::Unknown;
+    }
+
+    /// Who asked again is told that a publication is at `offset`.
+    pub fn taken_again(&mut self, number: usize, offset: u64, readers: Option<usize>) {
+        match self.publications[number].fate {
+            Fate::At(known) => {
+                assert_eq!(known, offset, "publication {number} is there twice");
+                let told = self.publications[number].told;
+                assert!(
+                    readers.is_none() || readers == told,
+                    "publication {number} went out twice"
+                );
+            }
+            _ => {
+                self.taken(number, offset, readers);
+                // Who asked first may be answered yet.
+                self.publications[number].fate = Fate::Unknown;
+            }
+        }
+    }
+
+    pub fn publications(&self) -> &[Publication] {
+        &self.publications
+    }
+
     /// A publication reaches a Revolved client at a place. Gives back its number.
     pub fn reaches(
+        &mut self,
+        channel: usize,
+        sender: Option<&str>,
+        payload: &str,
+        place: Place,
+    ) -> usize {
+        let number = self.recalls(channel, sender, payload, place);
+        self.publications[number].seen += 1;
+        number
+    }
+
+    /// A publication is told at its place, as it was. Gives back its number.
+    pub fn recalls(
         &mut self,
         channel: usize,
         sender: Option<&str>,
@@ -223,8 +301,7 @@ impl Model {
                 "publication {number} is not where its publisher was told"
             );
         }
-        publication.seen += 1;
-        publication.known.get_or_insert(self.turn);
+        publication.known.get_or_insert((self.turn, self.now));
         let first = publication.place.get_or_insert_with(|| place.clone());
         assert_eq!(*first, place, "publication {number} has two places");
         let (epoch, offset) = place;
@@ -254,7 +331,7 @@ impl Model {
             "publication {number} was refused and is seen"
         );
         publication.seen += 1;
-        publication.known.get_or_insert(self.turn);
+        publication.known.get_or_insert((self.turn, self.now));
         number
     }
 
@@ -280,6 +357,7 @@ impl Model {
             known: None,
             listed: 0,
         });
+        self.bytes += json.len() + WAITS_BYTES;
         self.peers.len() - 1
     }
 
@@ -457,7 +535,7 @@ impl Model {
     /// Whoever was subscribed as `topic` says must have been given these by the end of turn `until`.
     pub fn taken_until(&self, channel: usize, topic: &Topic, until: u64) -> Vec<Item> {
         let due = |(number, publication): (usize, &Publication)| {
-            let known = publication.known.is_some_and(|known| known <= until);
+            let known = publication.known.is_some_and(|(turn, _)| turn <= until);
             let taken = matches!(publication.fate, Fate::At(_)) || publication.place.is_some();
             let placed = publication.place.as_ref().is_some_and(|(epoch, offset)| {
                 topic.epoch.as_ref() == Some(epoch)
@@ -548,12 +626,18 @@ impl Model {
         for (number, publication) in self.publications.iter().enumerate() {
             let counts = (publication.told, publication.seen, publication.listed);
             let place = Some((publication.channel, publication.place.as_ref()));
-            let known = (publication.issued, publication.known);
+            let known = (
+                publication.issued.0,
+                publication.known.map(|(turn, _)| turn),
+            );
             check(Item::Channel(number), place, counts, known);
         }
         slack
     }
 }
+
+/// Most that a message takes in a queue beside its payload.
+const WAITS_BYTES: usize = 200;
 
 /// How a number stands in a payload.
 pub fn mark(number: usize) -> String {

@@ -8,17 +8,18 @@
 use super::account::{Account, Topic};
 use super::books::kicked;
 use super::model::{CHANNELS, Fate, Item, USERS, mark};
+use super::past::{Asked, Memory};
 use super::scene::Scene;
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, VecDeque};
 
 /// One client's end of the conversation.
 pub struct Peer {
-    name: u32,
+    pub(super) name: u32,
     /// To the server, not yet on its way.
     pub out: Vec<u8>,
     line: Vec<u8>,
-    next_call: u64,
+    pub(super) next_call: u64,
     /// Calls without answer, in the order they were made.
     asked: VecDeque<(u64, Call)>,
     subs: BTreeMap<usize, Sub>,
@@ -28,6 +29,11 @@ pub struct Peer {
     bye: bool,
     /// Told that the application ends the session.
     kicked: bool,
+    pub memory: Memory,
+    /// Its own publications have numbers from this on.
+    pub(super) first_named: usize,
+    /// Bytes of the past that it was answered.
+    pub(super) answers: usize,
     /// In which turn its session began, at the earliest.
     begun: u64,
     /// What came, each with the packet in which it ended.
@@ -47,15 +53,28 @@ struct Sub {
 
 /// What was asked.
 #[derive(Debug, Clone, PartialEq)]
-enum Call {
+pub(super) enum Call {
     Auth(String),
-    Subscribe(usize),
+    Subscribe(Asked),
+    History(Asked),
     Unsubscribe(Vec<usize>),
     Publish(usize),
+    /// Once more, under the same name.
+    PublishAgain(usize),
     Send(usize),
     Disconnect,
     /// Nonsense, to be refused with this code.
     Bad(&'static str),
+}
+
+impl Call {
+    /// Whether it is answered by a command.
+    fn is_run_later(&self) -> bool {
+        matches!(
+            self,
+            Call::Publish(_) | Call::PublishAgain(_) | Call::Send(_)
+        )
+    }
 }
 
 impl Peer {
@@ -71,6 +90,9 @@ impl Peer {
             heard: BTreeMap::new(),
             bye: false,
             kicked: false,
+            memory: Memory::default(),
+            first_named: scene.model.next(),
+            answers: 0,
             begun: scene.net.turns,
             given: Vec::new(),
             user_since: scene.model.next_peer(),
@@ -104,6 +126,9 @@ impl Peer {
         account.begun = self.begun;
         account.seen = self.given.clone();
         account.waiting = self.asked.len();
+        let tells =
+            |(_, call): &&(u64, Call)| matches!(call, Call::Subscribe(_) | Call::History(_));
+        account.pages = self.asked.iter().filter(tells).count();
         let signs_on = |(_, call): &(u64, Call)| matches!(call, Call::Auth(_));
         account.user_since = (!self.asked.iter().any(signs_on)).then_some(self.user_since);
         for (channel, sub) in &self.subs {
@@ -113,8 +138,11 @@ impl Peer {
         }
         for (_, call) in &self.asked {
             match call {
-                Call::Subscribe(channel) => {
-                    let topic = account.topics.entry(*channel).or_insert_with(Topic::asked);
+                Call::Subscribe(asked) => {
+                    let topic = account
+                        .topics
+                        .entry(asked.channel)
+                        .or_insert_with(Topic::asked);
                     topic.asks += 1;
                 }
                 Call::Unsubscribe(channels) => {
@@ -135,9 +163,9 @@ impl Peer {
         }
         let fresh = self.subs.is_empty() && !self.asks_to_subscribe();
         let weights = if fresh {
-            [0, 9, 0, 1, 0, 0]
+            [0, 9, 0, 1, 0, 0, 1, 0]
         } else {
-            [2, 6, 3, 30, 8, 2]
+            [2, 8, 4, 30, 8, 2, 3, 3]
         };
         match scene.chance.weighted(&weights) {
             0 => self.auth(scene),
@@ -146,11 +174,14 @@ impl Peer {
             3 => self.publish(scene),
             4 => {
                 // Some of them wait for their turn together, perhaps behind one that is too much.
-                let many = if scene.chance.one_in(4) { 4 } else { 1 };
+                let often = if scene.small { 2 } else { 6 };
+                let many = if scene.chance.one_in(often) { 6 } else { 1 };
                 let to = scene.chance.pick(&USERS);
                 (0..many).for_each(|_| self.send(scene, to));
             }
-            _ => self.nonsense(scene),
+            5 => self.nonsense(scene),
+            6 => self.leaf_through(scene),
+            _ => self.publish_again(scene),
         }
     }
 
@@ -181,13 +212,6 @@ impl Peer {
         };
         let args = format!("\"AUTH\",[{},{secret}]", json(user));
         self.ask(scene, Call::Auth(user.to_owned()), &args);
-    }
-
-    fn subscribe(&mut self, scene: &mut Scene) {
-        let channel = scene.chance.below(CHANNELS.len());
-        let options = scene.chance.pick(&["", ",{}", ",null"]);
-        let args = format!("\"SUBSCRIBE\",[{}{options}]", json(CHANNELS[channel]));
-        self.ask(scene, Call::Subscribe(channel), &args);
     }
 
     fn unsubscribe(&mut self, scene: &mut Scene) {
@@ -222,7 +246,8 @@ impl Peer {
             ended,
         );
         scene.count("publications: revolved");
-        let args = format!("\"PUBLISH\",[{},{payload}]", json(CHANNELS[channel]));
+        let name = self.publish_named(scene, number, &payload);
+        let args = format!("\"PUBLISH\",[{},{payload}{name}]", json(CHANNELS[channel]));
         self.ask(scene, Call::Publish(number), &args);
     }
 
@@ -264,7 +289,7 @@ impl Peer {
         }
     }
 
-    fn ask(&mut self, scene: &mut Scene, call: Call, args: &str) {
+    pub(super) fn ask(&mut self, scene: &mut Scene, call: Call, args: &str) {
         let id = self.next_call;
         self.next_call += if scene.chance.one_in(30) { 1 << 33 } else { 1 };
         let (name, end) = (
@@ -278,7 +303,7 @@ impl Peer {
     }
 
     /// Whose name a call made now is run under: the user's, or that of a sign-on on its way.
-    fn senders(&self) -> Vec<Option<String>> {
+    pub(super) fn senders(&self) -> Vec<Option<String>> {
         let mut senders = vec![self.user.clone()];
         for (_, call) in &self.asked {
             if let Call::Auth(user) = call {
@@ -349,8 +374,7 @@ impl Peer {
             )
         });
         let before = self.asked.iter().take(at);
-        let overtaken = before
-            .filter(|(_, call)| !at_once || !matches!(call, Call::Publish(_) | Call::Send(_)));
+        let overtaken = before.filter(|(_, call)| !(at_once && call.is_run_later()));
         assert_eq!(
             overtaken.count(),
             0,
@@ -373,7 +397,13 @@ impl Peer {
                 self.user = Some(user);
                 self.user_since = scene.model.next_peer();
             }
-            Call::Subscribe(channel) => self.subscribed(scene, channel, result),
+            Call::Subscribe(asked) => self.subscribed(scene, &asked, result),
+            Call::History(asked) => self.page(scene, &asked, result),
+            Call::PublishAgain(number) => {
+                scene
+                    .model
+                    .taken_again(number, field(result, "offset"), None)
+            }
             Call::Unsubscribe(channels) => channels.iter().for_each(|channel| {
                 self.subs.remove(channel);
             }),
@@ -399,7 +429,10 @@ impl Peer {
             (Call::Subscribe(_), "too-many") | (Call::Subscribe(_) | Call::Auth(_), "full") => {
                 assert!(bounded)
             }
-            (Call::Publish(_) | Call::Send(_), "full") => assert!(scene.may_be_full()),
+            // One that is to be kept may be one channel too many.
+            (Call::Publish(_), "full") => assert!(scene.may_be_full() || bounded),
+            (Call::Send(_), "full") => assert!(scene.may_be_full()),
+            (Call::History(asked), "epoch") => self.forgotten(scene, asked),
             (Call::Publish(number), "too-big") => {
                 assert!(scene.model.publication(*number).len() > config.max_message)
             }
@@ -415,7 +448,8 @@ impl Peer {
         }
     }
 
-    fn subscribed(&mut self, scene: &mut Scene, channel: usize, result: &str) {
+    fn subscribed(&mut self, scene: &mut Scene, asked: &Asked, result: &str) {
+        let channel = asked.channel;
         let (epoch, next) = (
             text(&raw_field(result, "epoch")),
             field(result, "offset") + 1,
@@ -427,8 +461,14 @@ impl Peer {
                 "{} is subscribed twice, elsewhere",
                 self.name
             );
+            assert_eq!(raw_field(result, "again"), "true");
+            assert_eq!(raw_field(result, "recovered"), "false");
+            assert_eq!(raw_field(result, "messages"), "[]");
             return;
         }
+        let place = (epoch.clone(), next - 1);
+        self.recovered(scene, asked, &place, result);
+        self.memory.last.insert(channel, place);
         let since = scene.model.next();
         self.subs.insert(channel, Sub { epoch, next, since });
     }
@@ -460,11 +500,14 @@ impl Peer {
         );
         sub.next += 1;
         let place = (sub.epoch.clone(), offset);
+        self.memory.last.insert(channel, place.clone());
         let number = scene
             .model
             .reaches(channel, null_or(sender).as_deref(), payload, place);
         let by = scene.model.publication(number).by;
-        self.in_order(by, Some(channel), number);
+        if !scene.model.publication(number).is_late() {
+            self.in_order(by, Some(channel), number);
+        }
         number
     }
 
@@ -480,7 +523,7 @@ impl Peer {
     }
 
     /// What one client published in one channel, or sent to one user, comes in its order, each once.
-    fn in_order(&mut self, by: u32, channel: Option<usize>, number: usize) {
+    pub(super) fn in_order(&mut self, by: u32, channel: Option<usize>, number: usize) {
         let before = self.heard.insert((by, channel), number);
         assert!(
             before.is_none_or(|before| before < number),
@@ -587,11 +630,11 @@ pub fn json(text: &str) -> String {
     serde_json::to_string(text).unwrap()
 }
 
-fn text(json: &str) -> String {
+pub(super) fn text(json: &str) -> String {
     serde_json::from_str(json).unwrap_or_else(|e| panic!("no string ({e}): {json}"))
 }
 
-fn null_or(json: &str) -> Option<String> {
+pub(super) fn null_or(json: &str) -> Option<String> {
     serde_json::from_str(json).unwrap_or_else(|e| panic!("no string or null ({e}): {json}"))
 }
 
@@ -600,7 +643,7 @@ fn number(json: &str) -> u64 {
         .unwrap_or_else(|e| panic!("no number ({e}): {json}"))
 }
 
-fn raw_field(object: &str, name: &str) -> String {
+pub(super) fn raw_field(object: &str, name: &str) -> String {
     let object: BTreeMap<String, Box<RawValue>> =
         serde_json::from_str(object).unwrap_or_else(|e| panic!("no object ({e}): {object}"));
     object
@@ -610,6 +653,6 @@ fn raw_field(object: &str, name: &str) -> String {
         .to_owned()
 }
 
-fn field(object: &str, name: &str) -> u64 {
+pub(super) fn field(object: &str, name: &str) -> u64 {
     number(&raw_field(object, name))
 }

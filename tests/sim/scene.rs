@@ -7,6 +7,8 @@ use super::books::Books;
 use super::chance::{Chance, Totals};
 use super::driver::Driver;
 use super::model::Model;
+use super::past::{Memory, draw_rules};
+use super::peer::Peer;
 use orbited::cmd::Cause;
 use orbited::config::Config;
 
@@ -21,6 +23,10 @@ pub struct Scene {
     overflows_seen: u64,
     /// Sessions that clients ended by breaking the protocol.
     pub doomed: u64,
+    /// What the application published under a name: number, head and body.
+    pub named: Vec<(usize, String, Vec<u8>)>,
+    /// What clients remember whose session is lost.
+    pub memories: Vec<Memory>,
     /// Payloads are small in this run.
     pub small: bool,
     /// The limit of sessions was lowered at some time.
@@ -33,6 +39,7 @@ impl Scene {
         let mut config = Config {
             max_connections: 64,
             max_sessions: SESSIONS_MAX,
+            once_ms: ONCE_MS,
             ..Config::default()
         };
         let mut small = false;
@@ -46,6 +53,11 @@ impl Scene {
             5 => (config.max_message, config.max_body, small) = (6_000, 40_000, true),
             _ => {}
         }
+        if chance.one_in(2) {
+            draw_rules(&mut chance, &mut config);
+        }
+        let mut model = Model::default();
+        model.set_rules(&config);
         let full = config.max_queue_total < 1024 * 1024;
         let books = Books {
             // Where everything that waits is little, the feed itself runs over.
@@ -55,10 +67,12 @@ impl Scene {
         Self {
             net: Driver::new(config, seed, traced),
             chance,
-            model: Model::default(),
+            model,
             books,
             overflows_seen: 0,
             doomed: 0,
+            named: Vec::new(),
+            memories: Vec::new(),
             small,
             shrunk: false,
         }
@@ -128,11 +142,29 @@ impl Scene {
         !mute
     }
 
+    /// A client that is new, or comes back with what one before it remembers.
+    pub fn comer(&mut self, name: u32) -> Peer {
+        let mut peer = Peer::new(name, None, self);
+        if self.chance.one_in(2) {
+            peer.memory = self.memories.pop().unwrap_or_default();
+        }
+        peer
+    }
+
+    /// Whether a publication is never refused in this run.
+    pub fn is_never_refused(&self) -> bool {
+        let config = self.net.node.config();
+        let bounded = config.max_message < 10_000 || config.max_channels < 100;
+        !bounded && !self.may_be_full()
+    }
+
     /// Whether the run's bounds are such that the node refuses work when its queues are full.
     pub fn may_be_full(&self) -> bool {
         self.net.node.config().max_queue_total < 1024 * 1024
     }
 }
 
+/// Milliseconds for which a name of a publication is known: longer than a run.
+pub const ONCE_MS: u64 = 400 * 86_400_000;
 /// Sessions at once, unless a run lowers it.
 pub const SESSIONS_MAX: usize = 48;

@@ -9,7 +9,7 @@ use super::chance::Totals;
 use super::csp::Csp;
 use super::feed::Feed;
 use super::http::Http;
-use super::scene::{SESSIONS_MAX, Scene};
+use super::scene::{ONCE_MS, SESSIONS_MAX, Scene};
 use super::settings::Transport;
 use orbited::cmd::Cause;
 
@@ -162,6 +162,8 @@ impl World {
     }
 
     fn bury(&mut self, over: Vec<Csp>) {
+        let memories = over.iter().map(|csp| csp.peer.memory.clone());
+        self.scene.memories.extend(memories);
         let accounts = over.iter().filter_map(|csp| csp.account(&self.scene));
         let accounts: Vec<_> = accounts.collect();
         self.scene.books.accounts.extend(accounts);
@@ -193,7 +195,7 @@ impl World {
     pub(super) fn read_feed(&mut self) {
         let scene = &mut self.scene;
         let turn = scene.net.turns;
-        scene.model.turn = turn;
+        (scene.model.turn, scene.model.now) = (turn, scene.net.now());
         if let Some(feed) = &mut self.feed {
             feed.http.deaf &= !scene.net.calm;
             let notices = feed.pump(scene, (scene.books.read_turn + 1, turn));
@@ -531,6 +533,8 @@ impl World {
         self.scene.net.settle();
         self.read_feed();
         self.end_feed();
+        // Names of publications are known for long.
+        self.scene.net.leap(ONCE_MS);
         let node = &self.scene.net.node;
         assert_eq!(node.session_count(), 0, "sessions are left");
         assert_eq!(node.conn_count(), 0, "connections are left");
