@@ -110,6 +110,14 @@ pub struct Facts<'a> {
     pub steady: bool,
 }
 
+impl Facts<'_> {
+    /// Whether `notice` was given too late to be because of what happened in `turn`; a feed that is read at leisure
+    /// may give it at any time.
+    fn is_late(&self, notice: &Notice, turn: u64) -> bool {
+        self.steady && turn + 1 < notice.turns.0
+    }
+}
+
 impl Account {
     /// Holds a notice, whose list is `items`, against this session.
     pub fn fit(&self, notice: &Notice, items: &[Item], facts: &Facts<'_>) -> Result<Fit, String> {
@@ -146,7 +154,7 @@ impl Account {
             return Err("its key is another".to_owned());
         }
         let closed = self.link.and_then(|link| facts.net.closed_turn(link));
-        let late = closed.is_some_and(|turn| facts.steady && notice.turns.0 > turn + 1);
+        let late = closed.is_some_and(|turn| facts.is_late(notice, turn));
         if late || notice.turns.1 < self.begun.max(self.alive) {
             return Err(OTHER_TIME.to_owned());
         }
@@ -282,7 +290,7 @@ impl Account {
                 // That ended with its connection, in one turn.
                 let closed = facts.net.closed_turn(link);
                 let may = blocked || closed.is_none() || facts.net.was_ended_by_client(link);
-                may && closed.is_none_or(|turn| notice.may_be_of(turn))
+                may && closed.is_none_or(|turn| turn <= notice.turns.1)
             }),
             "kicked" => {
                 let user = [notice.user.clone()];

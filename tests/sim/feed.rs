@@ -52,13 +52,6 @@ pub struct Entry {
     pub json: String,
 }
 
-impl Notice {
-    /// Whether it may be of what happened in `turn`; the feed is read in the same or in the next one.
-    pub fn may_be_of(&self, turn: u64) -> bool {
-        self.turns.0 <= turn + 1 && turn <= self.turns.1
-    }
-}
-
 impl Feed {
     /// Asks for the feed, unless the node takes no more connections.
     pub fn open(scene: &mut Scene) -> Option<Self> {
