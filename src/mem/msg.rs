@@ -5,6 +5,7 @@
 
 use super::ledger::{Charge, Ledger};
 use super::publication::Publication;
+use crate::config::policy::Slow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
@@ -24,6 +25,8 @@ pub enum Form {
 pub struct Msg {
     bytes: Box<[u8]>,
     binary: bool,
+    /// Whether it may be dropped where too much waits.
+    loose: bool,
     /// What it is a view of, or of a piece of; none for what a service says of its own.
     source: Option<Rc<Publication>>,
     plain: OnceCell<Box<[u8]>>,
@@ -67,9 +70,13 @@ impl Msg {
         let charge = ledger.charge(bytes.len() + size_of::<Self>());
         let behind = source.as_ref().map_or(0, |source| source.weight());
         let room = CHAIN_WEIGHTS * (bytes.len() + size_of::<Self>() + behind);
+        let loose = source
+            .as_ref()
+            .is_some_and(|source| source.slow() != Slow::Close);
         Rc::new(Self {
             bytes,
             binary,
+            loose,
             source,
             plain: OnceCell::new(),
             utf8: OnceCell::new(),
@@ -90,6 +97,12 @@ impl Msg {
     #[must_use]
     pub fn source(&self) -> Option<&Rc<Publication>> {
         self.source.as_ref()
+    }
+
+    /// Whether it may be dropped where too much waits.
+    #[must_use]
+    pub fn is_loose(&self) -> bool {
+        self.loose
     }
 
     /// Whether a WebSocket carries it in a binary message.

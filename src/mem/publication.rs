@@ -6,6 +6,7 @@
 
 use super::ledger::{Charge, Ledger};
 use super::msg::Msg;
+use crate::config::policy::Slow;
 use crate::ids::SessionId;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::fmt;
@@ -72,11 +73,25 @@ pub struct Publication {
     number: Cell<u64>,
     report_to: Cell<Option<(SessionId, u64)>>,
     place: OnceCell<Position>,
+    /// Of what may be dropped, or has a key.
+    slack: OnceCell<Box<Slack>>,
     /// While somebody holds them: a view holds its publication.
     views: [RefCell<Weak<Msg>>; 4],
     /// While it is on its way to many: the views made so far, so that none is made twice.
     held: RefCell<Option<Vec<Rc<Msg>>>>,
     charge: RefCell<Charge>,
+}
+
+/// What few publications need.
+#[derive(Debug, Default)]
+struct Slack {
+    /// What becomes of it where too much waits; its channel's policy, said by the hub.
+    slow: Cell<Slow>,
+    key: Option<Box<str>>,
+    /// Of its channel, right before it, which nobody was sent.
+    skipped: Cell<u64>,
+    /// Of a notice: how many messages of its channel one reader was not sent.
+    missed: u64,
 }
 
 /// Names and sizes, never the payload: this goes into traces.
@@ -99,6 +114,26 @@ impl Publication {
         bytes: Box<[u8]>,
         ledger: &Ledger,
     ) -> Rc<Self> {
+        Self::keyed(target, sender, content, bytes, None, ledger)
+    }
+
+    /// The same, of which a reader wants the latest of each `key`.
+    #[must_use]
+    pub fn keyed(
+        target: Rc<str>,
+        sender: Option<Box<str>>,
+        content: Content,
+        bytes: Box<[u8]>,
+        key: Option<Box<str>>,
+        ledger: &Ledger,
+    ) -> Rc<Self> {
+        let slack = OnceCell::new();
+        if key.is_some() {
+            let _ = slack.set(Box::new(Slack {
+                key,
+                ..Slack::default()
+            }));
+        }
         let publication = Self {
             target,
             sender,
@@ -107,12 +142,31 @@ impl Publication {
             number: Cell::new(0),
             report_to: Cell::new(None),
             place: OnceCell::new(),
+            slack,
             views: Default::default(),
             held: RefCell::new(None),
             charge: RefCell::new(ledger.charge(0)),
         };
         publication.charge.borrow_mut().set(publication.weight());
         Rc::new(publication)
+    }
+
+    /// What tells one reader that it missed so many messages of a channel.
+    #[must_use]
+    pub fn notice(channel: Rc<str>, missed: u64, ledger: &Ledger) -> Rc<Self> {
+        let notice = Self::new(channel, None, Content::Text, Box::default(), ledger);
+        let _ = notice.slack.set(Box::new(Slack {
+            missed,
+            ..Slack::default()
+        }));
+        notice
+    }
+
+    /// Of a notice: how many messages of its channel were missed.
+    #[must_use]
+    pub fn missed(&self) -> Option<u64> {
+        let missed = self.slack.get()?.missed;
+        Some(missed).filter(|missed| *missed > 0)
     }
 
     /// Its number among everything this node took; 0 until it was taken.
@@ -153,6 +207,38 @@ impl Publication {
         self.held.replace(begins.then(Vec::new));
     }
 
+    /// What becomes of it where too much waits.
+    #[must_use]
+    pub fn slow(&self) -> Slow {
+        self.slack
+            .get()
+            .map_or(Slow::Close, |slack| slack.slow.get())
+    }
+
+    /// Says what becomes of it where too much waits; before anybody has a view of it.
+    pub fn follow(&self, slow: Slow) {
+        if slow != Slow::Close {
+            self.slack.get_or_init(Box::default).slow.set(slow);
+        }
+    }
+
+    /// What it is the latest of, within its channel.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.slack.get()?.key.as_deref()
+    }
+
+    /// How many of its channel, right before it, nobody was sent.
+    #[must_use]
+    pub fn skipped(&self) -> u64 {
+        self.slack.get().map_or(0, |slack| slack.skipped.get())
+    }
+
+    /// Says how many nobody was sent.
+    pub fn skip(&self, messages: u64) {
+        self.slack.get_or_init(Box::default).skipped.set(messages);
+    }
+
     /// The payload for one kind of client, made by `make` unless somebody still has it.
     // Every delivery asks; as a call of its own it is 17 instructions more, of 264.
     #[inline(always)]
@@ -180,6 +266,7 @@ impl Publication {
     #[must_use]
     pub fn weight(&self) -> usize {
         let names = self.target.len() + self.sender.as_ref().map_or(0, |sender| sender.len());
-        size_of::<Self>() + HEADS + names + self.bytes.len()
+        let key = self.key().map_or(0, str::len);
+        size_of::<Self>() + HEADS + names + key + self.bytes.len()
     }
 }

@@ -41,6 +41,7 @@ impl Run {
     }
 
     /// Takes `msg` in as the next of the chain, or gives it back.
+    #[inline]
     fn extend(&mut self, msg: Rc<Msg>) -> Result<(), Rc<Msg>> {
         let payloads = Payloads::of_chain(&self.first, self.len);
         if !payloads.last().is_some_and(|last| last.leads_to(&msg)) {
@@ -86,6 +87,20 @@ impl Queue {
         if let Some(msg) = left {
             self.runs.push_back(Run::new(msg));
             self.charge.set(self.runs.capacity() * size_of::<Run>());
+        }
+    }
+
+    /// Keeps the oldest `len`, which are some; gives back the run that is left if it is the only one.
+    fn truncate(&mut self, len: usize) -> Option<Run> {
+        let (at, within) = self.place_of(len - 1);
+        self.len = len;
+        self.runs.truncate(at + 1);
+        if let Some(last) = self.runs.back_mut() {
+            last.len = within as u16 + 1;
+        }
+        match at {
+            0 => self.runs.pop_back(),
+            _ => None,
         }
     }
 
@@ -141,7 +156,22 @@ impl Backlog {
         };
     }
 
+    /// Keeps the oldest `len`.
+    pub fn truncate(&mut self, len: usize) {
+        let run = match self {
+            _ if len >= self.len() => return,
+            _ if len == 0 => return *self = Backlog::Empty,
+            Backlog::Empty => return,
+            Backlog::One(_, run) => return *run = len as u16,
+            Backlog::Many(queue) => queue.truncate(len),
+        };
+        if let Some(run) = run {
+            *self = run.into();
+        }
+    }
+
     /// Takes the oldest payload.
+    #[inline]
     pub fn pop(&mut self) -> Option<Rc<Msg>> {
         match std::mem::take(self) {
             Backlog::Empty => None,
@@ -231,6 +261,7 @@ impl<'a> Payloads<'a> {
 impl<'a> Iterator for Payloads<'a> {
     type Item = &'a Rc<Msg>;
 
+    #[inline]
     fn next(&mut self) -> Option<&'a Rc<Msg>> {
         if self.left == 0 {
             let run = self.runs.next()?;
@@ -328,6 +359,11 @@ mod tests {
                     };
                     backlog.push(msg.clone(), &ledger);
                     twin.push_back(msg);
+                    if rng.below(20) == 0 {
+                        let len = rng.below(twin.len() as u64 + 3) as usize;
+                        backlog.truncate(len);
+                        twin.truncate(len);
+                    }
                     let skip = rng.below(twin.len() as u64 + 2) as usize;
                     assert_eq!(backlog.len(), twin.len());
                     assert!(
