@@ -18,6 +18,8 @@ pub enum Cmd {
     Send(Rc<Publication>, Origin),
     /// A message became this at one of its recipients, and its sender wants to know.
     Report(Rc<Publication>, Fate),
+    /// To everyone subscribed to a channel: what it held back.
+    Release(Rc<str>),
     /// A session is to end.
     End(SessionId, Cause),
     /// Every session of a user is to end, by the application's word.

@@ -4,6 +4,7 @@
 //! one thread.
 
 use crate::cmd::Cause;
+use crate::config::policy::Slow;
 use std::collections::BTreeMap;
 
 /// What a downstream is, for the gauge of sessions by transport and for people.
@@ -67,8 +68,32 @@ pub struct Metrics {
     pub resent: u64,
     /// Messages that were never acknowledged when their session ended, by its cause, as [`Cause::ALL`].
     pub undelivered: [u64; 9],
+    /// Messages dropped for readers that did not keep up.
+    pub dropped: Dropped,
     /// Turns of the loop.
     pub turns: u64,
+}
+
+/// Messages dropped, by the policy that let them.
+#[derive(Debug, Default)]
+pub struct Dropped([u64; 3]);
+
+impl Dropped {
+    /// Counts messages dropped by a policy.
+    pub fn count(&mut self, slow: Slow, messages: u64) {
+        let [oldest, latest, every] = &mut self.0;
+        match slow {
+            Slow::DropOldest => *oldest += messages,
+            Slow::Latest => *latest += messages,
+            Slow::Every(_) => *every += messages,
+            Slow::Close => {}
+        }
+    }
+
+    /// The counts, each with its policy's name.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        ["drop-oldest", "latest", "every"].into_iter().zip(self.0)
+    }
 }
 
 impl Metrics {

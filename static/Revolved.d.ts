@@ -121,11 +121,12 @@ declare class Revolved {
   /** Who is in a channel subscribed with `presence`, kept up to date; null where the server does not tell. */
   members(channel: string): string[] | null;
   /**
+   * `key` is what it is the latest of, in a channel whose readers get the latest only.
    * With an id (true: one is made) it counts once, however often it is published in `--idempotency-window` (2 minutes), and is
    * asked once more when its answer was lost with the session, if the session has a user name. A server that was started
    * anew knows no ids: what the one before it had may then come twice.
    */
-  publish(channel: string, payload: any, options?: { id?: string | true }): Promise<{ offset: number }>;
+  publish(channel: string, payload: any, options?: { id?: string | true; key?: string }): Promise<{ offset: number }>;
   /** With `report`, `delivered` tells, once all of it is known, what became of the message at each of the sessions. It is never rejected. */
   send(user: string, payload: any, options: { report: true }): Promise<{ sessions: number; delivered: Promise<Revolved.Fate[]> }>;
   send(user: string, payload: any, options?: { report?: boolean }): Promise<{ sessions: number; delivered?: Promise<Revolved.Fate[]> }>;

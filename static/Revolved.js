@@ -113,8 +113,10 @@ class Revolved {
 
   /** Resolves to {offset}. `options.id`, a text of your own or true for one of ours, makes a repeated publish count once. */
   publish(channel, payload, options) {
-    const id = options && options.id === true ? unique() : options && options.id;
-    return this._call('PUBLISH', id == null ? [channel, payload] : [channel, payload, { id }]);
+    const { id, key } = options || {}, asked = {};
+    if (id != null) asked.id = id === true ? unique() : id;
+    if (key != null) asked.key = key;
+    return this._call('PUBLISH', Object.keys(asked).length ? [channel, payload, asked] : [channel, payload]);
   }
 
   /**

@@ -132,6 +132,9 @@ transcripts! {
     nobody_reads_by_a_pattern_what_is_the_applications
     nobody_sends_where_the_operator_says_so
     nothing_of_a_bad_batch_is_taken
+    of_a_drop_oldest_channel_the_oldest_go_and_a_gap_is_told
+    of_a_latest_channel_the_newest_of_each_key_waits
+    of_an_every_channel_the_newest_goes_out_when_its_time_is_over
     of_two_comets_the_older_ends_empty
     only_users_send_where_the_operator_says_so
     packets_before_their_turn_wait_for_the_gap_to_be_filled

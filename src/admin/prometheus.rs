@@ -55,6 +55,13 @@ pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
         "reason",
         metrics.undelivered(),
     );
+    text.family(
+        "orbited_dropped_total",
+        "counter",
+        "Messages dropped by a channel's slow policy: for a reader, or by every for all.",
+        "policy",
+        metrics.dropped.counts(),
+    );
     let refused = metrics.refused.iter().map(|(code, count)| (*code, *count));
     text.family(
         "orbited_refused_total",

@@ -280,7 +280,7 @@ pub static KEYS: [Key; 7] = [
         form: "close|drop-oldest|latest|every=TIME",
         default: "close",
         help: "What becomes of a subscriber who does not keep up: its session ends, it misses the oldest, only the latest \
-               waits, or it is sent the latest once in so long. Not in effect yet.",
+               of each key waits, or everybody is sent the latest once in so long. Who misses something is told how many.",
         alone: None,
         read: |text| slow(text).map(Setting::Slow),
     },

@@ -3,7 +3,7 @@
 //! In: publications, positions of readers who come back. Out: places, fan-outs, runs of what was kept.
 
 use super::history::Ring;
-use super::{Channel, Hub, Kind, Refused, Scope};
+use super::{Channel, Hub, Kind, Refused, Scope, Turn};
 use crate::config::policy::Who;
 use crate::ids::ChannelId;
 use crate::mem::{Position, Publication};
@@ -17,6 +17,8 @@ pub struct Published {
     pub place: Position,
     /// Only sessions with a user's name may have it.
     pub users_only: bool,
+    /// When it goes out: only now there is a fan-out.
+    pub turn: Turn,
 }
 
 /// What a reader who comes back is to get.
@@ -76,6 +78,7 @@ impl Hub {
             _ => self.book.id_of(name),
         };
         let policy = self.book.get(policy);
+        publication.follow(policy.slow);
         let (who, keep) = (policy.subscribe, policy.history);
         let id = match (found, keep) {
             (None, Some(_)) => Some(self.find_or_make(Scope::Channel, name)?),
@@ -103,15 +106,22 @@ impl Hub {
         if self.patterns > 0 && open {
             self.match_patterns(name, &mut lists);
         }
-        self.reach.begin(&mut lists);
+        let turn = match lists.iter().any(|(_, len)| *len > 0) {
+            true => self.turn_of(publication, now),
+            false => Turn::Now,
+        };
+        if turn == Turn::Now {
+            self.reach.begin(&mut lists);
+        }
         Ok(Published {
             place,
             users_only: who == Who::User,
+            turn,
         })
     }
 
     /// The lists of the patterns that match `name`: looked up, as many as the name has segments and one.
-    fn match_patterns(&self, name: &str, lists: &mut Vec<(u32, u32)>) {
+    pub(super) fn match_patterns(&self, name: &str, lists: &mut Vec<(u32, u32)>) {
         let mut pattern = String::with_capacity(name.len() + 2);
         let ends = name.match_indices('/').map(|(at, _)| at + 1);
         for end in std::iter::once(0).chain(ends) {
@@ -128,7 +138,7 @@ impl Hub {
         }
     }
 
-    fn list(&self, name: &str) -> Option<(u32, u32)> {
+    pub(super) fn list(&self, name: &str) -> Option<(u32, u32)> {
         let row = self.channels.get(self.find(Scope::Channel, name)?)?;
         Some((row.first, row.subscribers))
     }
@@ -214,11 +224,12 @@ impl Hub {
         page
     }
 
-    /// When something is to be forgotten or told.
+    /// When something is to be forgotten or told, or a channel's time is over.
     #[must_use]
     pub fn next_due(&self) -> Option<Tick> {
         let due = self.archive.next_due().into_iter();
-        due.chain(self.presence.next_due()).min()
+        let due = due.chain(self.presence.next_due());
+        due.chain(self.paces.next_due()).min()
     }
 
     /// Lets go what was kept for its time, of one channel, or notes who is gone for good. False when nothing is due.
@@ -259,7 +270,7 @@ impl Hub {
         }
     }
 
-    fn channel(&self, name: &str) -> Option<(Position, Option<&Ring>)> {
+    pub(super) fn channel(&self, name: &str) -> Option<(Position, Option<&Ring>)> {
         let id = self.find(Scope::Channel, name)?;
         match self.channels.get(id)?.kind {
             Kind::Channel(position, _) => Some((position, self.archive.of(id))),

@@ -10,6 +10,7 @@ mod index;
 mod members;
 pub mod names;
 mod once;
+mod pace;
 mod presence;
 mod reach;
 mod subs;
@@ -17,6 +18,7 @@ mod subs;
 pub use channels::{Asked, Page, Published, Recovered};
 pub use members::Members;
 pub use once::{Answered, Once};
+pub use pace::{Released, Turn};
 pub use presence::Change;
 
 use crate::cmd::OnceKey;
@@ -26,6 +28,7 @@ use crate::rng::Rng;
 use book::Book;
 use history::Archive;
 use index::Index;
+use pace::Paces;
 use presence::{Presence, What};
 use reach::Reach;
 use std::rc::Rc;
@@ -40,6 +43,7 @@ pub struct Hub {
     /// The fan-out under way.
     reach: Reach,
     archive: Archive,
+    paces: Paces,
     /// Rows that are patterns.
     patterns: usize,
     book: Book,
@@ -118,6 +122,7 @@ impl Hub {
             links: Links::default(),
             reach: Reach::new(rng.keyed()),
             archive: Archive::new(history_max),
+            paces: Paces::default(),
             patterns: 0,
             book: Book::default(),
             presence: Presence::default(),
@@ -152,6 +157,9 @@ impl Hub {
             return Err(Refused::TooManySubscriptions);
         }
         let channel = self.find_or_make(Scope::Channel, name)?;
+        if !self.paces.is_empty() {
+            self.greet(session, seat, name);
+        }
         self.join(session, seat, channel);
         let user = self.told_name(seat, channel);
         self.note(channel, user.as_ref(), What::Came);
@@ -177,6 +185,9 @@ impl Hub {
 
     /// Ends every subscription of a session, its user's too.
     pub fn leave_all(&mut self, seat: &mut Seat) {
+        if !self.paces.is_empty() {
+            self.see_off(seat);
+        }
         let user = self.told_anywhere(seat);
         while seat.first != NIL {
             self.leave(seat, seat.first, user.as_ref());
@@ -238,11 +249,13 @@ impl Hub {
         self.channels.get(user).map(|user| &*user.name)
     }
 
-    /// Where each channel of a session stands, in the order it subscribed to them.
+    /// Where each channel of a session stands, less what it holds back, in the order it subscribed to them.
     #[must_use]
     pub fn standing(&self, seat: &Seat) -> Vec<(&str, Position)> {
         let place = |row| match self.row_at(row).map(|row| (row, &row.kind)) {
-            Some((row, Kind::Channel(position, _))) => Some((&*row.name, *position)),
+            Some((row, Kind::Channel(position, _))) => {
+                Some((&*row.name, self.paces.fanned_out(&row.name, *position)))
+            }
             _ => None,
         };
         let mut all: Vec<_> = self.links.channels(seat.first).filter_map(place).collect();

@@ -324,3 +324,50 @@ const ALL: Asked = Asked {
     messages: 9999,
     bytes: 1 << 30,
 };
+
+#[test]
+fn a_channel_with_a_time_is_known_while_it_runs_and_newcomers_only_as_long_as_they_stay() {
+    let rule = Rule::parse("p/** slow=every=1s").unwrap();
+    let mut hub = hub().with_policies(Policies::new(vec![rule]));
+    let mut seats: Vec<Seat> = (0..5).map(|_| Seat::default()).collect();
+    let turn = |hub: &mut Hub, now| {
+        let publication = Publication::new(
+            "p/a".into(),
+            None,
+            Content::Text,
+            Box::from(*b"x"),
+            &Ledger::default(),
+        );
+        hub.publish(&publication, Tick(now)).unwrap().turn
+    };
+    assert_eq!(turn(&mut hub, 0), Turn::Now);
+    assert!(hub.paces.is_empty(), "nobody reads it");
+    hub.subscribe(session(0), &mut seats[0], "p/a", 9).unwrap();
+    assert_eq!(turn(&mut hub, 0), Turn::Now);
+    assert_eq!(hub.next_due(), Some(Tick(1000)));
+    assert_eq!(turn(&mut hub, 1), Turn::Held { instead: false });
+    hub.subscribe(session(1), &mut seats[1], "p/*", 9).unwrap();
+    hub.subscribe(session(2), &mut seats[2], "p/a", 9).unwrap();
+    hub.subscribe(session(3), &mut seats[3], "p/a", 9).unwrap();
+    hub.subscribe(session(0), &mut seats[0], "p/**", 9).unwrap();
+    // Who says that it has all that went out is none.
+    let came = hub.subscribe(session(4), &mut seats[4], "p/a", 9);
+    let mut at = came.unwrap().position;
+    assert!(!hub.readmit(session(4), "p/a", at));
+    at.offset -= 1;
+    assert!(hub.readmit(session(4), "p/a", at));
+    assert_eq!(turn(&mut hub, 2), Turn::Held { instead: true });
+    for seat in &mut seats[1..3] {
+        hub.leave_all(seat);
+    }
+    assert_eq!(hub.pop_paced(Tick(999)), None);
+    let due = hub.pop_paced(Tick(1000)).unwrap();
+    assert_eq!(turn(&mut hub, 1000), Turn::Held { instead: true });
+    let released = hub.release(&due, Tick(1001)).unwrap();
+    assert_eq!(released.taken, 3);
+    assert!(released.newcomers.into_iter().eq([(session(3), 1)]));
+    assert_eq!(reached(&mut hub).len(), 3);
+    assert_eq!(hub.next_due(), Some(Tick(2001)));
+    assert_eq!(hub.pop_paced(Tick(2001)), None);
+    assert!(hub.paces.is_empty() && hub.next_due().is_none());
+}

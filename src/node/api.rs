@@ -81,12 +81,22 @@ impl Node {
             Ok(content) => content,
             Err(fault) => return self.fault(id, request, &fault),
         };
+        let latest_of = request.headers.first("orbited-key");
+        let latest_of = latest_of.map(String::from_utf8_lossy);
+        if latest_of
+            .as_ref()
+            .is_some_and(|key| key.len() > KEY_BYTES_MAX)
+        {
+            return self.fault(id, request, &LONG_KEY);
+        }
+        let latest_of = latest_of.map(|key| Box::from(&*key));
         self.metrics.messages_in += 1;
-        let publication = Publication::new(
+        let publication = Publication::keyed(
             name.into(),
             None,
             content,
             request.body.into(),
+            latest_of,
             &self.ledger,
         );
         let key = request.headers.first("idempotency-key");
@@ -187,6 +197,14 @@ fn content(request: &Request<'_>) -> Result<Content, Fault> {
     }
 }
 
+const LONG_KEY: Fault = Fault::new(
+    400,
+    "bad-key",
+    "The key is longer than 255 bytes.",
+    "Orbited-Key names what a message is the latest of, as in EURUSD.",
+);
+/// Longest `Orbited-Key`; what a message is the latest of stays with it as long as it waits.
+const KEY_BYTES_MAX: usize = 255;
 const ROOT: &[u8] = b"orbited, internal port\n\
     POST /api/publish/CHANNEL  publish the body\n\
     POST /api/kick/USER        end the sessions of a user\n\

@@ -6,7 +6,7 @@
 
 use super::Node;
 use crate::cmd::{Cause, Cmd, Fate, OnceKey, Origin, Outcome};
-use crate::hub::{Answered, Change};
+use crate::hub::{Answered, Change, Released, Turn};
 use crate::ids::{ChannelId, SessionId};
 use crate::mem::{PresenceEvent, Publication};
 use crate::session::Session;
@@ -30,8 +30,12 @@ pub struct Delivery {
     origin: Origin,
     once: Option<OnceKey>,
     to_user: bool,
+    /// Not everybody there may have it.
+    picks: bool,
     /// Only sessions with a user's name may have it.
     users_only: bool,
+    /// Of what its channel held back it is the newest.
+    paced: Option<Box<Released>>,
     reached: usize,
 }
 
@@ -43,7 +47,9 @@ impl Delivery {
             origin,
             once: None,
             to_user: false,
+            picks: false,
             users_only: false,
+            paced: None,
             reached: 0,
         }
     }
@@ -82,6 +88,7 @@ impl Node {
                     self.begin_publish(publication, origin, once);
                 }
                 Some(Cmd::Send(publication, origin)) => self.begin_send(publication, origin),
+                Some(Cmd::Release(channel)) => self.begin_release(&channel),
                 Some(Cmd::End(session, cause)) => self.end_session(session, cause),
                 Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),
                 Some(Cmd::Kick(user, origin)) => self.begin_kick(&user, origin),
@@ -116,7 +123,26 @@ impl Node {
         };
         let mut delivery = Delivery::new(publication, origin);
         (delivery.once, delivery.users_only) = (once, published.users_only);
-        self.fan_out = Some(FanOut::Message(delivery));
+        delivery.picks = published.users_only;
+        match published.turn {
+            Turn::Now => self.fan_out = Some(FanOut::Message(delivery)),
+            Turn::Held { instead } => {
+                let slow = delivery.publication.slow();
+                self.metrics.dropped.count(slow, u64::from(instead));
+                self.through(&FanOut::Message(delivery));
+            }
+        }
+    }
+
+    fn begin_release(&mut self, channel: &str) {
+        let now = self.now();
+        if let Some(released) = self.hub.release(channel, now) {
+            let mut delivery = Delivery::new(released.publication.clone(), Origin::Node);
+            delivery.users_only = released.users_only;
+            delivery.paced = Some(Box::new(released));
+            delivery.picks = true;
+            self.fan_out = Some(FanOut::Message(delivery));
+        }
     }
 
     fn begin_send(&mut self, publication: Rc<Publication>, origin: Origin) {
@@ -198,13 +224,25 @@ impl Node {
         }
     }
 
+    #[cold]
+    fn may_have(&self, session: SessionId, delivery: &Delivery) -> bool {
+        if let Some(paced) = &delivery.paced {
+            let before = paced.newcomers.get(&session).copied().unwrap_or(0);
+            let Some(skipped) = (paced.taken - 1).checked_sub(before) else {
+                return false;
+            };
+            delivery.publication.skip(skipped);
+        }
+        !delivery.users_only || self.has_user(session)
+    }
+
     fn has_user(&self, session: SessionId) -> bool {
         let row = self.sessions.get(session);
         row.is_some_and(|row| self.hub.user_name(&row.seat).is_some())
     }
 
     fn deliver(&mut self, session: SessionId, delivery: &mut Delivery) {
-        if delivery.users_only && !self.has_user(session) {
+        if delivery.picks && !self.may_have(session, delivery) {
             return;
         }
         delivery.reached += 1;

@@ -9,7 +9,7 @@ use super::respond::WRITE_TIMEOUT_MS;
 use super::streamtest::STREAMTEST_MS;
 use crate::cmd::{Cause, Cmd, Fate};
 use crate::ids::{ConnId, SessionId};
-use crate::mem::{OutQueue, Publication, Sink, Wrote};
+use crate::mem::{Msg, OutQueue, Publication, Sink, Wrote};
 use crate::metrics::Kind;
 use crate::session::{BATCH_BYTES_MAX, Carriage, Session};
 use crate::transport::{http, plain, websocket};
@@ -139,6 +139,11 @@ impl Node {
         else {
             return false;
         };
+        if session.is_unsettled() {
+            self.settle_backlog(session_id);
+            // The same again, with nothing to settle.
+            return self.compose(id);
+        }
         let carriage = session.carriage();
         let poll = stage == Stage::Held && self.profiles.get(session.profile).is_poll();
         if !session.has_pending() && !poll {
@@ -242,13 +247,20 @@ impl Node {
             return;
         };
         let mut reports = Vec::new();
+        let mut last: Option<Rc<Msg>> = None;
+        // A message of several parts is written whole: what is left of one might be dropped.
+        let goes_on = |msg: &Rc<Msg>, last: &Option<Rc<Msg>>| match (msg.source(), last) {
+            (Some(source), Some(last)) => last.source().is_some_and(|of| Rc::ptr_eq(of, source)),
+            _ => false,
+        };
         while let Some(msg) = session
             .next_bare()
-            .filter(|_| scratch.len() < BATCH_BYTES_MAX)
+            .filter(|msg| scratch.len() < BATCH_BYTES_MAX || goes_on(msg, &last))
             .cloned()
         {
             plain::message(scratch, &profile, &msg);
             reports.extend(session.wrote_bare(now));
+            last = Some(msg);
         }
         http::raw(out, scratch, chunked);
         self.report_written(reports);

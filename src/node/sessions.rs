@@ -11,6 +11,7 @@ use crate::ids::{ConnId, SessionId};
 use crate::metrics::Kind;
 use crate::service::{self, Cx, Hello};
 use crate::session::{Carriage, Due, Encoding, Opening, ServiceKind, Session};
+use crate::time::Tick;
 use crate::transport::Profile;
 
 /// Why a session did not begin.
@@ -128,6 +129,7 @@ impl Node {
     /// The client gets its close packet behind all data; the row stays until that is acknowledged.
     fn close_session(&mut self, id: SessionId, cause: Cause) {
         let now = self.now();
+        self.settle_backlog(id);
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
@@ -158,6 +160,7 @@ impl Node {
     /// Takes the row away; what was not acknowledged is undelivered, and its service says so to whom it concerns.
     pub(super) fn remove_session(&mut self, id: SessionId, cause: Cause) {
         let told = self.with_service(id, |service, cx, session| {
+            cx.settle(session);
             let undelivered: Vec<_> = session.undelivered().cloned().collect();
             service.closed(cx, session, cause, &undelivered);
             undelivered.len()
@@ -237,12 +240,24 @@ impl Node {
         let Some(session) = self.sessions.get_mut(id) else {
             return true;
         };
+        let behind = session.is_behind();
         let reports = ack.map(|ack| session.ack(ack)).unwrap_or_default();
         let over = session.is_over();
+        // Room for what was held back.
+        let due = behind && session.has_pending();
+        if let Some(conn) = session.conn().filter(|_| due) {
+            self.mark_dirty(conn);
+        }
         for publication in reports {
             self.cmds.push(Cmd::Report(publication, Fate::Acked));
         }
         over
+    }
+
+    /// Of a session whose client is behind: makes what waits what it is to get.
+    #[cold]
+    pub(super) fn settle_backlog(&mut self, id: SessionId) {
+        self.with_service(id, |_, cx, session| cx.settle(session));
     }
 
     /// Sets the session's next moment.
@@ -264,6 +279,9 @@ impl Node {
     /// nobody or by a successor.
     pub fn stop(&mut self) {
         // What was accepted is delivered first, and answered.
+        while let Some(channel) = self.hub.pop_paced(Tick(u64::MAX)) {
+            self.cmds.push(Cmd::Release(channel));
+        }
         while self.run_commands() {}
         self.stopping = true;
         let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();

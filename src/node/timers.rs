@@ -5,7 +5,7 @@
 use super::Node;
 use super::conn::{Inbox, Stage, WriteSide};
 use super::respond::{Answer, WRITE_TIMEOUT_MS};
-use crate::cmd::Cause;
+use crate::cmd::{Cause, Cmd};
 use crate::codes::CloseCode;
 use crate::http::fault::{self, Fault};
 use crate::ids::{ConnId, SessionId};
@@ -25,6 +25,8 @@ impl Node {
                 if let Some(id) = self.conns.id_at(index) {
                     self.conn_due(id);
                 }
+            } else if let Some(channel) = self.hub.pop_paced(now) {
+                self.cmds.push(Cmd::Release(channel));
             } else if !self.hub.expire(now) && !self.once.expire(now) {
                 return false;
             }

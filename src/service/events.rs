@@ -38,11 +38,13 @@ impl Service for Events {
         text.push(b'\n');
         cx.remark(session, Msg::new(text, cx.ledger));
         for missed in joined.missed {
+            let mut parts = Vec::new();
             if let (Some(place), false) = (places.get_mut(missed.channel), one) {
                 *place = missed.publication.place().unwrap_or_default();
-                place_in_front(cx, session, &missed.publication, &places);
+                parts.push(place_line(cx, &missed.publication, &places));
             }
-            cx.push(session, missed.msg);
+            parts.push(missed.msg);
+            recall(cx, session, &parts);
         }
         Ok(())
     }
@@ -61,8 +63,13 @@ impl Service for Events {
         }
         let standing = cx.hub.standing(&session.seat);
         let places: Vec<_> = standing.into_iter().map(|(_, at)| at).collect();
-        place_in_front(cx, session, publication, &places);
-        give(cx, session, publication, OF_MANY);
+        let (view, make) = OF_MANY;
+        let front = place_line(cx, publication, &places);
+        give_parts(
+            cx,
+            session,
+            &[front, publication.view(view, cx.ledger, make)],
+        );
     }
 }
 
@@ -82,7 +89,7 @@ impl Service for Objects {
             cx.remark(session, Msg::new(gap, cx.ledger));
         }
         for missed in joined.missed {
-            cx.push(session, missed.msg);
+            recall(cx, session, &[missed.msg]);
         }
         Ok(())
     }
@@ -115,7 +122,7 @@ impl Service for Poll {
             session.put_unmet(cx.ledger);
         }
         for missed in joined.missed {
-            cx.push(session, missed.msg);
+            recall(cx, session, &[missed.msg]);
         }
         Ok(())
     }
@@ -181,17 +188,28 @@ fn give(
     cx.push(session, msg);
 }
 
-/// Says in front of a publication where its reader stands with it. The line counts as the publication's: if it is one
-/// too many, that is what was not delivered.
-fn place_in_front(
-    cx: &mut Cx<'_>,
-    session: &mut Session,
-    publication: &Rc<Publication>,
-    places: &[Position],
-) {
+/// A message behind the line that says where its reader stands with it. The line counts as the message's: if it is one too
+/// many, that is what was not delivered.
+fn give_parts(cx: &mut Cx<'_>, session: &mut Session, parts: &[Rc<Msg>]) {
+    if parts.iter().any(|part| part.is_loose()) {
+        cx.metrics.messages_out += 1;
+        return cx.offer(session, parts);
+    }
+    recall(cx, session, parts);
+}
+
+/// What a reader asked for is given whole, whatever its channel's rule drops.
+fn recall(cx: &mut Cx<'_>, session: &mut Session, parts: &[Rc<Msg>]) {
+    cx.metrics.messages_out += 1;
+    for part in parts {
+        cx.remark(session, part.clone());
+    }
+}
+
+fn place_line(cx: &Cx<'_>, publication: &Rc<Publication>, places: &[Position]) -> Rc<Msg> {
     let mut text = Vec::new();
     id(&mut text, places);
-    cx.remark(session, Msg::view(publication, text.into(), cx.ledger));
+    Msg::view(publication, text.into(), cx.ledger)
 }
 
 /// The line that names where a reader stands.
@@ -224,6 +242,25 @@ fn object(publication: &Publication) -> Vec<u8> {
     json::payload(&mut out, &publication.content, &publication.bytes);
     out.push(b'}');
     json::one_line(&mut out);
+    out
+}
+
+/// What tells of messages that were dropped for their reader, in place of data.
+#[must_use]
+pub fn missed(channel: &str, missed: u64) -> Vec<u8> {
+    let mut out = b"{\"channel\":".to_vec();
+    json::string(&mut out, channel);
+    // Writing to a vector cannot fail.
+    let _ = write!(out, ",\"missed\":{missed}}}");
+    out
+}
+
+/// The same as an event.
+#[must_use]
+pub fn gap(channel: &str, count: u64) -> Vec<u8> {
+    let mut out = b"event: gap\ndata: ".to_vec();
+    out.extend_from_slice(&missed(channel, count));
+    out.extend_from_slice(b"\n\n");
     out
 }
 

@@ -18,7 +18,7 @@ use crate::hub::{Hub, Refused};
 use crate::ids::SessionId;
 use crate::mem::{Ledger, Msg, Position, PresenceEvent, Publication};
 use crate::metrics::Metrics;
-use crate::session::{ServiceKind, Session};
+use crate::session::{ServiceKind, Session, Terms};
 use crate::time::Tick;
 use std::rc::Rc;
 
@@ -122,22 +122,72 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
     }
 }
 
+/// How a client is told that it missed so many messages of a channel.
+fn gap_of(kind: ServiceKind) -> fn(&str, u64) -> Vec<u8> {
+    match kind {
+        ServiceKind::Revolved => revolved::frames::gap,
+        ServiceKind::Events | ServiceKind::Feed => events::gap,
+        ServiceKind::Objects | ServiceKind::Poll | ServiceKind::Echo => events::missed,
+    }
+}
+
 impl Cx<'_> {
     /// Puts a payload on the session at hand; one too many ends it, before anything else that waits reaches it.
     pub fn push(&mut self, session: &mut Session, msg: Rc<Msg>) {
         self.metrics.messages_out += 1;
+        if msg.is_loose() {
+            return self.offer_one(session, msg);
+        }
         self.remark(session, msg);
+    }
+
+    #[cold]
+    fn offer_one(&mut self, session: &mut Session, msg: Rc<Msg>) {
+        self.offer(session, &[msg]);
     }
 
     /// Puts something on the session at hand that is no message of anybody's, by the same rule.
     pub fn remark(&mut self, session: &mut Session, msg: Rc<Msg>) {
-        let max = match session.service {
+        let max = self.queue_max(session);
+        if session.push(msg, max, self.ledger).is_err() {
+            self.make_room(session);
+        }
+    }
+
+    /// Puts the parts of one message that may be dropped on the session at hand: all of them, or none.
+    #[cold]
+    pub fn offer(&mut self, session: &mut Session, parts: &[Rc<Msg>]) {
+        if session.offer(parts, &mut self.terms(session)).is_err() {
+            self.cmds.end_first(self.id, Cause::Overflow);
+        }
+    }
+
+    #[cold]
+    fn make_room(&mut self, session: &mut Session) {
+        if session.make_room(&mut self.terms(session)).is_err() {
+            self.cmds.end_first(self.id, Cause::Overflow);
+        }
+    }
+
+    /// Makes what waits what the client of the session at hand is to get.
+    pub fn settle(&mut self, session: &mut Session) {
+        session.settle(&mut self.terms(session));
+    }
+
+    fn terms(&mut self, session: &Session) -> Terms<'_> {
+        Terms {
+            queue_max: self.queue_max(session),
+            ledger: self.ledger,
+            spell: gap_of(session.service),
+            dropped: &mut self.metrics.dropped,
+        }
+    }
+
+    fn queue_max(&self, session: &Session) -> usize {
+        match session.service {
             // The application is trusted with more.
             ServiceKind::Feed => self.config.max_queue_total / FEED_SHARE,
             _ => self.config.max_queue,
-        };
-        if session.push(msg, max, self.ledger).is_err() {
-            self.cmds.end_first(self.id, Cause::Overflow);
         }
     }
 

@@ -13,7 +13,9 @@ use std::io::Write as _;
 use std::rc::Rc;
 
 /// Tells the readers of sign-offs, if there are any. What was not delivered is listed with its bytes, up to
-/// `LISTED_MAX` messages and `LISTED_BYTES_MAX` of them; `cut` says how many more there were.
+/// `LISTED_MAX` messages and `LISTED_BYTES_MAX` of them; `cut` says how many more there were. What was dropped by a
+/// channel's rule is not among them, since its fate was to be told by a notice: `missed` says how many are of notices that
+/// the client did not acknowledge.
 pub fn signoff(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[Rc<Publication>]) {
     if cx.hub.subscribers(names::SIGNOFF) == 0 {
         return;
@@ -38,6 +40,10 @@ pub fn signoff(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[
     out.push(b']');
     if listed < undelivered.len() {
         let _ = write!(out, ",\"cut\":{}", undelivered.len() - listed);
+    }
+    let missed = session.missed();
+    if missed > 0 {
+        let _ = write!(out, ",\"missed\":{missed}");
     }
     out.push(b'}');
     let publication = Publication::new(

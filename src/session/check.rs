@@ -10,6 +10,9 @@ impl Session {
     pub fn is_consistent(&self) -> bool {
         let queued: usize = self.backlog.iter_from(0).map(|msg| cost(msg)).sum();
         let (sent, tried) = (usize::from(self.sent), usize::from(self.tried));
-        queued == self.queued() && sent <= tried && tried <= self.packets()
+        self.has_true_window()
+            && queued == self.queued()
+            && sent <= tried
+            && tried <= self.packets()
     }
 }

@@ -4,6 +4,7 @@
 //! In: packets beyond the next id, bytes without their line end. Out: the same in order. Bounded; boxed by
 //! the session only while there is something in it.
 
+use super::loose::Loose;
 use super::rates::Rates;
 use crate::config::policy::Rate;
 use crate::ids::PolicyId;
@@ -21,6 +22,8 @@ pub struct Extra {
     /// Whether messages may be missing between what the client has and what it gets.
     unmet: bool,
     charge: Charge,
+    /// While its client does not keep up.
+    pub loose: Option<Box<Loose>>,
 }
 
 /// An upstream packet that came before its turn.
@@ -43,6 +46,7 @@ impl Extra {
             rates: Rates::default(),
             unmet: false,
             charge: ledger.charge(0),
+            loose: None,
         }
     }
 
@@ -134,6 +138,7 @@ impl Extra {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let own = self.user.is_none() && self.rates.is_empty() && !self.unmet;
+        let own = own && self.loose.is_none();
         self.held.is_empty() && self.line.is_empty() && own
     }
 }

@@ -9,13 +9,16 @@ mod check;
 mod due;
 pub mod extra;
 pub mod keys;
+pub mod loose;
 pub mod packets;
 pub mod profiles;
 pub mod rates;
+mod sieve;
 mod up;
 
 pub use due::{Due, Times};
 pub use keys::{Secret, SessionKey};
+pub use loose::Terms;
 pub use packets::{BatchError, Encoding, Up};
 pub use profiles::{ProfileId, Profiles};
 pub use up::Received;
@@ -225,6 +228,8 @@ impl Session {
     ///
     /// # Errors
     /// [`Overflow`] when more than `queue_max` bytes or [`PACKETS_MAX`] packets would wait.
+    // Almost all of its calls are of one place, and a call of its own is a tenth of a delivery.
+    #[inline(always)]
     pub fn push(
         &mut self,
         msg: Rc<Msg>,
@@ -235,10 +240,26 @@ impl Session {
             return Ok(());
         }
         if self.carriage == Carriage::Csp && msg.bytes().len() > PACKET_BYTES_MAX {
-            let mut pieces = msg.pieces(PACKET_BYTES_MAX, ledger).iter();
-            return pieces.try_for_each(|piece| self.push_packet(piece.clone(), queue_max, ledger));
+            return self.push_pieces(&msg, queue_max, ledger);
         }
         self.push_packet(msg, queue_max, ledger)
+    }
+
+    /// All of them, whatever comes of it: room may be made for the whole.
+    #[cold]
+    fn push_pieces(
+        &mut self,
+        msg: &Msg,
+        queue_max: usize,
+        ledger: &Ledger,
+    ) -> Result<(), Overflow> {
+        let mut pushed = Ok(());
+        for piece in msg.pieces(PACKET_BYTES_MAX, ledger) {
+            pushed = self
+                .push_packet(piece.clone(), queue_max, ledger)
+                .and(pushed);
+        }
+        pushed
     }
 
     fn push_packet(
@@ -260,11 +281,16 @@ impl Session {
 
     /// The client has every packet up to `id`. One beyond what was ever written counts as that (1.6). Gives back the
     /// messages that it has now and whose senders want to know.
+    #[inline]
     pub fn ack(&mut self, id: u64) -> Vec<Rc<Publication>> {
         let reached = self.acked + u64::from(self.tried);
+        let before = (self.acked, self.queued);
         let mut reports = Vec::new();
         while self.acked < id.min(reached) {
             reports.extend(self.ack_next());
+        }
+        if self.extra.is_some() {
+            self.released(self.acked - before.0, before.1 - self.queued);
         }
         reports
     }
@@ -339,7 +365,11 @@ impl Session {
     #[must_use]
     pub fn has_pending(&self) -> bool {
         let owes_ack = self.owes_ack && self.down == Kind::WebSocket;
-        owes_ack || usize::from(self.sent) < self.packets()
+        owes_ack
+            || match self.extra {
+                None => usize::from(self.sent) < self.packets(),
+                Some(_) => self.has_more(),
+            }
     }
 
     /// The packets due on the downstream, oldest first, about [`BATCH_BYTES_MAX`] bytes of them.
@@ -351,6 +381,7 @@ impl Session {
         let data = self
             .backlog
             .iter_from(from)
+            .take(self.writable().saturating_sub(from))
             .zip(first..)
             .map(move |(msg, id)| (id, Some(msg)));
         let close_id = self.acked + self.packets() as u64;
@@ -390,7 +421,12 @@ impl Session {
     /// The payload next on a bare stream is written, and gone. Gives it back if its sender wants to know.
     pub fn wrote_bare(&mut self, now: Tick) -> Option<Rc<Publication>> {
         self.wrote(self.acked + 1, now);
-        self.ack_next()
+        let queued = self.queued;
+        let report = self.ack_next();
+        if self.extra.is_some() {
+            self.released(1, queued - self.queued);
+        }
+        report
     }
 
     /// Something that is no packet was written on the downstream.
@@ -421,10 +457,11 @@ impl Session {
     }
 
     /// What was published and the client never acknowledged, each once, in the order it was sent. Of a payload cut
-    /// over packets one piece is enough.
+    /// over packets one piece is enough. Notices are not among them.
     pub fn undelivered(&self) -> impl Iterator<Item = &Rc<Publication>> {
         let mut last = None;
         let sources = self.backlog.iter_from(0).filter_map(|msg| msg.source());
+        let sources = sources.filter(|source| source.missed().is_none());
         sources.filter(move |source| last.replace(Rc::as_ptr(source)) != Some(Rc::as_ptr(source)))
     }
 

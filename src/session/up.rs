@@ -92,7 +92,7 @@ impl Session {
         }
     }
 
-    fn drop_empty_extra(&mut self) {
+    pub(super) fn drop_empty_extra(&mut self) {
         if self.extra.as_ref().is_some_and(|extra| extra.is_empty()) {
             self.extra = None;
         }

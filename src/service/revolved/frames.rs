@@ -159,6 +159,15 @@ pub fn published(publication: &Publication) -> Vec<u8> {
     line(out)
 }
 
+/// `["GAP",[channel,{"missed":n}]]`: so many messages of a channel were dropped here.
+#[must_use]
+pub fn gap(channel: &str, missed: u64) -> Vec<u8> {
+    let mut out = b"[\"GAP\",[".to_vec();
+    json::string(&mut out, channel);
+    let _ = write!(out, ",{{\"missed\":{missed}}}]]");
+    line(out)
+}
+
 /// `["DELIVERY",[id,state,reason]]`: what became of a message sent under `id` at one of its recipients.
 #[must_use]
 pub fn delivery(id: u64, fate: Fate) -> Vec<u8> {

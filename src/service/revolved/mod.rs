@@ -221,11 +221,11 @@ fn unsubscribe(
 
 fn publish(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), Refusal> {
     let name = channel(call.args.first())?;
-    let id = options::publish(call.args.get(2))?;
+    let (id, key) = options::publish(call.args.get(2))?;
     let bytes = call.args.get(1).map_or(0, |payload| payload.get().len());
     gate::publish(cx, session, &name, bytes)?;
-    let publication = publication(cx, session, name, call.args.get(1))?;
-    let key = id.map(|id| {
+    let publication = publication(cx, session, name, call.args.get(1), key)?;
+    let once = id.map(|id| {
         // Without a name a session's ids are its own: others may count from 1 too.
         let publisher = publication
             .sender
@@ -234,7 +234,7 @@ fn publish(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<()
         cx.hub.once_key(&publication, &publisher, &id)
     });
     let origin = Origin::Session(cx.id, call.id);
-    cx.cmds.push(Cmd::Publish(publication, origin, key));
+    cx.cmds.push(Cmd::Publish(publication, origin, once));
     Ok(())
 }
 
@@ -247,7 +247,7 @@ fn send(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), R
     let user = names::user(&user).map_err(|error| (error.reason(), "bad-name"))?;
     let report = options::send(call.args.get(2))?;
     gate::send(cx, session)?;
-    let publication = publication(cx, session, user.into(), call.args.get(1))?;
+    let publication = publication(cx, session, user.into(), call.args.get(1), None)?;
     if report {
         publication.ask_report(cx.id, call.id);
     }
@@ -261,6 +261,7 @@ fn publication(
     session: &Session,
     target: Rc<str>,
     payload: Option<&&RawValue>,
+    key: Option<Box<str>>,
 ) -> Result<Rc<Publication>, Refusal> {
     let payload = payload.ok_or(("a payload is missing", "bad-args"))?.get();
     if payload.len() > cx.config.max_message {
@@ -276,11 +277,12 @@ fn publication(
         ));
     }
     let sender = cx.hub.user_name(&session.seat).map(Box::from);
-    Ok(Publication::new(
+    Ok(Publication::keyed(
         target,
         sender,
         Content::Json,
         payload.as_bytes().into(),
+        key,
         cx.ledger,
     ))
 }

@@ -89,20 +89,21 @@ pub fn presence(options: Option<&&RawValue>) -> Result<(Option<String>, usize), 
     Ok((after, limit))
 }
 
-/// `{"id":"…"}` of PUBLISH: what makes it the same as another.
+/// `{"id":"…","key":"…"}` of PUBLISH: what makes it the same as another, and what it is the latest of.
 ///
 /// # Errors
 /// What cannot be meant.
-pub fn publish(options: Option<&&RawValue>) -> Result<Option<String>, Refusal> {
-    let mut id = None;
+pub fn publish(options: Option<&&RawValue>) -> Result<(Option<String>, Option<Box<str>>), Refusal> {
+    let (mut id, mut key) = (None, None);
     for (name, value) in object(options)? {
         match (name.as_str(), value) {
             ("id", Value::String(text)) if text.len() <= ID_BYTES_MAX => id = Some(text),
-            ("id", _) => return Err(BAD_ID),
+            ("key", Value::String(text)) if text.len() <= ID_BYTES_MAX => key = Some(text.into()),
+            ("id" | "key", _) => return Err(BAD_ID),
             _ => return Err(UNKNOWN),
         }
     }
-    Ok(id)
+    Ok((id, key))
 }
 
 /// `{"report":true}` of SEND: whether its sender wants to know what becomes of it.
@@ -152,8 +153,8 @@ const BAD: Refusal = Refusal::new(
     "the options are an object, its numbers whole and not negative, as in {\"since\":{\"epoch\":\"1f\",\"offset\":7}}",
     "bad-args",
 );
-const BAD_ID: Refusal = Refusal::new("an id is text of at most 255 bytes", "bad-args");
-/// Longest id of a publication.
+const BAD_ID: Refusal = Refusal::new("an id and a key are text of at most 255 bytes", "bad-args");
+/// Longest id, and longest key, of a publication.
 const ID_BYTES_MAX: usize = 255;
 const UNKNOWN: Refusal = Refusal::new("an option is not known by this version", "not-offered");
 /// Messages in one answer.

@@ -1,0 +1,394 @@
+//! Messages that may be dropped: of channels whose policy says so, for a client that does not keep up.
+//!
+//! In: such messages, one after the other. Out: a backlog that stays within its bound, and at the place of what is missing
+//! a notice of how many. Only what was never written is dropped: the client may have seen the number of anything else.
+//! Nothing is kept here for a session that keeps up.
+
+use super::sieve::{Load, Sieve, is_one, rested};
+use super::{Carriage, Overflow, PACKETS_MAX, Session, State, cost};
+use crate::config::policy::Slow;
+use crate::mem::{Charge, Ledger, Msg, Publication};
+use crate::metrics::Dropped;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// What is remembered of a session while its client does not keep up.
+#[derive(Debug)]
+pub struct Loose {
+    /// Dropped behind everything that waits, by channel; told before the next message of that channel, or at the end.
+    missed: BTreeMap<Rc<str>, u64>,
+    charge: Charge,
+    missed_bytes: usize,
+    /// Packets from the front that may be written, and their bytes. The rest waits for acknowledgements: what a kernel has
+    /// taken for a client that reads slowly could not be dropped any more.
+    open: usize,
+    open_bytes: usize,
+    open_bytes_max: usize,
+    /// Queued bytes at which all of this is forgotten.
+    calm_bytes: usize,
+    /// Messages that came since the last look at all that waits, and packets that it left.
+    fresh: usize,
+    left: usize,
+    /// Something may wait that a newer message stands for, or two notices of one run.
+    unsettled: bool,
+    /// Nothing waits that may be dropped.
+    barren: bool,
+}
+
+/// By whose rules messages are dropped.
+#[derive(Debug)]
+pub struct Terms<'a> {
+    /// Bytes that may wait.
+    pub queue_max: usize,
+    /// The account of payloads.
+    pub ledger: &'a Ledger,
+    /// How the client is told that it missed so many of a channel.
+    pub spell: fn(&str, u64) -> Vec<u8>,
+    /// The counters.
+    pub dropped: &'a mut Dropped,
+}
+
+impl Terms<'_> {
+    fn notice(&self, channel: &Rc<str>, missed: u64) -> Rc<Msg> {
+        let notice = Publication::notice(channel.clone(), missed, self.ledger);
+        let said = (self.spell)(channel, missed);
+        Msg::view(&notice, said.into(), self.ledger)
+    }
+}
+
+impl Loose {
+    fn miss(&mut self, channel: &Rc<str>, missed: u64) {
+        match self.missed.get_mut(channel) {
+            Some(before) => *before += missed,
+            None => {
+                self.missed.insert(channel.clone(), missed);
+                self.missed_bytes += entry_bytes(channel);
+                self.charge.set(self.missed_bytes);
+            }
+        }
+        self.unsettled = true;
+    }
+
+    fn take_missed(&mut self, channel: &str) -> Option<u64> {
+        let missed = self.missed.remove(channel)?;
+        self.missed_bytes -= entry_bytes(channel);
+        self.charge.set(self.missed_bytes);
+        Some(missed)
+    }
+}
+
+/// What a count of missed messages is taken to cost: its name, its place, the notice to come.
+fn entry_bytes(channel: &str) -> usize {
+    channel.len() + 64
+}
+
+impl Session {
+    /// Appends the parts of a message that may be dropped: all of them, or none.
+    ///
+    /// # Errors
+    /// [`Overflow`] when the notices of what was dropped are more than an eighth of what may wait.
+    pub fn offer(&mut self, parts: &[Rc<Msg>], terms: &mut Terms<'_>) -> Result<(), Overflow> {
+        let source = parts.first().and_then(|msg| msg.source());
+        let Some(source) = source.filter(|_| self.is_open()).cloned() else {
+            return Ok(());
+        };
+        let whole = self.queued() + parts.iter().map(|msg| cost(msg)).sum::<usize>();
+        if self.is_calm(&source, whole, terms.queue_max) {
+            if source.skipped() > 0 {
+                self.append(terms.notice(&source.target, source.skipped()), terms.ledger);
+            }
+            return self.push_all(parts, terms);
+        }
+        let loose = self.loose_mut(terms);
+        if source.skipped() > 0 {
+            loose.miss(&source.target, source.skipped());
+        }
+        // One that waits for room is let in when there is some, or each would be followed by a look at everything.
+        let bound = match source.slow() {
+            Slow::DropOldest => rested(terms.queue_max),
+            _ => terms.queue_max,
+        };
+        if loose.barren && whole > bound {
+            loose.miss(&source.target, 1);
+            terms.dropped.count(source.slow(), 1);
+            return self.within(terms);
+        }
+        loose.barren = false;
+        loose.fresh += 1;
+        loose.unsettled |= source.slow() != Slow::DropOldest;
+        // A few that wait are looked at each time, of many each once in a while.
+        let many = loose.fresh > loose.left.saturating_sub(LOOK_ALWAYS) && loose.unsettled;
+        if let Some(missed) = loose.take_missed(&source.target) {
+            self.append(terms.notice(&source.target, missed), terms.ledger);
+        }
+        let over = self.push_all(parts, terms).is_err();
+        if over || many {
+            self.sift(terms);
+        }
+        self.widen();
+        self.within(terms)
+    }
+
+    fn push_all(&mut self, parts: &[Rc<Msg>], terms: &Terms<'_>) -> Result<(), Overflow> {
+        if let [msg] = parts {
+            return self.push(msg.clone(), terms.queue_max, terms.ledger);
+        }
+        // Only bare sessions are given several, which no packet is too small for.
+        for msg in parts {
+            self.append(msg.clone(), terms.ledger);
+        }
+        let packets = self.backlog.len();
+        let load = Load {
+            bytes: self.queued(),
+            packets,
+        };
+        if load.fits(terms.queue_max) {
+            return Ok(());
+        }
+        self.state = State::Overflowed;
+        Err(Overflow)
+    }
+
+    /// Drops what may be dropped after a push that was one too many.
+    ///
+    /// # Errors
+    /// [`Overflow`]: there was not enough of it.
+    pub fn make_room(&mut self, terms: &mut Terms<'_>) -> Result<(), Overflow> {
+        self.sift(terms);
+        self.widen();
+        self.within(terms)
+    }
+
+    /// Whether the client is behind, and what waits for it is not what it is to get.
+    #[must_use]
+    pub fn is_unsettled(&self) -> bool {
+        let loose = self.loose();
+        loose.is_some_and(|loose| loose.unsettled || !loose.missed.is_empty())
+    }
+
+    /// Makes what waits what the client is to get: the latest where that is enough, and every notice in its place.
+    pub fn settle(&mut self, terms: &mut Terms<'_>) {
+        if !self.is_unsettled() {
+            return;
+        }
+        self.sift(terms);
+        let loose = self.loose_mut(terms);
+        let missed = std::mem::take(&mut loose.missed);
+        loose.missed_bytes = 0;
+        loose.charge.set(0);
+        for (channel, missed) in missed {
+            self.append(terms.notice(&channel, missed), terms.ledger);
+        }
+        self.widen();
+    }
+
+    /// Messages that were dropped and of which no notice was acknowledged.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        let sources = self.backlog.iter_from(0).filter_map(|msg| msg.source());
+        let waiting = sources.filter_map(|source| source.missed());
+        let behind = self.loose().into_iter().flat_map(|l| l.missed.values());
+        waiting.chain(behind.copied()).sum()
+    }
+
+    /// Whether the client is behind.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.loose().is_some()
+    }
+
+    /// Packets from the front that may be written.
+    pub(super) fn writable(&self) -> usize {
+        match self.loose() {
+            Some(loose) => self.packets().min(loose.open),
+            None => self.packets(),
+        }
+    }
+
+    /// Whether packets may be written, or all are but notices that are not even made.
+    #[cold]
+    pub(super) fn has_more(&self) -> bool {
+        let owes = self.loose().filter(|loose| !loose.missed.is_empty());
+        usize::from(self.sent) < self.writable()
+            || owes.is_some_and(|loose| loose.open >= self.backlog.len())
+    }
+
+    /// Acknowledgements took so many packets and bytes.
+    #[cold]
+    pub(super) fn released(&mut self, packets: u64, bytes: u32) {
+        if let Some(loose) = self.extra.as_mut().and_then(|extra| extra.loose.as_mut()) {
+            loose.open = loose.open.saturating_sub(packets as usize);
+            loose.open_bytes = loose.open_bytes.saturating_sub(bytes as usize);
+            self.widen();
+        }
+    }
+
+    /// Whether the window is as large as it says.
+    pub(super) fn has_true_window(&self) -> bool {
+        self.loose().is_none_or(|loose| {
+            let open = self.backlog.iter_from(0).take(loose.open);
+            let bytes: usize = open.map(|msg| cost(msg)).sum();
+            loose.open <= self.backlog.len() && bytes == loose.open_bytes
+        })
+    }
+
+    fn loose(&self) -> Option<&Loose> {
+        self.extra.as_ref()?.loose.as_deref()
+    }
+
+    fn loose_mut(&mut self, terms: &Terms<'_>) -> &mut Loose {
+        let bounded = self.carriage == Carriage::Csp;
+        let tried = usize::from(self.tried);
+        let written = self.backlog.iter_from(0).take(tried);
+        let extra = self
+            .extra
+            .get_or_insert_with(|| Box::new(super::Extra::new(terms.ledger)));
+        extra.loose.get_or_insert_with(|| {
+            Box::new(Loose {
+                missed: BTreeMap::new(),
+                charge: terms.ledger.charge(0),
+                missed_bytes: 0,
+                open: tried,
+                open_bytes: written.map(|msg| cost(msg)).sum(),
+                open_bytes_max: match bounded {
+                    true => terms.queue_max / 2,
+                    false => usize::MAX,
+                },
+                calm_bytes: terms.queue_max / 2,
+                fresh: 0,
+                left: 0,
+                unsettled: false,
+                barren: false,
+            })
+        })
+    }
+
+    /// Whether `msg` may simply be appended: nothing was dropped or held back, and nothing will be for its sake.
+    fn is_calm(&self, source: &Publication, whole: usize, queue_max: usize) -> bool {
+        let waits = self.backlog.len() > usize::from(self.tried);
+        let replaces = waits && source.slow() != Slow::DropOldest;
+        self.loose().is_none()
+            && !replaces
+            && whole <= queue_max / 2
+            && self.backlog.len() < PACKETS_MAX / 2
+    }
+
+    fn append(&mut self, msg: Rc<Msg>, ledger: &Ledger) {
+        self.queued += cost(&msg) as u32;
+        self.backlog.push(msg, ledger);
+    }
+
+    /// Opens the window as far as it goes, and forgets everything when the client keeps up again.
+    fn widen(&mut self) {
+        let Some(extra) = &mut self.extra else { return };
+        let Some(loose) = &mut extra.loose else {
+            return;
+        };
+        for msg in self.backlog.iter_from(loose.open) {
+            let bytes = loose.open_bytes + cost(msg);
+            let full = bytes > loose.open_bytes_max || loose.open >= PACKETS_MAX / 2;
+            if full && loose.open > 0 {
+                break;
+            }
+            loose.open += 1;
+            loose.open_bytes = bytes;
+        }
+        let told = loose.missed.is_empty() && !loose.unsettled;
+        let all = loose.open >= self.backlog.len() && self.queued as usize <= loose.calm_bytes;
+        if told && all {
+            extra.loose = None;
+            self.drop_empty_extra();
+        }
+    }
+
+    fn within(&mut self, terms: &Terms<'_>) -> Result<(), Overflow> {
+        let bytes = self.loose().map_or(0, |loose| loose.missed_bytes);
+        if bytes > terms.queue_max / 8 {
+            self.state = State::Overflowed;
+        }
+        match self.state {
+            State::Overflowed => Err(Overflow),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks at all that was never written: of what is to be the latest only that stays, and where too much waits the
+    /// oldest that may be dropped goes, a quarter of the bound at once.
+    fn sift(&mut self, terms: &mut Terms<'_>) {
+        self.loose_mut(terms);
+        let from = self.first_unwritten();
+        let tail: Vec<Rc<Msg>> = self.backlog.iter_from(from).cloned().collect();
+        let mut sieve = Sieve::new(&tail);
+        let mut load = Load {
+            bytes: self.queued().saturating_sub(sieve.notices()),
+            packets: self.backlog.len(),
+        };
+        sieve.keep_latest(&mut load, terms);
+        sieve.drop_oldest(&mut load, terms);
+        let fits = load.fits(terms.queue_max);
+        self.backlog.truncate(from);
+        self.queued -= tail.iter().map(|msg| cost(msg) as u32).sum::<u32>();
+        let barren = self.put_back(&sieve, terms);
+        if fits && self.state == State::Overflowed {
+            self.state = State::Open;
+        }
+        let left = self.backlog.len().saturating_sub(from);
+        let loose = self.loose_mut(terms);
+        let shut = tail.iter().take(loose.open.saturating_sub(from));
+        loose.open_bytes -= shut.map(|msg| cost(msg)).sum::<usize>();
+        loose.open = loose.open.min(from);
+        (loose.fresh, loose.left) = (0, left);
+        (loose.unsettled, loose.barren) = (false, barren);
+    }
+
+    /// Appends what stays, each notice in front of the next message of its channel. True when nothing of it may be
+    /// dropped.
+    fn put_back(&mut self, sieve: &Sieve<'_>, terms: &Terms<'_>) -> bool {
+        let mut barren = true;
+        let mut missed: BTreeMap<Rc<str>, u64> = BTreeMap::new();
+        for part in &sieve.parts {
+            if let Some((channel, more)) = part.notice() {
+                *missed.entry(channel.clone()).or_default() += more;
+                continue;
+            }
+            if let Some(source) = part.loose() {
+                if !part.stays {
+                    *missed.entry(source.target.clone()).or_default() += 1;
+                    continue;
+                }
+                barren = false;
+                if let Some(missed) = missed.remove(&source.target) {
+                    self.append(terms.notice(&source.target, missed), terms.ledger);
+                }
+            }
+            for msg in part.packets {
+                self.append(msg.clone(), terms.ledger);
+            }
+        }
+        for (channel, missed) in missed {
+            self.loose_mut(terms).miss(&channel, missed);
+        }
+        barren
+    }
+
+    /// The first packet of the first message of which nothing was written.
+    fn first_unwritten(&self) -> usize {
+        let tried = usize::from(self.tried);
+        let Some(before) = tried.checked_sub(1) else {
+            return 0;
+        };
+        let mut packets = self.backlog.iter_from(before);
+        let Some(last) = packets.next() else {
+            return tried;
+        };
+        tried + packets.take_while(|next| is_one(last, next)).count()
+    }
+}
+
+/// Packets that may wait and be looked at with each message that comes: a look at more comes after as many messages more,
+/// so that each message bears the same.
+const LOOK_ALWAYS: usize = 16;
+
+#[cfg(test)]
+#[path = "loose_tests.rs"]
+mod tests;
