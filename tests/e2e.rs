@@ -32,3 +32,5 @@ mod process;
 mod requests;
 #[path = "e2e/settings.rs"]
 mod settings;
+#[path = "e2e/slow.rs"]
+mod slow;

@@ -7,6 +7,7 @@ globalThis.WebSocket ||= class extends require('ws') {
 };
 globalThis.EventSource ||= require('eventsource').EventSource;
 
+const net = require('node:net');
 const { test, until, lines, assert } = require('./lib/harness.js');
 const { serve, proxy, top } = require('./lib/server.js');
 const { store, events } = require('./lib/page.js');
@@ -210,4 +211,30 @@ for (const transport of TRANSPORTS) {
     assert.equal(await r.connect('ann'), 'ann');
     assert.equal(await server.metric('orbited_signons_total'), 2);
   });
+}
+
+for (const transport of TRANSPORTS) {
+  for (const policy of ['drop-oldest', 'latest']) {
+    test(`Revolved.js in node over ${transport}: what ${policy} drops is told by ongap, and the last comes`, async (after) => {
+      const server = await start(after, '--max-queue', '64KiB', '--max-message', '32KiB', '--channel', `room slow=${policy}`);
+      const r = new Revolved({ url: server.url, transports: [transport] }), got = [];
+      after(() => r.disconnect());
+      let missed = 0, gaps = 0;
+      r.ongap = (channel, info) => { gaps++; missed += info.missed; got.push(['gap', channel]); };
+      await r.connect('ann');
+      await until('the transport', () => r.csp.transport === transport);
+      await r.subscribe('room', (payload, sender, { offset }) => got.push([offset, missed]));
+      // All of them in one write, so that the server has them in a turn or a few.
+      const body = 'x'.repeat(2000), socket = net.connect(server.internal.split(':').pop(), '127.0.0.1');
+      socket.on('error', () => {}).resume().end(`POST /api/publish/room HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2000\r\n\r\n${body}`.repeat(300));
+      const messages = () => got.filter(([kind]) => kind !== 'gap');
+      await until('all of them', () => messages().length + missed === 300);
+      assert.equal(messages().pop()[0], 300);
+      assert.ok(missed > 0 && gaps > 0);
+      // Each offset is what was got and what was missed before it, with it.
+      messages().forEach(([offset, before], at) => assert.equal(offset, at + 1 + before));
+      assert.equal(await server.metric('orbited_dropped_total'), missed);
+      assert.equal(await server.metric('orbited_signoffs_total{reason="overflow"}'), 0);
+    });
+  }
 }
