@@ -18,7 +18,7 @@ use harness::room::Room;
 use harness::subscribers::{
     BARE, EVENTS, Kind, POLL, Request, SOCKET, Subscriber, frame, handshake, upgrade,
 };
-use harness::{Bench, Count, post, publish};
+use harness::{Bench, Count, policies, post, publish};
 use orbited::config::Config;
 use orbited::http::reader::{self, Step};
 use orbited::ids::{ConnId, ConnTag};
@@ -70,6 +70,8 @@ const CASES: &[(&str, Case)] = &[
     ("flush-csp-ws", || crowd(&SOCKET, Part::Flush)),
     ("flush-csp-sse", || crowd(&EVENTS, Part::Flush)),
     ("flush-csp-longpoll", || crowd(&POLL, Part::Flush)),
+    // A client that reads nothing is given the latest of one of a thousand channels that all wait for it.
+    ("publish-latest-behind", latest_behind),
     // A session's silence is broken, and the deadline of the next silence set.
     ("heartbeat-ws", || heartbeat(&BARE)),
     ("heartbeat-csp-ws", || heartbeat(&SOCKET)),
@@ -318,6 +320,35 @@ fn next(
             bench.receive(*id, bytes);
         }
     });
+}
+
+fn latest_behind() -> usize {
+    let mut bench = Bench::new(Config {
+        policies: policies("price/** slow=latest"),
+        ..Config::default()
+    });
+    let (up, internal) = (bench.connect(Door::Public), bench.connect(Door::Internal));
+    let key = handshake(&mut bench, up, "");
+    let call = "[[1,2,\"[2,\\\"SUBSCRIBE\\\",[\\\"price/**\\\"]]\\n\"]]";
+    bench.ask(
+        up,
+        &post(&format!("/_/revolved/csp/send?s={key}&a=0"), call),
+    );
+    bench.counted = Some(Count::default());
+    let requests = || (0..OPERATIONS).map(|n| publish(&format!("price/{n}"), 100).into_bytes());
+    let mut run = |requests: Vec<Vec<u8>>| {
+        for mut request in requests {
+            bench.node.receive(internal, &mut request);
+            while bench.node.run_commands() {}
+            bench.flush();
+        }
+    };
+    // The first fill the queue.
+    run(requests().collect());
+    let again = requests().collect();
+    counted(|| run(again));
+    assert_eq!(bench.node.metrics().messages_out, 2 * OPERATIONS as u64 + 1);
+    OPERATIONS
 }
 
 /// A thousand WebSockets are silent for the time after which each is sent a ping, which each answers.

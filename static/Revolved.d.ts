@@ -121,7 +121,7 @@ declare class Revolved {
   /** Who is in a channel subscribed with `presence`, kept up to date; null where the server does not tell. */
   members(channel: string): string[] | null;
   /**
-   * `key` is what it is the latest of, in a channel whose readers get the latest only.
+   * `key` is what it is the latest of, in a channel of `slow=latest`.
    * With an id (true: one is made) it counts once, however often it is published in `--idempotency-window` (2 minutes), and is
    * asked once more when its answer was lost with the session, if the session has a user name. A server that was started
    * anew knows no ids: what the one before it had may then come twice.

@@ -106,10 +106,8 @@ impl Hub {
         if self.patterns > 0 && open {
             self.match_patterns(name, &mut lists);
         }
-        let turn = match lists.iter().any(|(_, len)| *len > 0) {
-            true => self.turn_of(publication, now),
-            false => Turn::Now,
-        };
+        let read = lists.iter().any(|(_, len)| *len > 0);
+        let turn = self.turn_of(publication, now, read);
         if turn == Turn::Now {
             self.reach.begin(&mut lists);
         }
@@ -154,13 +152,13 @@ impl Hub {
         let Some((position, history)) = self.channel(name) else {
             return Recovered::default();
         };
+        let (position, kept) = self.shown_of(name, position, history);
         let (Some(missing), true) = (
             position.offset.checked_sub(since.offset),
             position.epoch == since.epoch,
         ) else {
             return Recovered::default();
         };
-        let kept = history.map_or(0, Ring::len);
         let Some(skip) = usize::try_from(missing)
             .ok()
             .and_then(|missing| kept.checked_sub(missing))
@@ -170,6 +168,7 @@ impl Hub {
         let mut missed = Vec::new();
         let mut bytes = 0;
         let run = history.into_iter().flat_map(|ring| ring.iter_from(skip));
+        let run = run.take(kept - skip);
         for publication in run {
             bytes += publication.bytes.len();
             if bytes > bytes_max || missed.len() >= messages_max {
@@ -189,7 +188,7 @@ impl Hub {
         let Some((position, history)) = self.channel(name) else {
             return Page::default();
         };
-        let kept = history.map_or(0, Ring::len);
+        let (position, kept) = self.shown_of(name, position, history);
         // The offset in front of the oldest that is kept.
         let base = position.offset - kept as u64;
         let place = |offset: u64| {
@@ -199,7 +198,10 @@ impl Hub {
         };
         let run: Box<dyn Iterator<Item = &Rc<Publication>>> = match (history, asked.backwards) {
             (None, _) => Box::new(std::iter::empty()),
-            (Some(history), false) => Box::new(history.iter_from(asked.from.map_or(0, place))),
+            (Some(history), false) => {
+                let begin = asked.from.map_or(0, place);
+                Box::new(history.iter_from(begin).take(kept - begin))
+            }
             (Some(history), true) => {
                 let end = asked
                     .from
@@ -268,6 +270,18 @@ impl Hub {
         while let Some(id) = self.archive.pop_surplus() {
             self.prune(id);
         }
+    }
+
+    /// Where a channel stands for its readers, and how much of its history they may see.
+    fn shown_of(
+        &self,
+        name: &str,
+        position: Position,
+        history: Option<&Ring>,
+    ) -> (Position, usize) {
+        let shown = self.shown(name, position);
+        let held = usize::try_from(position.offset - shown.offset).unwrap_or(usize::MAX);
+        (shown, history.map_or(0, Ring::len).saturating_sub(held))
     }
 
     pub(super) fn channel(&self, name: &str) -> Option<(Position, Option<&Ring>)> {

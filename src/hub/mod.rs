@@ -157,9 +157,6 @@ impl Hub {
             return Err(Refused::TooManySubscriptions);
         }
         let channel = self.find_or_make(Scope::Channel, name)?;
-        if !self.paces.is_empty() {
-            self.greet(session, seat, name);
-        }
         self.join(session, seat, channel);
         let user = self.told_name(seat, channel);
         self.note(channel, user.as_ref(), What::Came);
@@ -185,9 +182,6 @@ impl Hub {
 
     /// Ends every subscription of a session, its user's too.
     pub fn leave_all(&mut self, seat: &mut Seat) {
-        if !self.paces.is_empty() {
-            self.see_off(seat);
-        }
         let user = self.told_anywhere(seat);
         while seat.first != NIL {
             self.leave(seat, seat.first, user.as_ref());
@@ -249,12 +243,12 @@ impl Hub {
         self.channels.get(user).map(|user| &*user.name)
     }
 
-    /// Where each channel of a session stands, less what it holds back, in the order it subscribed to them.
+    /// Where each channel of a session stands for its readers, in the order it subscribed to them.
     #[must_use]
     pub fn standing(&self, seat: &Seat) -> Vec<(&str, Position)> {
         let place = |row| match self.row_at(row).map(|row| (row, &row.kind)) {
             Some((row, Kind::Channel(position, _))) => {
-                Some((&*row.name, self.paces.fanned_out(&row.name, *position)))
+                Some((&*row.name, self.shown(&row.name, *position)))
             }
             _ => None,
         };
@@ -385,8 +379,8 @@ impl Hub {
     }
 
     fn position(&self, channel: ChannelId) -> Position {
-        match self.channels.get(channel).map(|channel| &channel.kind) {
-            Some(Kind::Channel(position, _)) => *position,
+        match self.channels.get(channel).map(|row| (row, &row.kind)) {
+            Some((row, Kind::Channel(position, _))) => self.shown(&row.name, *position),
             _ => Position::default(),
         }
     }

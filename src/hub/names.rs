@@ -77,16 +77,6 @@ pub fn is_pattern(topic: &str) -> bool {
     matches!(topic.rsplit('/').next(), Some("*" | "**"))
 }
 
-/// Whether who is subscribed to a checked topic is given what is published to the channel called `name`.
-#[must_use]
-pub fn covers(topic: &str, name: &str) -> bool {
-    let Some(stars) = is_pattern(topic).then(|| topic.trim_end_matches('*')) else {
-        return topic == name;
-    };
-    let rest = name.strip_prefix(stars).filter(|rest| !rest.is_empty());
-    rest.is_some_and(|rest| topic.ends_with("**") || !rest.contains('/'))
-}
-
 /// Checks a user's name: any text without control characters.
 ///
 /// # Errors

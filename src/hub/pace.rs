@@ -1,16 +1,14 @@
 //! Channels that are fanned out at most once in a time, and what they hold back meanwhile.
 //!
-//! In: publications, moments, who subscribes and who goes. Out: what may go out now, and later the newest of what may not.
-//! A quiet channel is known here only until its time is over, and its next publication goes out at once.
+//! In: publications, moments. Out: what may go out now, and later the newest of what may not. For its readers a channel
+//! stands where it was when it last went out: what is held back has its place and is kept, and nobody is told of it before
+//! the newest goes out to everybody who reads then. A quiet channel is known here only until its time is over.
 
-use super::names;
-use super::{Hub, Kind};
+use super::Hub;
 use crate::config::policy::{Slow, Who};
-use crate::ids::SessionId;
-use crate::mem::{Position, Publication, Seat};
+use crate::mem::{Position, Publication};
 use crate::time::Tick;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::rc::Rc;
 
 /// Every channel whose time is not over.
@@ -26,8 +24,6 @@ struct Pace {
     held: Option<Rc<Publication>>,
     /// How many were held back since the last fan-out.
     taken: u64,
-    /// Who subscribed since then, and how many were held back before: those are nothing that they miss.
-    newcomers: BTreeMap<SessionId, u64>,
 }
 
 /// What a channel held back, on its way.
@@ -37,8 +33,6 @@ pub struct Released {
     pub publication: Rc<Publication>,
     /// How many there were, with it.
     pub taken: u64,
-    /// Of who came meanwhile: how many of them were before.
-    pub newcomers: BTreeMap<SessionId, u64>,
     /// Only sessions with a user's name may have it.
     pub users_only: bool,
 }
@@ -62,30 +56,20 @@ impl Paces {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// Whether no channel waits for its time to be over.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
+    /// How many of the last publications to a channel are held back.
+    pub(super) fn held(&self, name: &str) -> u64 {
+        self.by_name.get(name).map_or(0, |pace| pace.taken)
     }
 
-    /// Where a channel that stands at `position` was when it was last fanned out.
-    #[must_use]
-    pub fn fanned_out(&self, name: &str, position: Position) -> Position {
-        let held = self.by_name.get(name).map_or(0, |pace| pace.taken);
-        Position {
-            offset: position.offset.saturating_sub(held),
-            ..position
-        }
-    }
-
-    /// Takes a publication that is not to go out before `ms` are over since the one before.
-    fn take(&mut self, publication: &Rc<Publication>, ms: u64, now: Tick) -> Turn {
+    /// Takes a publication that is not to go out before `ms` are over since the one before; where nobody reads it, no
+    /// time begins.
+    fn take(&mut self, publication: &Rc<Publication>, ms: u64, (now, read): (Tick, bool)) -> Turn {
         if let Some(pace) = self.by_name.get_mut(&*publication.target) {
             pace.taken += 1;
             let instead = pace.held.replace(publication.clone()).is_some();
             return Turn::Held { instead };
         }
-        if self.by_name.len() < PACES_MAX {
+        if read && self.by_name.len() < PACES_MAX {
             self.wait(publication.target.clone(), now + ms);
         }
         Turn::Now
@@ -98,12 +82,18 @@ impl Paces {
 }
 
 impl Hub {
-    /// Whether a publication of a channel that somebody reads goes out now.
-    pub(super) fn turn_of(&mut self, publication: &Rc<Publication>, now: Tick) -> Turn {
+    /// Whether a publication goes out now.
+    pub(super) fn turn_of(&mut self, publication: &Rc<Publication>, now: Tick, read: bool) -> Turn {
         match publication.slow() {
-            Slow::Every(ms) => self.paces.take(publication, ms, now),
+            Slow::Every(ms) => self.paces.take(publication, ms, (now, read)),
             Slow::Close | Slow::DropOldest | Slow::Latest => Turn::Now,
         }
+    }
+
+    /// Where a channel stands for its readers: without what it holds back.
+    pub(super) fn shown(&self, name: &str, position: Position) -> Position {
+        let offset = position.offset.saturating_sub(self.paces.held(name));
+        Position { offset, ..position }
     }
 
     /// The next channel whose time is over and that held something back: [`Hub::release`] is to follow.
@@ -126,92 +116,30 @@ impl Hub {
     pub fn release(&mut self, name: &str, now: Tick) -> Option<Released> {
         let (name, pace) = self.paces.by_name.remove_entry(name)?;
         let publication = pace.held?;
-        if let Slow::Every(ms) = publication.slow() {
-            self.paces.wait(name.clone(), now + ms);
-        }
         let who = self.policy(&name).subscribe;
-        let mut lists = Vec::from_iter(self.list(&name));
+        // Who came to a channel that had been forgotten meanwhile came behind it.
+        let is_of = |position: Position| {
+            publication
+                .place()
+                .is_some_and(|at| at.epoch == position.epoch)
+        };
+        let mut lists = match self.channel(&name) {
+            Some((position, _)) if is_of(position) => Vec::from_iter(self.list(&name)),
+            _ => Vec::new(),
+        };
         if self.patterns > 0 && matches!(who, Who::Anyone | Who::User) {
             self.match_patterns(&name, &mut lists);
+        }
+        let read = lists.iter().any(|(_, len)| *len > 0);
+        if let (Slow::Every(ms), true) = (publication.slow(), read) {
+            self.paces.wait(name, now + ms);
         }
         self.reach.begin(&mut lists);
         Some(Released {
             publication,
             taken: pace.taken,
-            newcomers: pace.newcomers,
             users_only: who == Who::User,
         })
-    }
-
-    /// `session` is about to subscribe to `topic`: of what is held back there, it misses nothing.
-    pub(super) fn greet(&mut self, session: SessionId, seat: &Seat, topic: &str) {
-        let mut paces = std::mem::take(&mut self.paces.by_name);
-        // Who gets the channel by another subscription already is no newcomer to it.
-        let meet = |(name, pace): (&Rc<str>, &mut Pace)| {
-            if pace.held.is_some() && !self.is_reached(seat, name) {
-                pace.newcomers.insert(session, pace.taken);
-            }
-        };
-        match names::is_pattern(topic) {
-            true => {
-                let of_topic = |(name, _): &(&Rc<str>, &mut Pace)| names::covers(topic, name);
-                paces.iter_mut().filter(of_topic).for_each(meet);
-            }
-            false => {
-                let only = (Bound::Included(topic), Bound::Included(topic));
-                paces.range_mut::<str, _>(only).for_each(meet);
-            }
-        }
-        self.paces.by_name = paces;
-    }
-
-    /// Whether who stands at `since` has all of a channel that was fanned out; then it is no newcomer to what is held back.
-    pub fn readmit(&mut self, session: SessionId, name: &str, since: Position) -> bool {
-        let Some(at) = self.channel(name).map(|(position, _)| position) else {
-            return false;
-        };
-        let met = self.paces.fanned_out(name, at) == since;
-        if met && let Some(pace) = self.paces.by_name.get_mut(name) {
-            pace.newcomers.remove(&session);
-        }
-        met
-    }
-
-    fn is_reached(&self, seat: &Seat, name: &str) -> bool {
-        let mut topics = self.topics(seat);
-        topics.any(|topic| names::covers(topic, name))
-    }
-
-    /// The names that a session is subscribed to.
-    fn topics(&self, seat: &Seat) -> impl Iterator<Item = &str> {
-        let rows = self.links.channels(seat.first);
-        let rows = rows.filter_map(|index| self.row_at(index));
-        let topics = rows.filter(|row| !matches!(row.kind, Kind::User(_)));
-        topics.map(|row| &*row.name)
-    }
-
-    /// A session goes for good.
-    pub(super) fn see_off(&mut self, seat: &Seat) {
-        let Some((session, _)) = self.links.session_and_next(seat.first) else {
-            return;
-        };
-        let mut paces = std::mem::take(&mut self.paces.by_name);
-        for topic in self.topics(seat) {
-            match names::is_pattern(topic) {
-                false => {
-                    if let Some(pace) = paces.get_mut(topic) {
-                        pace.newcomers.remove(&session);
-                    }
-                }
-                true => {
-                    let met = paces.values_mut().filter(|pace| !pace.newcomers.is_empty());
-                    met.for_each(|pace| {
-                        pace.newcomers.remove(&session);
-                    });
-                }
-            }
-        }
-        self.paces.by_name = paces;
     }
 }
 

@@ -23,10 +23,14 @@ fn publish(hub: &mut Hub, name: &str) -> Position {
 }
 
 fn keep(hub: &mut Hub, name: &str, now: Tick) -> Position {
+    take(hub, name, now).place
+}
+
+fn take(hub: &mut Hub, name: &str, now: Tick) -> Published {
     let ledger = Ledger::default();
     let publication = Publication::new(name.into(), None, Content::Text, Box::from(*b"x"), &ledger);
     publication.take(NUMBER.fetch_add(1, Ordering::Relaxed));
-    hub.publish(&publication, now).unwrap().place
+    hub.publish(&publication, now).unwrap()
 }
 
 static NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -326,48 +330,66 @@ const ALL: Asked = Asked {
 };
 
 #[test]
-fn a_channel_with_a_time_is_known_while_it_runs_and_newcomers_only_as_long_as_they_stay() {
-    let rule = Rule::parse("p/** slow=every=1s").unwrap();
+fn a_channel_with_a_time_stands_for_its_readers_where_it_last_went_out() {
+    let rule = Rule::parse("p/** history=9,1h slow=every=1s").unwrap();
     let mut hub = hub().with_policies(Policies::new(vec![rule]));
-    let mut seats: Vec<Seat> = (0..5).map(|_| Seat::default()).collect();
-    let turn = |hub: &mut Hub, now| {
-        let publication = Publication::new(
-            "p/a".into(),
-            None,
-            Content::Text,
-            Box::from(*b"x"),
-            &Ledger::default(),
-        );
-        hub.publish(&publication, Tick(now)).unwrap().turn
+    let mut seats: Vec<Seat> = (0..4).map(|_| Seat::default()).collect();
+    let turn = |hub: &mut Hub, now| take(hub, "p/a", Tick(now)).turn;
+    assert_eq!(turn(&mut hub, 0), Turn::Now);
+    assert_eq!(hub.paces.next_due(), None, "nobody reads it");
+    let mut join = |hub: &mut Hub, n: usize, topic| {
+        let subscribed = hub.subscribe(session(n as u32), &mut seats[n], topic, 9);
+        subscribed.unwrap().position
     };
+    let first = join(&mut hub, 0, "p/a");
     assert_eq!(turn(&mut hub, 0), Turn::Now);
-    assert!(hub.paces.is_empty(), "nobody reads it");
-    hub.subscribe(session(0), &mut seats[0], "p/a", 9).unwrap();
-    assert_eq!(turn(&mut hub, 0), Turn::Now);
-    assert_eq!(hub.next_due(), Some(Tick(1000)));
+    assert_eq!(hub.paces.next_due(), Some(Tick(1000)));
     assert_eq!(turn(&mut hub, 1), Turn::Held { instead: false });
-    hub.subscribe(session(1), &mut seats[1], "p/*", 9).unwrap();
-    hub.subscribe(session(2), &mut seats[2], "p/a", 9).unwrap();
-    hub.subscribe(session(3), &mut seats[3], "p/a", 9).unwrap();
-    hub.subscribe(session(0), &mut seats[0], "p/**", 9).unwrap();
-    // Who says that it has all that went out is none.
-    let came = hub.subscribe(session(4), &mut seats[4], "p/a", 9);
-    let mut at = came.unwrap().position;
-    assert!(!hub.readmit(session(4), "p/a", at));
-    at.offset -= 1;
-    assert!(hub.readmit(session(4), "p/a", at));
     assert_eq!(turn(&mut hub, 2), Turn::Held { instead: true });
-    for seat in &mut seats[1..3] {
-        hub.leave_all(seat);
-    }
-    assert_eq!(hub.pop_paced(Tick(999)), None);
+    let seen = |hub: &Hub, position: Position| {
+        let recovered = hub.recover("p/a", position, (99, 9999));
+        let missed = recovered.whole.then_some(recovered.missed.len());
+        (missed, hub.page("p/a", ALL).messages.len())
+    };
+    let at = join(&mut hub, 1, "p/a");
+    assert_eq!((at.offset, seen(&hub, at)), (2, (Some(0), 2)));
+    assert_eq!(seen(&hub, first), (Some(1), 2));
+    join(&mut hub, 2, "p/*");
+    // Who leaves and comes back within the time is given what it would have got.
+    hub.leave_all(&mut seats[0]);
     let due = hub.pop_paced(Tick(1000)).unwrap();
     assert_eq!(turn(&mut hub, 1000), Turn::Held { instead: true });
     let released = hub.release(&due, Tick(1001)).unwrap();
     assert_eq!(released.taken, 3);
-    assert!(released.newcomers.into_iter().eq([(session(3), 1)]));
-    assert_eq!(reached(&mut hub).len(), 3);
-    assert_eq!(hub.next_due(), Some(Tick(2001)));
-    assert_eq!(hub.pop_paced(Tick(2001)), None);
-    assert!(hub.paces.is_empty() && hub.next_due().is_none());
+    assert_eq!(reached(&mut hub), [2, 1]);
+    assert_eq!(seen(&hub, at), (Some(3), 5));
+    // Where nobody reads any more what is held back has its turn all the same, and no time begins behind it.
+    assert_eq!(turn(&mut hub, 1002), Turn::Held { instead: false });
+    hub.leave_all(&mut seats[1]);
+    hub.leave_all(&mut seats[2]);
+    assert_eq!(turn(&mut hub, 1003), Turn::Held { instead: true });
+    assert_eq!(seen(&hub, at), (Some(3), 5));
+    let due = hub.pop_paced(Tick(2001)).unwrap();
+    hub.release(&due, Tick(2001)).unwrap();
+    assert_eq!(seen(&hub, at), (Some(5), 7));
+    assert_eq!(reached(&mut hub), [0; 0]);
+    assert_eq!(hub.paces.next_due(), None);
+}
+
+#[test]
+fn what_a_forgotten_channel_held_back_goes_to_who_read_it_then() {
+    let rule = Rule::parse("p/** slow=every=1s").unwrap();
+    let mut hub = hub().with_policies(Policies::new(vec![rule]));
+    let mut seats: Vec<Seat> = (0..3).map(|_| Seat::default()).collect();
+    hub.subscribe(session(0), &mut seats[0], "p/*", 9).unwrap();
+    hub.subscribe(session(1), &mut seats[1], "p/a", 9).unwrap();
+    for now in 0..3 {
+        keep(&mut hub, "p/a", Tick(now));
+    }
+    hub.leave_all(&mut seats[1]);
+    let came = hub.subscribe(session(2), &mut seats[2], "p/a", 9).unwrap();
+    assert_eq!(came.position.offset, 0);
+    let due = hub.pop_paced(Tick(1000)).unwrap();
+    assert_eq!(hub.release(&due, Tick(1000)).unwrap().taken, 2);
+    assert_eq!(reached(&mut hub), [0]);
 }

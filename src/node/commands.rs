@@ -6,7 +6,7 @@
 
 use super::Node;
 use crate::cmd::{Cause, Cmd, Fate, OnceKey, Origin, Outcome};
-use crate::hub::{Answered, Change, Released, Turn};
+use crate::hub::{Answered, Change, Turn};
 use crate::ids::{ChannelId, SessionId};
 use crate::mem::{PresenceEvent, Publication};
 use crate::session::Session;
@@ -30,12 +30,10 @@ pub struct Delivery {
     origin: Origin,
     once: Option<OnceKey>,
     to_user: bool,
-    /// Not everybody there may have it.
-    picks: bool,
     /// Only sessions with a user's name may have it.
     users_only: bool,
-    /// Of what its channel held back it is the newest.
-    paced: Option<Box<Released>>,
+    /// How many its channel held back since it last went out, of which it is the newest.
+    taken: u64,
     reached: usize,
 }
 
@@ -47,9 +45,8 @@ impl Delivery {
             origin,
             once: None,
             to_user: false,
-            picks: false,
             users_only: false,
-            paced: None,
+            taken: 1,
             reached: 0,
         }
     }
@@ -98,10 +95,12 @@ impl Node {
         self.has_commands()
     }
 
-    /// The publication to a channel that some of its subscribers have and others have not.
-    pub(super) fn under_way(&self) -> Option<&Rc<Publication>> {
+    /// The publication to a channel that some of its subscribers have and others have not, and for how many it stands.
+    pub(super) fn under_way(&self) -> Option<(&Rc<Publication>, u64)> {
         match self.fan_out.as_ref() {
-            Some(FanOut::Message(delivery)) if !delivery.to_user => Some(&delivery.publication),
+            Some(FanOut::Message(delivery)) if !delivery.to_user => {
+                Some((&delivery.publication, delivery.taken))
+            }
             _ => None,
         }
     }
@@ -123,7 +122,6 @@ impl Node {
         };
         let mut delivery = Delivery::new(publication, origin);
         (delivery.once, delivery.users_only) = (once, published.users_only);
-        delivery.picks = published.users_only;
         match published.turn {
             Turn::Now => self.fan_out = Some(FanOut::Message(delivery)),
             Turn::Held { instead } => {
@@ -138,9 +136,8 @@ impl Node {
         let now = self.now();
         if let Some(released) = self.hub.release(channel, now) {
             let mut delivery = Delivery::new(released.publication.clone(), Origin::Node);
-            delivery.users_only = released.users_only;
-            delivery.paced = Some(Box::new(released));
-            delivery.picks = true;
+            (delivery.users_only, delivery.taken) = (released.users_only, released.taken);
+            delivery.publication.skip(released.taken - 1);
             self.fan_out = Some(FanOut::Message(delivery));
         }
     }
@@ -224,25 +221,13 @@ impl Node {
         }
     }
 
-    #[cold]
-    fn may_have(&self, session: SessionId, delivery: &Delivery) -> bool {
-        if let Some(paced) = &delivery.paced {
-            let before = paced.newcomers.get(&session).copied().unwrap_or(0);
-            let Some(skipped) = (paced.taken - 1).checked_sub(before) else {
-                return false;
-            };
-            delivery.publication.skip(skipped);
-        }
-        !delivery.users_only || self.has_user(session)
-    }
-
     fn has_user(&self, session: SessionId) -> bool {
         let row = self.sessions.get(session);
         row.is_some_and(|row| self.hub.user_name(&row.seat).is_some())
     }
 
     fn deliver(&mut self, session: SessionId, delivery: &mut Delivery) {
-        if delivery.picks && !self.may_have(session, delivery) {
+        if delivery.users_only && !self.has_user(session) {
             return;
         }
         delivery.reached += 1;

@@ -14,12 +14,11 @@ use crate::http::fault::Fault;
 use crate::http::request::{Method, Request};
 use crate::hub::names;
 use crate::ids::{ConnId, SessionId};
-use crate::mem::{Position, Publication};
+use crate::mem::Position;
 use crate::service::{Hello, since};
 use crate::session::{Carriage, Encoding, ServiceKind};
 use crate::transport::plain::{self, Standing};
 use crate::transport::{PLAIN, Profile, Row, VariableError};
-use std::rc::Rc;
 
 /// By what a request wants to be answered.
 #[derive(Debug, Clone, Copy)]
@@ -128,12 +127,12 @@ impl Node {
         let session = self.sessions.get(id)?;
         let coming = self
             .under_way()
-            .filter(|publication| !session.awaits(publication));
+            .filter(|(publication, _)| !session.awaits(publication));
         let mut all = self.hub.standing(&session.seat);
         for (channel, at) in &mut all {
-            let is_here = |coming: &&Rc<Publication>| *coming.target == **channel;
-            if coming.filter(is_here).and_then(|coming| coming.place()) == Some(*at) {
-                at.offset -= 1;
+            let here = coming.filter(|(coming, _)| *coming.target == **channel);
+            if let Some((_, taken)) = here.filter(|(coming, _)| coming.place() == Some(*at)) {
+                at.offset = at.offset.saturating_sub(taken);
             }
         }
         let mut text = Vec::new();

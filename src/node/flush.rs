@@ -139,7 +139,7 @@ impl Node {
         else {
             return false;
         };
-        if session.is_unsettled() {
+        if session.is_unsettled() && session.has_pending() {
             self.settle_backlog(session_id);
             // The same again, with nothing to settle.
             return self.compose(id);
@@ -303,6 +303,7 @@ impl Node {
 
     /// Answers a held request now, if with nothing.
     pub(super) fn answer_poll(&mut self, id: ConnId, session_id: SessionId, cause: Cause) {
+        self.settle_backlog(session_id);
         let mut scratch = self.take_scratch();
         self.compose_answer(id, session_id, &mut scratch, cause);
         self.scratch = scratch;

@@ -279,10 +279,11 @@ impl Node {
     /// nobody or by a successor.
     pub fn stop(&mut self) {
         // What was accepted is delivered first, and answered.
+        while self.run_commands() {}
         while let Some(channel) = self.hub.pop_paced(Tick(u64::MAX)) {
             self.cmds.push(Cmd::Release(channel));
+            while self.run_commands() {}
         }
-        while self.run_commands() {}
         self.stopping = true;
         let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
         for id in ids {

@@ -145,7 +145,7 @@ impl Service for Poll {
         cause: Cause,
         undelivered: &[Rc<Publication>],
     ) {
-        if !undelivered.is_empty() {
+        if !undelivered.is_empty() || session.missed() > 0 {
             tell(cx, session, cause, undelivered);
         }
     }
@@ -195,10 +195,12 @@ fn give_parts(cx: &mut Cx<'_>, session: &mut Session, parts: &[Rc<Msg>]) {
         cx.metrics.messages_out += 1;
         return cx.offer(session, parts);
     }
+    // What was dropped of other channels is behind where the reader stands then.
+    cx.tell_missed(session);
     recall(cx, session, parts);
 }
 
-/// What a reader asked for is given whole, whatever its channel's rule drops.
+/// What a reader asked for is not dropped as it comes; what its channel's rule says holds from then on.
 fn recall(cx: &mut Cx<'_>, session: &mut Session, parts: &[Rc<Msg>]) {
     cx.metrics.messages_out += 1;
     for part in parts {

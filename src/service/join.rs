@@ -69,9 +69,6 @@ pub fn join<'h>(
     for (n, (name, since)) in hello.channels.iter().enumerate() {
         let at = cx.hub.subscribe(cx.id, &mut session.seat, name, max)?;
         let missed = since.and_then(|since| {
-            if cx.hub.readmit(cx.id, name, since) {
-                return Some(Vec::new());
-            }
             let recovered = cx.hub.recover(name, since, (room.messages, room.bytes));
             let missed = || recovered.missed.into_iter();
             let missed = missed().map(|publication| missing(cx, n, publication, spelling));

@@ -171,7 +171,16 @@ impl Cx<'_> {
 
     /// Makes what waits what the client of the session at hand is to get.
     pub fn settle(&mut self, session: &mut Session) {
-        session.settle(&mut self.terms(session));
+        if session.settle(&mut self.terms(session)).is_err() {
+            self.cmds.end_first(self.id, Cause::Overflow);
+        }
+    }
+
+    /// Tells the client of the session at hand of all that was dropped for it.
+    pub fn tell_missed(&mut self, session: &mut Session) {
+        if session.is_behind() {
+            session.tell_missed(&self.terms(session));
+        }
     }
 
     fn terms(&mut self, session: &Session) -> Terms<'_> {

@@ -4,7 +4,7 @@
 //! a notice of how many. Only what was never written is dropped: the client may have seen the number of anything else.
 //! Nothing is kept here for a session that keeps up.
 
-use super::sieve::{Load, Sieve, is_one, rested};
+use super::sieve::{Load, Part, Sieve, is_one};
 use super::{Carriage, Overflow, PACKETS_MAX, Session, State, cost};
 use crate::config::policy::Slow;
 use crate::mem::{Charge, Ledger, Msg, Publication};
@@ -26,6 +26,11 @@ pub struct Loose {
     open_bytes_max: usize,
     /// Queued bytes at which all of this is forgotten.
     calm_bytes: usize,
+    /// Notices that wait.
+    notices: Load,
+    /// What may wait beside them before all of it is looked at: the bound, and a little more where the last look could not
+    /// free much.
+    look: Load,
     /// Messages that came since the last look at all that waits, and packets that it left.
     fresh: usize,
     left: usize,
@@ -75,6 +80,19 @@ impl Loose {
         self.charge.set(self.missed_bytes);
         Some(missed)
     }
+
+    /// What may wait beside notices. An eighth of the bound is theirs on top of it; what they need beyond that is missing
+    /// for the rest.
+    fn most(&self, queue_max: usize) -> Load {
+        let notices = self.notices.bytes + self.missed_bytes;
+        Load::most(queue_max.saturating_sub(notices.saturating_sub(queue_max / 8)))
+    }
+
+    fn take_all_missed(&mut self) -> BTreeMap<Rc<str>, u64> {
+        self.missed_bytes = 0;
+        self.charge.set(0);
+        std::mem::take(&mut self.missed)
+    }
 }
 
 /// What a count of missed messages is taken to cost: its name, its place, the notice to come.
@@ -83,10 +101,11 @@ fn entry_bytes(channel: &str) -> usize {
 }
 
 impl Session {
-    /// Appends the parts of a message that may be dropped: all of them, or none.
+    /// Appends the parts of a message that may be dropped: all of them, or none. Several are a message behind a line that
+    /// says where its reader stands in all of its channels.
     ///
     /// # Errors
-    /// [`Overflow`] when the notices of what was dropped are more than an eighth of what may wait.
+    /// [`Overflow`] when the notices of what was dropped are more than half of what may wait.
     pub fn offer(&mut self, parts: &[Rc<Msg>], terms: &mut Terms<'_>) -> Result<(), Overflow> {
         let source = parts.first().and_then(|msg| msg.source());
         let Some(source) = source.filter(|_| self.is_open()).cloned() else {
@@ -100,15 +119,17 @@ impl Session {
             return self.push_all(parts, terms);
         }
         let loose = self.loose_mut(terms);
+        let whole = whole.saturating_sub(loose.notices.bytes);
+        let most = loose.most(terms.queue_max);
         if source.skipped() > 0 {
             loose.miss(&source.target, source.skipped());
         }
         // One that waits for room is let in when there is some, or each would be followed by a look at everything.
         let bound = match source.slow() {
-            Slow::DropOldest => rested(terms.queue_max),
-            _ => terms.queue_max,
+            Slow::DropOldest => most.rested(),
+            _ => most,
         };
-        if loose.barren && whole > bound {
+        if loose.barren && whole > bound.bytes {
             loose.miss(&source.target, 1);
             terms.dropped.count(source.slow(), 1);
             return self.within(terms);
@@ -118,8 +139,14 @@ impl Session {
         loose.unsettled |= source.slow() != Slow::DropOldest;
         // A few that wait are looked at each time, of many each once in a while.
         let many = loose.fresh > loose.left.saturating_sub(LOOK_ALWAYS) && loose.unsettled;
-        if let Some(missed) = loose.take_missed(&source.target) {
-            self.append(terms.notice(&source.target, missed), terms.ledger);
+        let missed = match parts {
+            [_] => loose.take_missed(&source.target),
+            _ => None,
+        };
+        match missed {
+            Some(missed) => self.give_notice(&source.target, missed, terms),
+            None if parts.len() > 1 => self.tell_missed(terms),
+            None => {}
         }
         let over = self.push_all(parts, terms).is_err();
         if over || many {
@@ -137,12 +164,7 @@ impl Session {
         for msg in parts {
             self.append(msg.clone(), terms.ledger);
         }
-        let packets = self.backlog.len();
-        let load = Load {
-            bytes: self.queued(),
-            packets,
-        };
-        if load.fits(terms.queue_max) {
+        if self.load().fits(self.look(terms.queue_max)) {
             return Ok(());
         }
         self.state = State::Overflowed;
@@ -167,19 +189,27 @@ impl Session {
     }
 
     /// Makes what waits what the client is to get: the latest where that is enough, and every notice in its place.
-    pub fn settle(&mut self, terms: &mut Terms<'_>) {
+    ///
+    /// # Errors
+    /// [`Overflow`] when the notices are too much.
+    pub fn settle(&mut self, terms: &mut Terms<'_>) -> Result<(), Overflow> {
         if !self.is_unsettled() {
-            return;
+            return Ok(());
         }
         self.sift(terms);
-        let loose = self.loose_mut(terms);
-        let missed = std::mem::take(&mut loose.missed);
-        loose.missed_bytes = 0;
-        loose.charge.set(0);
-        for (channel, missed) in missed {
-            self.append(terms.notice(&channel, missed), terms.ledger);
-        }
+        self.tell_missed(terms);
         self.widen();
+        self.within(terms)
+    }
+
+    /// Puts the notices of all that was dropped behind what waits. What says where its reader stands in several channels is
+    /// to stand behind them: who comes back with that has been told.
+    pub fn tell_missed(&mut self, terms: &Terms<'_>) {
+        let loose = self.extra.as_mut().and_then(|extra| extra.loose.as_mut());
+        let missed = loose.map(|loose| loose.take_all_missed());
+        for (channel, missed) in missed.into_iter().flatten() {
+            self.give_notice(&channel, missed, terms);
+        }
     }
 
     /// Messages that were dropped and of which no notice was acknowledged.
@@ -213,14 +243,21 @@ impl Session {
             || owes.is_some_and(|loose| loose.open >= self.backlog.len())
     }
 
-    /// Acknowledgements took so many packets and bytes.
+    /// The client has the first packet that waited.
     #[cold]
-    pub(super) fn released(&mut self, packets: u64, bytes: u32) {
+    pub(super) fn released(&mut self, msg: &Msg) {
         if let Some(loose) = self.extra.as_mut().and_then(|extra| extra.loose.as_mut()) {
-            loose.open = loose.open.saturating_sub(packets as usize);
-            loose.open_bytes = loose.open_bytes.saturating_sub(bytes as usize);
+            loose.open = loose.open.saturating_sub(1);
+            loose.open_bytes = loose.open_bytes.saturating_sub(cost(msg));
+            loose.notices.take(notice_load(msg));
             self.widen();
         }
+    }
+
+    /// Whether more may wait than the bound says, as the last look at all of it could not free much.
+    #[cold]
+    pub(super) fn has_more_room(&self, queue_max: usize) -> bool {
+        self.load().fits(self.look(queue_max))
     }
 
     /// Whether the window is as large as it says.
@@ -228,7 +265,11 @@ impl Session {
         self.loose().is_none_or(|loose| {
             let open = self.backlog.iter_from(0).take(loose.open);
             let bytes: usize = open.map(|msg| cost(msg)).sum();
-            loose.open <= self.backlog.len() && bytes == loose.open_bytes
+            let notices = self.backlog.iter_from(0).map(|msg| notice_load(msg));
+            let notices = notices.fold(Load::default(), Load::and);
+            loose.open <= self.backlog.len()
+                && bytes == loose.open_bytes
+                && notices == loose.notices
         })
     }
 
@@ -240,6 +281,7 @@ impl Session {
         let bounded = self.carriage == Carriage::Csp;
         let tried = usize::from(self.tried);
         let written = self.backlog.iter_from(0).take(tried);
+        let notices = self.backlog.iter_from(0).map(|msg| notice_load(msg));
         let extra = self
             .extra
             .get_or_insert_with(|| Box::new(super::Extra::new(terms.ledger)));
@@ -255,6 +297,8 @@ impl Session {
                     false => usize::MAX,
                 },
                 calm_bytes: terms.queue_max / 2,
+                notices: notices.fold(Load::default(), Load::and),
+                look: Load::most(terms.queue_max),
                 fresh: 0,
                 left: 0,
                 unsettled: false,
@@ -271,6 +315,31 @@ impl Session {
             && !replaces
             && whole <= queue_max / 2
             && self.backlog.len() < PACKETS_MAX / 2
+    }
+
+    /// What waits, notices not counted.
+    fn load(&self) -> Load {
+        let mut load = Load {
+            bytes: self.queued(),
+            packets: self.backlog.len(),
+        };
+        if let Some(loose) = self.loose() {
+            load.take(loose.notices);
+        }
+        load
+    }
+
+    /// What may wait before all of it is looked at.
+    fn look(&self, queue_max: usize) -> Load {
+        let most = Load::most(queue_max);
+        self.loose().map_or(most, |loose| loose.look)
+    }
+
+    fn give_notice(&mut self, channel: &Rc<str>, missed: u64, terms: &Terms<'_>) {
+        let notice = terms.notice(channel, missed);
+        let loose = self.loose_mut(terms);
+        loose.notices = loose.notices.and(notice_load(&notice));
+        self.append(notice, terms.ledger);
     }
 
     fn append(&mut self, msg: Rc<Msg>, ledger: &Ledger) {
@@ -295,15 +364,21 @@ impl Session {
         }
         let told = loose.missed.is_empty() && !loose.unsettled;
         let all = loose.open >= self.backlog.len() && self.queued as usize <= loose.calm_bytes;
-        if told && all {
+        // Where many wait, when they were last looked at is to be known.
+        let few = self.backlog.len() <= usize::from(self.tried) + LOOK_ALWAYS;
+        if told && all && few {
             extra.loose = None;
             self.drop_empty_extra();
         }
     }
 
     fn within(&mut self, terms: &Terms<'_>) -> Result<(), Overflow> {
-        let bytes = self.loose().map_or(0, |loose| loose.missed_bytes);
-        if bytes > terms.queue_max / 8 {
+        let told = self.loose().is_none_or(|loose| {
+            let (bytes, packets) = (loose.notices.bytes, loose.notices.packets);
+            bytes + loose.missed_bytes <= terms.queue_max / 2
+                && packets + loose.missed.len() <= PACKETS_MAX / 2
+        });
+        if !told {
             self.state = State::Overflowed;
         }
         match self.state {
@@ -315,17 +390,15 @@ impl Session {
     /// Looks at all that was never written: of what is to be the latest only that stays, and where too much waits the
     /// oldest that may be dropped goes, a quarter of the bound at once.
     fn sift(&mut self, terms: &mut Terms<'_>) {
-        self.loose_mut(terms);
+        let most = self.loose_mut(terms).most(terms.queue_max);
+        let mut load = self.load();
         let from = self.first_unwritten();
         let tail: Vec<Rc<Msg>> = self.backlog.iter_from(from).cloned().collect();
         let mut sieve = Sieve::new(&tail);
-        let mut load = Load {
-            bytes: self.queued().saturating_sub(sieve.notices()),
-            packets: self.backlog.len(),
-        };
-        sieve.keep_latest(&mut load, terms);
-        sieve.drop_oldest(&mut load, terms);
-        let fits = load.fits(terms.queue_max);
+        sieve.refuse_last(&mut load, most, terms.dropped);
+        sieve.keep_latest(&mut load, terms.dropped);
+        sieve.drop_oldest(&mut load, most, terms.dropped);
+        let fits = load.fits(most);
         self.backlog.truncate(from);
         self.queued -= tail.iter().map(|msg| cost(msg) as u32).sum::<u32>();
         let barren = self.put_back(&sieve, terms);
@@ -338,6 +411,7 @@ impl Session {
         loose.open_bytes -= shut.map(|msg| cost(msg)).sum::<usize>();
         loose.open = loose.open.min(from);
         (loose.fresh, loose.left) = (0, left);
+        loose.look = load.looked_at(most);
         (loose.unsettled, loose.barren) = (false, barren);
     }
 
@@ -348,6 +422,9 @@ impl Session {
         let mut missed: BTreeMap<Rc<str>, u64> = BTreeMap::new();
         for part in &sieve.parts {
             if let Some((channel, more)) = part.notice() {
+                let gone = part.packets.iter().map(|msg| notice_load(msg));
+                let gone = gone.fold(Load::default(), Load::and);
+                self.loose_mut(terms).notices.take(gone);
                 *missed.entry(channel.clone()).or_default() += more;
                 continue;
             }
@@ -358,7 +435,12 @@ impl Session {
                 }
                 barren = false;
                 if let Some(missed) = missed.remove(&source.target) {
-                    self.append(terms.notice(&source.target, missed), terms.ledger);
+                    self.give_notice(&source.target, missed, terms);
+                }
+            }
+            if self.names_places(part) {
+                for (channel, missed) in std::mem::take(&mut missed) {
+                    self.give_notice(&channel, missed, terms);
                 }
             }
             for msg in part.packets {
@@ -369,6 +451,11 @@ impl Session {
             self.loose_mut(terms).miss(&channel, missed);
         }
         barren
+    }
+
+    /// Whether a message says where its reader stands in several channels.
+    fn names_places(&self, part: &Part<'_>) -> bool {
+        self.carriage == Carriage::Bare && part.packets.len() > 1
     }
 
     /// The first packet of the first message of which nothing was written.
@@ -382,6 +469,18 @@ impl Session {
             return tried;
         };
         tried + packets.take_while(|next| is_one(last, next)).count()
+    }
+}
+
+/// What a packet counts as a notice; nothing where it is none.
+fn notice_load(msg: &Msg) -> Load {
+    let is_notice = msg.source().is_some_and(|source| source.missed().is_some());
+    match is_notice {
+        true => Load {
+            bytes: cost(msg),
+            packets: 1,
+        },
+        false => Load::default(),
     }
 }
 

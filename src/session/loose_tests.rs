@@ -94,7 +94,7 @@ impl Pair {
 
     /// Some of what is due is written. Gives back what was never written before.
     fn write(&mut self, most: usize) -> Vec<String> {
-        self.terms(|session, terms| session.settle(terms));
+        self.terms(|session, terms| session.settle(terms)).unwrap();
         let known = self.seen.len();
         let text = |msg: &Msg| String::from_utf8(msg.bytes().to_vec()).unwrap();
         if self.session.carriage() == Carriage::Bare {
@@ -396,10 +396,52 @@ fn a_message_cut_over_packets_is_dropped_whole() {
     for _ in 0..40 {
         pair.publish("b", Slow::DropOldest, "", 100_000);
     }
-    pair.terms(|session, terms| session.settle(terms));
+    pair.terms(|session, terms| session.settle(terms)).unwrap();
     let wrote = pair.drain();
     let (first, rest) = wrote.split_first().unwrap();
     assert!(first.starts_with("gap b "), "{}", &first[..20]);
     assert_eq!(rest.len() % 4, 0, "four packets each");
     assert!(rest[rest.len() - 4].starts_with("b 40 "));
+}
+
+#[test]
+fn what_has_no_room_at_all_makes_nothing_else_go() {
+    let mut pair = Pair::new(Carriage::Csp, 4096);
+    for _ in 0..10 {
+        let fixed = Msg::new(vec![b'r'; 150], &pair.ledger);
+        pair.push(fixed).unwrap();
+    }
+    pair.write(1000);
+    let waits = pair.publish("a", Slow::Latest, "EUR", 50);
+    let older = pair.publish("d", Slow::Latest, "", 20);
+    pair.publish("d", Slow::Latest, "", 3000);
+    let rest = pair.drain();
+    assert_eq!(rest, [&*waits.text, &*older.text, "gap d 1"]);
+}
+
+#[test]
+fn notices_are_bounded_however_often_they_are_told() {
+    let mut pair = Pair::new(Carriage::Csp, 64 << 10);
+    for _ in 0..63 {
+        let fixed = Msg::new(vec![b'r'; 1000], &pair.ledger);
+        pair.push(fixed).unwrap();
+    }
+    // Each time other names are missed, and a new downstream is to be told.
+    let mut told = 0;
+    let ended = (0..1000).any(|n| {
+        let name = format!("news/{}/{n}", "y".repeat(200));
+        let of = Content::Text;
+        let publication =
+            Publication::new(name.into(), None, of, vec![b'x'; 3000].into(), &pair.ledger);
+        publication.follow(Slow::DropOldest);
+        let view = publication.view(View::Event, &pair.ledger, |of| of.bytes.to_vec());
+        let offered = pair.terms(|session, terms| session.offer(&[view], terms));
+        if n % 20 == 0 {
+            pair.move_on();
+            told += usize::from(pair.terms(|session, terms| session.settle(terms)).is_ok());
+        }
+        assert!(pair.session.queued() < (64 << 10) / 8 * 13);
+        offered.is_err()
+    });
+    assert!(ended && told > 2, "told {told} times");
 }

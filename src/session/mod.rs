@@ -272,7 +272,7 @@ impl Session {
         let fits = queued <= queue_max && self.backlog.len() < PACKETS_MAX;
         self.queued = queued as u32;
         self.backlog.push(msg, ledger);
-        if fits {
+        if fits || self.has_more_room(queue_max) {
             return Ok(());
         }
         self.state = State::Overflowed;
@@ -284,13 +284,9 @@ impl Session {
     #[inline]
     pub fn ack(&mut self, id: u64) -> Vec<Rc<Publication>> {
         let reached = self.acked + u64::from(self.tried);
-        let before = (self.acked, self.queued);
         let mut reports = Vec::new();
         while self.acked < id.min(reached) {
             reports.extend(self.ack_next());
-        }
-        if self.extra.is_some() {
-            self.released(self.acked - before.0, before.1 - self.queued);
         }
         reports
     }
@@ -306,6 +302,9 @@ impl Session {
             return None;
         };
         self.queued = self.queued.saturating_sub(cost(&msg) as u32);
+        if self.extra.is_some() {
+            self.released(&msg);
+        }
         self.report_of(&msg)
     }
 
@@ -421,12 +420,7 @@ impl Session {
     /// The payload next on a bare stream is written, and gone. Gives it back if its sender wants to know.
     pub fn wrote_bare(&mut self, now: Tick) -> Option<Rc<Publication>> {
         self.wrote(self.acked + 1, now);
-        let queued = self.queued;
-        let report = self.ack_next();
-        if self.extra.is_some() {
-            self.released(1, queued - self.queued);
-        }
-        report
+        self.ack_next()
     }
 
     /// Something that is no packet was written on the downstream.
