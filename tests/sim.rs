@@ -60,6 +60,8 @@ mod response;
 mod scene;
 #[path = "sim/settings.rs"]
 mod settings;
+#[path = "sim/slow.rs"]
+mod slow;
 #[path = "sim/takeover.rs"]
 mod takeover;
 #[path = "sim/world.rs"]
@@ -254,7 +256,7 @@ const LINES: u64 = 60;
 const FAILURES_SHOWN: usize = 5;
 /// A simulation in which these do not happen proves little: every action, every transport, every refusal that a
 /// client can come by without the operator's doing, every end of a session.
-const MUST_HAPPEN: [(&str, &[&str]); 11] = [
+const MUST_HAPPEN: [(&str, &[&str]); 12] = [
     (
         "",
         &[
@@ -382,6 +384,7 @@ const MUST_HAPPEN: [(&str, &[&str]); 11] = [
         "sign-offs",
         &["fit exactly", "messages listed and never seen", "told"],
     ),
+    ("slow", &["gaps of event streams", "messages missed"]),
     ("stops", &["drained", "late"]),
     (
         "sessions ended",

@@ -65,6 +65,7 @@ transcripts! {
     a_handshake_is_repeated_with_an_empty_body
     a_held_comet_of_a_session_that_ends_keeps_its_framing
     a_history_is_paged_both_ways_and_forgotten
+    a_line_that_names_every_place_comes_behind_every_notice
     a_long_poll_to_http_1_0_closes_or_is_kept
     a_long_target_is_served_up_to_32_kib
     a_message_over_the_limit_is_refused

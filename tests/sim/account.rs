@@ -8,6 +8,7 @@ use super::books::{Kick, kicked};
 use super::driver::{Driver, LinkId};
 use super::feed::Notice;
 use super::model::{CHANNELS, Item, Model, Place};
+use super::slow::Hole;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One session.
@@ -45,6 +46,11 @@ pub struct Account {
     /// How many of these may be answered with some past.
     pub pages: usize,
     pub topics: BTreeMap<usize, Topic>,
+    /// How many messages it was told to have missed, each with the packet in which that ended, and which.
+    pub gaps: Vec<(u64, u64)>,
+    pub holes: Vec<Hole>,
+    /// Channels that it left.
+    pub left: BTreeSet<usize>,
     /// Messages to its user from this number on came, or are listed.
     pub user_since: Option<usize>,
     /// Of a bare session: its client read everything that was written.
@@ -73,6 +79,8 @@ pub struct Topic {
     /// How often it asked to subscribe and is not answered, and whether it asked to leave.
     pub asks: usize,
     pub leaves: bool,
+    /// How many behind what came were missed, as it was told.
+    pub missed: u64,
 }
 
 impl Topic {
@@ -136,7 +144,8 @@ impl Account {
         }
         let places = notice.undelivered[known..].iter();
         let places = places.filter_map(|entry| entry.place.as_ref());
-        self.fit_channels(&places.collect::<Vec<_>>())?;
+        let holes = self.fit_channels(&places.collect::<Vec<_>>(), facts)?;
+        self.fit_missed(notice, unseen, holes, facts)?;
         self.fit_user(notice, known)?;
         if facts.steady && notice.cut == 0 {
             self.is_whole(notice, unseen, facts)?;
@@ -162,7 +171,7 @@ impl Account {
     }
 
     /// Up to which packet an acknowledgement was read before `turn`, as far as the client knows.
-    fn acked_before(&self, turn: u64) -> u64 {
+    pub(super) fn acked_before(&self, turn: u64) -> u64 {
         let before = self.acked.iter().filter(|(since, _)| *since < turn);
         before.map(|(_, acked)| *acked).max().unwrap_or_default()
     }
@@ -200,7 +209,9 @@ impl Account {
     }
 
     /// Of each channel what follows what the client has seen, without a gap but where it may have left and come back.
-    fn fit_channels(&self, unseen: &[&(String, u64)]) -> Result<(), String> {
+    /// Gives back how many messages are missing of those that may be.
+    fn fit_channels(&self, unseen: &[&(String, u64)], facts: &Facts<'_>) -> Result<u64, String> {
+        let mut holes = 0;
         let mut runs: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         for (channel, offset) in unseen {
             runs.entry(channel).or_default().push(*offset);
@@ -212,6 +223,10 @@ impl Account {
             let Some(topic) = topic.filter(|topic| topic.next.is_some() || topic.asks > 0) else {
                 return Err(format!("it was not subscribed to {channel}"));
             };
+            if at.is_some_and(|at| facts.model.is_loose(at)) {
+                holes += self.holes_in(&offsets, topic, at.unwrap_or_default())?;
+                continue;
+            }
             let gaps = offsets
                 .windows(2)
                 .filter(|two| two[0] + 1 != two[1])
@@ -225,7 +240,7 @@ impl Account {
                 return Err(format!("{offsets:?} of {channel} are listed: {topic:?}"));
             }
         }
-        Ok(())
+        Ok(holes)
     }
 
     fn fit_user(&self, notice: &Notice, known: usize) -> Result<(), String> {
@@ -255,6 +270,15 @@ impl Account {
         let missing = |item: &Item| !lost && !given.contains(item) && !seen(*item);
         for (channel, topic) in self.topics.iter().filter(|(_, topic)| !topic.leaves) {
             let due = facts.model.taken_until(*channel, topic, until);
+            if facts.model.is_loose(*channel) {
+                self.is_told(
+                    notice,
+                    (*channel, topic),
+                    &due.into_iter().filter(missing).collect::<Vec<_>>(),
+                    facts,
+                )?;
+                continue;
+            }
             if let Some(item) = due.into_iter().find(missing) {
                 return Err(format!(
                     "{item:?} of {topic:?} is missing, known until {until}"

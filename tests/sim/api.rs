@@ -8,6 +8,7 @@ use super::model::{CHANNELS, USERS, mark};
 use super::peer::{json, payload};
 use super::request::{bare, post};
 use super::scene::Scene;
+use super::slow::draw_key;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use orbited::node::Door;
@@ -131,6 +132,9 @@ impl Api {
             header.push_str(&format!("Idempotency-Key: n{number}\r\n"));
             let head = format!("{target} {header}");
             scene.named.push((number, head, body.clone()));
+        } else if let Some(key) = draw_key(scene) {
+            scene.model.keyed(key);
+            header.push_str(&format!("Orbited-Key: {key}\r\n"));
         }
         let request = post(&mut scene.chance, &target, &header, &body);
         self.http

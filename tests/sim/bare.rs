@@ -7,12 +7,13 @@ use super::account::{Account, Kind, Topic};
 use super::csp_down::{HEARTBEAT_MS, SLACK_MS, upgrade};
 use super::frames::{self, CLOSE, Frames, TEXT};
 use super::http::{Happened, Http, What};
-use super::model::{CHANNELS, Fate, Item};
-use super::peer::Peer;
+use super::model::{CHANNELS, Fate, Item, Publication};
+use super::peer::{Peer, Sub, field, raw_field, text};
 use super::request::bare;
 use super::response::Head;
 use super::scene::Scene;
 use super::settings::encode;
+use super::slow::Hole;
 use orbited::cmd::Cause;
 use orbited::node::Door;
 use std::collections::{BTreeMap, BTreeSet};
@@ -272,6 +273,9 @@ pub struct Reader {
     text: Vec<u8>,
     /// Where it stands in each of them: epoch and offset.
     places: Vec<(String, u64)>,
+    /// The same by what came, and how many it was told to have missed behind that.
+    subs: BTreeMap<usize, Sub>,
+    holes: Vec<Hole>,
     open: bool,
     over: bool,
     begun: u64,
@@ -310,14 +314,16 @@ impl Reader {
             "Accept: text/event-stream\r\n",
         );
         http.ask(scene.now(), &request, false, What::Down(0));
-        channels.sort_unstable();
-        channels.dedup();
+        let mut named = BTreeSet::new();
+        channels.retain(|channel| named.insert(*channel));
         Some(Self {
             name,
             http,
             channels,
             text: Vec::new(),
             places: Vec::new(),
+            subs: BTreeMap::new(),
+            holes: Vec::new(),
             open: false,
             over: false,
             begun: scene.net.turns,
@@ -387,9 +393,14 @@ impl Reader {
                 scene.count("heartbeats of event streams");
                 continue;
             }
+            if let Some(gap) = event.strip_prefix("event: gap\ndata: ") {
+                self.misses(scene, gap);
+                continue;
+            }
             let (id, rest) = event.split_once('\n').unwrap_or((&event, ""));
-            self.stands(id);
+            self.stands(scene, id);
             if rest.is_empty() {
+                self.begins_at(scene);
                 scene.count("event streams that say where they begin");
                 continue;
             }
@@ -408,11 +419,13 @@ impl Reader {
             );
             let channel = scene.model.publication(number).channel;
             self.log.entry(channel).or_default().push(number);
+            self.moves(scene, channel);
         }
     }
 
-    /// Every event names a place in each channel, and none of them goes back.
-    fn stands(&mut self, id: &str) {
+    /// Every event names a place in each channel, and none of them goes back; but who came when something was held back
+    /// may be said to stand in front of that.
+    fn stands(&mut self, scene: &Scene, id: &str) {
         let id = id.strip_prefix("id: ").unwrap_or_else(|| panic!("{id:?}"));
         let place = |item: &str| {
             let (epoch, offset) = item.split_once(':').unwrap();
@@ -420,11 +433,13 @@ impl Reader {
         };
         let places: Vec<(String, u64)> = id.split(',').map(place).collect();
         assert_eq!(places.len(), self.channels.len(), "{id}");
-        let goes_on = |((epoch, offset), (old, before)): (&(String, u64), &(String, u64))| {
-            epoch == old && offset >= before
+        let goes_on = |(at, (epoch, offset)): (usize, &(String, u64))| {
+            let before = self.places.get(at);
+            let held = scene.model.is_paced(self.channels[at]);
+            before.is_none_or(|(old, before)| epoch == old && (offset >= before || held))
         };
         assert!(
-            places.iter().zip(&self.places).all(goes_on),
+            places.iter().enumerate().all(goes_on),
             "{} stood at {:?} and stands at {id}",
             self.name,
             self.places
@@ -434,7 +449,8 @@ impl Reader {
 
     /// What came is what was published meanwhile, all of it, in order.
     pub fn check(&self, scene: &Scene) {
-        for (channel, numbers) in &self.log {
+        let whole = |(channel, _): &(&usize, &Vec<usize>)| !scene.model.is_loose(**channel);
+        for (channel, numbers) in self.log.iter().filter(whole) {
             let offset = |(at, number): (usize, &usize)| match scene.model.publication(*number).fate
             {
                 Fate::At(offset) => Some(offset as i64 - at as i64),
@@ -472,7 +488,7 @@ impl Reader {
             let due = self.channels.contains(&publication.channel)
                 && matches!(publication.fate, Fate::At(_));
             assert!(
-                !due || self.seen.contains(&number),
+                !due || self.seen.contains(&number) || self.is_told(scene, publication),
                 "{} misses publication {number}",
                 self.name
             );
@@ -486,8 +502,10 @@ impl Reader {
             let last = last.map(|number| scene.model.publication(*number));
             let next = last.and_then(|publication| publication.offset());
             let next = next.map(|offset| offset + 1);
+            let missed = self.subs.get(channel).map_or(0, |sub| sub.missed);
             let topic = Topic {
                 next,
+                missed,
                 since: self.since,
                 asks: usize::from(next.is_none()),
                 ..Topic::default()
@@ -506,12 +524,78 @@ impl Reader {
             whole: self.whole,
             seen: seen.collect(),
             topics: self.channels.iter().map(topic).collect(),
+            holes: self.all_holes(),
             ..Account::default()
         }
     }
 
     pub fn is_live(&self) -> bool {
         self.open && !self.over
+    }
+}
+
+/// What it missed, as it was told.
+impl Reader {
+    fn begins_at(&mut self, scene: &Scene) {
+        for (channel, (epoch, offset)) in self.channels.iter().zip(&self.places) {
+            let sub = Sub {
+                epoch: epoch.clone(),
+                next: offset + 1,
+                since: scene.model.next(),
+                missed: 0,
+                begun: offset + 1,
+            };
+            self.subs.insert(*channel, sub);
+        }
+    }
+
+    fn misses(&mut self, scene: &mut Scene, gap: &str) {
+        let (channel, missed) = (text(&raw_field(gap, "channel")), field(gap, "missed"));
+        let (name, queue) = (self.name, scene.net.node.config().max_queue);
+        scene.note(|| format!("{name} misses {missed} of {channel}"));
+        scene.count("slow: gaps of event streams");
+        let at = CHANNELS.iter().position(|known| *known == channel);
+        let channel = at.expect("a channel");
+        let has_room = queue >= 1024 * 1024 && scene.model.bytes() < 400_000;
+        scene.model.check_may_miss(channel, has_room);
+        let sub = self.subs.get_mut(&channel).expect("one of its channels");
+        sub.missed += missed;
+    }
+
+    /// A message of `channel` came, by which it stands where its places say: behind all of its other channels that came
+    /// or that it was told to have missed.
+    fn moves(&mut self, scene: &Scene, channel: usize) {
+        for (at, (_, offset)) in self.channels.iter().zip(&self.places) {
+            let sub = self.subs.get_mut(at).expect("one of its channels");
+            if *at == channel {
+                self.holes
+                    .extend(sub.goes_on(self.name, channel, *offset, false));
+                continue;
+            }
+            let (told, held) = (sub.next + sub.missed, scene.model.is_paced(*at));
+            assert!(
+                *offset < told && (*offset + 1 >= sub.next || held),
+                "{} is said to stand at {offset} of channel {at}, and has {sub:?} ({:?})",
+                self.name,
+                scene.model.policies[*at].slow
+            );
+        }
+    }
+
+    fn is_told(&self, scene: &Scene, publication: &Publication) -> bool {
+        let sub = self.subs.get(&publication.channel);
+        let offset = publication.offset();
+        scene.model.is_loose(publication.channel)
+            && offset
+                .zip(sub)
+                .is_some_and(|(offset, sub)| offset < sub.next + sub.missed)
+    }
+
+    fn all_holes(&self) -> Vec<Hole> {
+        let subs = self.subs.iter();
+        let pending =
+            subs.filter_map(|(channel, sub)| Hole::behind(*channel, sub.next, sub.missed));
+        self.holes.iter().cloned().chain(pending).collect()
     }
 }
 

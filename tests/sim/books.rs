@@ -9,6 +9,7 @@ use super::chance::Totals;
 use super::driver::Driver;
 use super::feed::Notice;
 use super::model::{Item, Model, Place};
+use super::slow::dropped_for;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The record of a run.
@@ -89,8 +90,10 @@ impl Books {
         }
         model.check_places();
         if self.steady {
-            let slack =
-                model.check_readers(|item, place, known| lost_by(&lost, item, place, known));
+            let missed: Vec<(&Account, bool)> = self.missed(&told);
+            let slack = model.check_readers(|item, place, known| {
+                lost_by(&lost, item, place, known) + dropped_for(&missed, model, item)
+            });
             totals.add(
                 "sign-offs: messages that only a lost connection explains",
                 slack,

@@ -217,6 +217,11 @@ impl Csp {
             Phase::Open if !self.ups.is_empty() => {
                 format!("{} packets to be taken", self.ups.len())
             }
+            // More may be held back until it has acknowledged this.
+            Phase::Open if self.has > self.acknowledged && scene.model.has_loose() => {
+                self.acknowledge_all(scene);
+                "more, perhaps".to_owned()
+            }
             Phase::Open if self.peer.is_waiting() => "answers to its calls".to_owned(),
             Phase::Open => return None,
         };

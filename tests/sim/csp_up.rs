@@ -385,6 +385,14 @@ impl Csp {
         conn.say(&frames::message(&mut scene.chance, text.as_bytes()));
     }
 
+    /// Acknowledges by whatever downstream it has.
+    pub(super) fn acknowledge_all(&mut self, scene: &mut Scene) {
+        match self.downs.iter().any(|down| down.is_open_socket()) {
+            true => self.acknowledge(scene),
+            false => self.open_some(scene),
+        }
+    }
+
     /// Breaks the WebSocket protocol, which ends the WebSocket and not the session.
     pub fn break_socket(&mut self, scene: &mut Scene) {
         let Some(down) = self.downs.iter_mut().find(|down| down.is_open_socket()) else {

@@ -32,6 +32,8 @@ pub struct Notice {
     pub undelivered: Vec<Entry>,
     /// How many more there were.
     pub cut: usize,
+    /// How many messages were dropped of which it did not acknowledge a notice.
+    pub missed: u64,
     /// The first and the last turn in which it may have been given.
     pub turns: (u64, u64),
     /// When it was read.
@@ -146,6 +148,9 @@ fn notice(line: &str, turns: (u64, u64), at: u64) -> Notice {
         cut: object
             .remove("cut")
             .map_or(0, |cut| cut.as_u64().unwrap() as usize),
+        missed: object.remove("missed").map_or(0, |missed| {
+            missed.as_u64().filter(|missed| *missed > 0).unwrap()
+        }),
         turns,
         at,
     };

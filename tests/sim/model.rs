@@ -9,7 +9,7 @@ use super::feed::{Entry, Notice};
 use super::past::HEADS_MAX;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use orbited::config::policy::History;
+use orbited::config::policy::{History, Policy};
 use std::collections::BTreeMap;
 
 /// The channels of a run.
@@ -28,6 +28,8 @@ pub const USERS: [&str; 4] = ["ann", "bob", "\u{e9}ve", "o'x\"y"];
 #[derive(Default)]
 pub struct Model {
     publications: Vec<Publication>,
+    /// What holds for each channel.
+    pub(super) policies: Vec<Policy>,
     /// What is kept of each channel, and of all together, in bytes.
     pub(super) keeps: Vec<Option<History>>,
     pub(super) kept_max: usize,
@@ -65,6 +67,8 @@ pub struct Publication {
     event: String,
     /// Who may have published it.
     senders: Vec<Option<String>>,
+    /// What it is the latest of.
+    pub key: Option<&'static str>,
     pub fate: Fate,
     pub place: Option<Place>,
     seen: usize,
@@ -162,6 +166,7 @@ impl Model {
             json: flat(json),
             event: event.replace("\r\n", "\n").replace('\r', "\n"),
             senders,
+            key: None,
             fate: Fate::Unknown,
             place: None,
             seen: 0,
@@ -181,12 +186,20 @@ impl Model {
         self.publications.len()
     }
 
+    /// What the last publication is the latest of.
+    pub fn keyed(&mut self, key: &'static str) {
+        if let Some(publication) = self.publications.last_mut() {
+            publication.key = Some(key);
+        }
+    }
+
     pub fn publication(&self, number: usize) -> &Publication {
         &self.publications[number]
     }
 
     /// Its publisher is told that a publication is at `offset` (and had so many readers).
     pub fn taken(&mut self, number: usize, offset: u64, readers: Option<usize>) {
+        let paced = self.is_paced(self.publications[number].channel);
         let publication = &mut self.publications[number];
         assert_eq!(
             publication.fate,
@@ -196,7 +209,9 @@ impl Model {
         assert!(offset > 0);
         publication.fate = Fate::At(offset);
         publication.known.get_or_insert((self.turn, self.now));
-        publication.told = readers;
+        // What its channel holds back goes to readers whom nobody counts yet.
+        let held = readers == Some(0) && paced;
+        publication.told = readers.filter(|_| !held);
         if let Some((_, place)) = &publication.place {
             assert_eq!(
                 *place, offset,
@@ -233,7 +248,7 @@ impl Model {
                 assert_eq!(known, offset, "publication {number} is there twice");
                 let told = self.publications[number].told;
                 assert!(
-                    readers.is_none() || readers == told,
+                    readers.is_none() || readers == told.or(Some(0)),
                     "publication {number} went out twice"
                 );
             }
@@ -432,7 +447,7 @@ impl Model {
     /// At the end, with everybody's queue empty; `ended` is how many sessions have ended in all: what is
     /// missing must be with one of those that ended since.
     pub fn check_counts(&self, ended: u64) {
-        let check = |what: &str, number: usize, told: Option<usize>, seen: usize, before: u64| {
+        let check = |what: &str, number: usize, told: Option<usize>, seen: usize, may: u64| {
             let Some(told) = told else { return };
             assert!(
                 seen <= told,
@@ -440,9 +455,8 @@ impl Model {
             );
             let missing = (told - seen) as u64;
             assert!(
-                missing <= ended - before,
-                "{what} {number} went to {told}, was seen by {seen}, and {} ended",
-                ended - before
+                missing <= may,
+                "{what} {number} went to {told}, was seen by {seen}, and {may} ended"
             );
         };
         for (number, message) in self.peers.iter().enumerate() {
@@ -451,16 +465,21 @@ impl Model {
                 number,
                 message.told,
                 message.seen,
-                message.ended_before,
+                ended - message.ended_before,
             );
         }
         for (number, publication) in self.publications.iter().enumerate() {
+            // What was dropped is told to readers, and counted by the books.
+            let may = match self.is_loose(publication.channel) {
+                true => u64::MAX,
+                false => ended - publication.ended_before,
+            };
             check(
                 "publication",
                 number,
                 publication.told,
                 publication.seen,
-                publication.ended_before,
+                may,
             );
         }
     }
@@ -470,10 +489,18 @@ impl Model {
 impl Model {
     /// The messages that a notice lists. Each is what was published or sent, and has one number at the node.
     pub fn listed(&mut self, notice: &Notice) -> Vec<Item> {
-        let ids: Vec<u64> = notice.undelivered.iter().map(|entry| entry.id).collect();
+        let mut ids: Vec<u64> = notice.undelivered.iter().map(|entry| entry.id).collect();
+        // What was held back was taken before it was sent.
+        let at_once = |entry: &&Entry| !self.is_held(entry);
+        let sent = notice.undelivered.iter().filter(at_once);
+        assert!(
+            sent.is_sorted_by(|one, next| one.id < next.id),
+            "a list is not in the order of sending: {ids:?}"
+        );
+        ids.sort_unstable();
         assert!(
             ids.is_sorted_by(|one, next| one < next),
-            "a list is not in the order of sending, or has something twice: {ids:?}"
+            "a list has something twice: {ids:?}"
         );
         let list = notice.undelivered.iter();
         list.map(|entry| self.listed_one(entry)).collect()

@@ -8,7 +8,7 @@ use super::model::{CHANNELS, Fate, Model, Place, mark};
 use super::peer::{Call, Peer, field, json, null_or, raw_field, text};
 use super::scene::Scene;
 use orbited::config::Config;
-use orbited::config::policy::{History, Policies};
+use orbited::config::policy::History;
 use orbited::config::rule::Rule;
 use orbited::mem::Publication;
 use serde_json::value::RawValue;
@@ -46,7 +46,7 @@ struct Told<'a> {
 }
 
 /// Draws rules for what channels keep, and how much all together.
-pub fn draw_rules(chance: &mut super::chance::Chance, config: &mut Config) {
+pub fn draw_rules(chance: &mut super::chance::Chance, config: &mut Config) -> Vec<Rule> {
     let mut rules = Vec::new();
     for pattern in [
         "*",
@@ -63,10 +63,10 @@ pub fn draw_rules(chance: &mut super::chance::Chance, config: &mut Config) {
             rules.push(Rule::parse(&format!("{pattern} history={many},{ttl},{bytes}")).unwrap());
         }
     }
-    config.policies = Policies::new(rules);
     if chance.one_in(3) {
         config.max_history = chance.pick(&[2_000, 12_000, 60_000]);
     }
+    rules
 }
 
 impl Peer {
@@ -334,7 +334,7 @@ impl Peer {
     }
 
     /// Whether the session's queue surely had room for whatever the past is.
-    fn has_room(&self, scene: &Scene) -> bool {
+    pub(super) fn has_room(&self, scene: &Scene) -> bool {
         let calls = self.next_call.min(10_000) as usize * 300;
         let most = scene.model.bytes() + self.answers + calls;
         scene.net.node.config().max_queue >= 1024 * 1024 && most < 400_000
@@ -399,10 +399,9 @@ fn told(list: &str) -> Vec<Told<'_>> {
 impl Model {
     /// Reads the rules of a run.
     pub fn set_rules(&mut self, config: &Config) {
-        self.keeps = CHANNELS
-            .iter()
-            .map(|name| config.policies.of(name).history)
-            .collect();
+        let policies = CHANNELS.iter().map(|name| config.policies.of(name));
+        self.policies = policies.collect();
+        self.keeps = self.policies.iter().map(|policy| policy.history).collect();
         // A table of channels that is full lets go those that only remember.
         let bounded = config.max_channels < 100;
         self.kept_max = if bounded { 0 } else { config.max_history };

@@ -10,8 +10,9 @@ use super::books::kicked;
 use super::model::{CHANNELS, Fate, Item, USERS, mark};
 use super::past::{Asked, Memory};
 use super::scene::Scene;
+use super::slow::{Hole, draw_key};
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// One client's end of the conversation.
 pub struct Peer {
@@ -22,7 +23,7 @@ pub struct Peer {
     pub(super) next_call: u64,
     /// Calls without answer, in the order they were made.
     asked: VecDeque<(u64, Call)>,
-    subs: BTreeMap<usize, Sub>,
+    pub(super) subs: BTreeMap<usize, Sub>,
     user: Option<String>,
     /// By publisher and channel (none for peer messages), the last that came.
     heard: BTreeMap<(u32, Option<usize>), usize>,
@@ -37,18 +38,28 @@ pub struct Peer {
     /// In which turn its session began, at the earliest.
     begun: u64,
     /// What came, each with the packet in which it ended.
-    given: Vec<(u64, Item)>,
+    pub(super) given: Vec<(u64, Item)>,
+    /// How many messages it was told to have missed, each with the packet in which that ended.
+    pub(super) gaps: Vec<(u64, u64)>,
+    /// What it was told to have missed.
+    pub(super) holes: Vec<Hole>,
+    /// Channels that it left.
+    pub(super) left: BTreeSet<usize>,
     /// Messages to its user from this number on are its.
     user_since: usize,
 }
 
 /// A subscription.
 #[derive(Debug)]
-struct Sub {
-    epoch: String,
-    next: u64,
+pub(super) struct Sub {
+    pub epoch: String,
+    pub next: u64,
     /// Publications from this number on must come.
-    since: usize,
+    pub since: usize,
+    /// How many in front of the next that comes it was told to have missed.
+    pub missed: u64,
+    /// Where it began.
+    pub begun: u64,
 }
 
 /// What was asked.
@@ -95,6 +106,9 @@ impl Peer {
             answers: 0,
             begun: scene.net.turns,
             given: Vec::new(),
+            gaps: Vec::new(),
+            holes: Vec::new(),
+            left: BTreeSet::new(),
             user_since: scene.model.next_peer(),
         }
     }
@@ -125,6 +139,9 @@ impl Peer {
         account.users = self.senders();
         account.begun = self.begun;
         account.seen = self.given.clone();
+        (account.gaps, account.holes) = (self.gaps.clone(), self.holes.clone());
+        account.left = self.left.clone();
+        self.pending_holes(account);
         account.waiting = self.asked.len();
         let tells =
             |(_, call): &&(u64, Call)| matches!(call, Call::Subscribe(_) | Call::History(_));
@@ -134,7 +151,7 @@ impl Peer {
         for (channel, sub) in &self.subs {
             let topic = account.topics.entry(*channel).or_default();
             (topic.next, topic.epoch) = (Some(sub.next), Some(sub.epoch.clone()));
-            topic.since = sub.since;
+            (topic.since, topic.missed) = (sub.since, sub.missed);
         }
         for (_, call) in &self.asked {
             match call {
@@ -246,7 +263,11 @@ impl Peer {
             ended,
         );
         scene.count("publications: revolved");
-        let name = self.publish_named(scene, number, &payload);
+        let mut name = self.publish_named(scene, number, &payload);
+        if let Some(key) = draw_key(scene).filter(|_| name.is_empty()) {
+            scene.model.keyed(key);
+            name = format!(",{{\"key\":\"{key}\"}}");
+        }
         let args = format!("\"PUBLISH\",[{},{payload}{name}]", json(CHANNELS[channel]));
         self.ask(scene, Call::Publish(number), &args);
     }
@@ -350,6 +371,11 @@ impl Peer {
                 let number = self.sent(scene, sender, payload);
                 self.given.push((packet, Item::Peer(number)));
             }
+            ("GAP", [channel, facts]) => {
+                let missed = field(facts, "missed");
+                self.gaps.push((packet, missed));
+                self.misses(scene, &text(channel), missed);
+            }
             ("BYE", [code, _, _]) if number(code) == 4403 => {
                 assert!(
                     self.may_be_kicked(scene),
@@ -406,6 +432,7 @@ impl Peer {
             }
             Call::Unsubscribe(channels) => channels.iter().for_each(|channel| {
                 self.subs.remove(channel);
+                self.left.insert(*channel);
             }),
             Call::Publish(number) => scene.model.taken(number, field(result, "offset"), None),
             Call::Send(number) => scene
@@ -455,10 +482,14 @@ impl Peer {
             field(result, "offset") + 1,
         );
         if let Some(known) = self.subs.get(&channel) {
-            assert_eq!(
-                (&known.epoch, known.next),
-                (&epoch, next),
-                "{} is subscribed twice, elsewhere",
+            // What was dropped, or is held back, is told of later.
+            let same = match scene.model.is_loose(channel) {
+                true => known.next + known.missed <= next,
+                false => known.next == next,
+            };
+            assert!(
+                same && known.epoch == epoch,
+                "{} is subscribed twice, at {next} of {epoch} and at {known:?}",
                 self.name
             );
             assert_eq!(raw_field(result, "again"), "true");
@@ -470,7 +501,14 @@ impl Peer {
         self.recovered(scene, asked, &place, result);
         self.memory.last.insert(channel, place);
         let since = scene.model.next();
-        self.subs.insert(channel, Sub { epoch, next, since });
+        let sub = Sub {
+            epoch,
+            next,
+            since,
+            missed: 0,
+            begun: next,
+        };
+        self.subs.insert(channel, sub);
     }
 
     fn published(
@@ -494,11 +532,8 @@ impl Peer {
                 "{name} gets offset {offset} of channel {channel}, to which it is not subscribed"
             );
         };
-        assert_eq!(
-            offset, sub.next,
-            "{name} in channel {channel}: a gap or a repeat"
-        );
-        sub.next += 1;
+        let again = self.left.contains(&channel);
+        self.holes.extend(sub.goes_on(name, channel, offset, again));
         let place = (sub.epoch.clone(), offset);
         self.memory.last.insert(channel, place.clone());
         let number = scene
@@ -565,6 +600,7 @@ impl Peer {
     }
 
     fn check_seen(&self, scene: &Scene) {
+        self.check_newest(scene);
         for (channel, sub) in &self.subs {
             for number in sub.since..scene.model.next() {
                 let publication = scene.model.publication(number);
@@ -575,8 +611,9 @@ impl Peer {
                     continue;
                 }
                 let place = publication.place.as_ref();
-                let seen =
-                    place.is_some_and(|(epoch, offset)| *epoch == sub.epoch && *offset < sub.next);
+                let told = |at: u64| at < sub.next + sub.missed;
+                let seen = place.is_some_and(|(epoch, at)| *epoch == sub.epoch && *at < sub.next);
+                let seen = seen || (scene.model.is_loose(*channel) && told(offset));
                 assert!(
                     seen,
                     "{} misses publication {number} at {offset} of channel {channel}: {sub:?} {place:?}",

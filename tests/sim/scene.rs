@@ -7,10 +7,12 @@ use super::books::Books;
 use super::chance::{Chance, Totals};
 use super::driver::Driver;
 use super::model::Model;
-use super::past::{Memory, draw_rules};
+use super::past::{self, Memory};
 use super::peer::Peer;
+use super::slow;
 use orbited::cmd::Cause;
 use orbited::config::Config;
+use orbited::config::policy::Policies;
 
 /// What is shared.
 pub struct Scene {
@@ -53,9 +55,17 @@ impl Scene {
             5 => (config.max_message, config.max_body, small) = (6_000, 40_000, true),
             _ => {}
         }
+        let mut rules = Vec::new();
         if chance.one_in(2) {
-            draw_rules(&mut chance, &mut config);
+            rules.extend(past::draw_rules(&mut chance, &mut config));
         }
+        if chance.one_in(3) {
+            rules.extend(slow::draw_rules(&mut chance));
+            if config.max_queue_total >= 1024 * 1024 && chance.one_in(2) {
+                (config.max_queue, small) = (chance.pick(&[6, 12, 24]) * 1024, true);
+            }
+        }
+        config.policies = Policies::new(rules);
         let mut model = Model::default();
         model.set_rules(&config);
         let full = config.max_queue_total < 1024 * 1024;

@@ -432,7 +432,7 @@ impl World {
         self.strangers
             .iter()
             .for_each(|stranger| self.scene.net.leave(stranger.http.link));
-        let mut rest = false;
+        let (mut rest, mut quiet) = (false, 0);
         for round in 0..ROUNDS {
             self.scene.begin(u32::MAX - (ROUNDS - round));
             self.connections()
@@ -450,7 +450,12 @@ impl World {
                 .filter_map(|socket| socket.come_to_rest(scene).then_some(socket.name));
             let talking: Vec<u32> = sockets.collect();
             let asking = self.apis.iter().filter(|api| !api.http.is_free()).count();
-            rest = waiting.is_empty() && talking.is_empty() && asking == 0;
+            quiet += u32::from(waiting.is_empty() && talking.is_empty() && asking == 0);
+            // What is held back goes out in its time.
+            rest = waiting.is_empty()
+                && talking.is_empty()
+                && asking == 0
+                && quiet > self.scene.model.quiet_rounds();
             assert!(
                 rest || round + 1 < ROUNDS,
                 "never at rest: sessions {waiting:?}, sockets {talking:?}, {asking} of the application's requests"
