@@ -56,6 +56,10 @@ mod pipe;
 mod request;
 #[path = "sim/response.rs"]
 mod response;
+#[path = "sim/rights.rs"]
+mod rights;
+#[path = "sim/rooms.rs"]
+mod rooms;
 #[path = "sim/scene.rs"]
 mod scene;
 #[path = "sim/settings.rs"]
@@ -256,7 +260,7 @@ const LINES: u64 = 60;
 const FAILURES_SHOWN: usize = 5;
 /// A simulation in which these do not happen proves little: every action, every transport, every refusal that a
 /// client can come by without the operator's doing, every end of a session.
-const MUST_HAPPEN: [(&str, &[&str]); 12] = [
+const MUST_HAPPEN: [(&str, &[&str]); 14] = [
     (
         "",
         &[
@@ -378,6 +382,14 @@ const MUST_HAPPEN: [(&str, &[&str]); 12] = [
     (
         "publications",
         &["again", "again by the application", "api", "revolved"],
+    ),
+    (
+        "rights",
+        &["forbidden", "refused by a rate", "taken in spite of a rate"],
+    ),
+    (
+        "rooms",
+        &["compared", "joins", "leaves", "reports", "reports complete"],
     ),
     ("sessions", &["bare websockets", "csp", "event sources"]),
     (

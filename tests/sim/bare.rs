@@ -15,6 +15,7 @@ use super::scene::Scene;
 use super::settings::encode;
 use super::slow::Hole;
 use orbited::cmd::Cause;
+use orbited::config::policy::Who;
 use orbited::node::Door;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -377,9 +378,11 @@ impl Reader {
             200 => {}
             408 | 503 => return,
             400 if bounded => return,
+            403 => return assert!(self.is_kept_out(scene), "{} is kept out", self.name),
             status => panic!("an event source is answered {status}"),
         }
         assert_eq!(head.field("content-type"), Some("text/event-stream"));
+        assert!(!self.is_kept_out(scene), "{} may not read that", self.name);
         scene.count("sessions: event sources");
         self.open = true;
         self.since = scene.model.next();
@@ -536,6 +539,11 @@ impl Reader {
 
 /// What it missed, as it was told.
 impl Reader {
+    fn is_kept_out(&self, scene: &Scene) -> bool {
+        let mut channels = self.channels.iter();
+        channels.any(|channel| scene.model.policies[*channel].subscribe != Who::Anyone)
+    }
+
     fn begins_at(&mut self, scene: &Scene) {
         for (channel, (epoch, offset)) in self.channels.iter().zip(&self.places) {
             let sub = Sub {

@@ -218,7 +218,7 @@ impl Csp {
                 format!("{} packets to be taken", self.ups.len())
             }
             // More may be held back until it has acknowledged this.
-            Phase::Open if self.has > self.acknowledged && scene.model.has_loose() => {
+            Phase::Open if self.has > self.acknowledged && scene.quiet_rounds() > 0 => {
                 self.acknowledge_all(scene);
                 "more, perhaps".to_owned()
             }

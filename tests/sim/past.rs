@@ -33,6 +33,8 @@ pub struct Asked {
     backwards: bool,
     /// Most messages; 0 for none.
     limit: usize,
+    /// Who is there, and who comes and goes.
+    pub presence: bool,
     /// When, and in which turn.
     at: u64,
     turn: u64,
@@ -84,6 +86,9 @@ impl Peer {
         if asked.limit > 0 {
             options.push(format!("\"history\":{}", asked.limit));
         }
+        if asked.presence {
+            options.push("\"presence\":true".to_owned());
+        }
         let options = match options.is_empty() {
             true => scene.chance.pick(&["", ",{}", ",null"]).to_owned(),
             false => format!(",{{{}}}", options.join(",")),
@@ -109,6 +114,7 @@ impl Peer {
             before: None,
             backwards: false,
             limit: chance.pick(&[0, 0, 0, 1, 5, 1_000]),
+            presence: scene.waits && chance.one_in(2),
             at,
             turn,
         }

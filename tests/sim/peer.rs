@@ -9,6 +9,7 @@ use super::account::{Account, Topic};
 use super::books::kicked;
 use super::model::{CHANNELS, Fate, Item, USERS, mark};
 use super::past::{Asked, Memory};
+use super::rights::Spent;
 use super::scene::Scene;
 use super::slow::{Hole, draw_key};
 use serde_json::value::RawValue;
@@ -24,7 +25,7 @@ pub struct Peer {
     /// Calls without answer, in the order they were made.
     asked: VecDeque<(u64, Call)>,
     pub(super) subs: BTreeMap<usize, Sub>,
-    user: Option<String>,
+    pub(super) user: Option<String>,
     /// By publisher and channel (none for peer messages), the last that came.
     heard: BTreeMap<(u32, Option<usize>), usize>,
     bye: bool,
@@ -45,6 +46,11 @@ pub struct Peer {
     pub(super) holes: Vec<Hole>,
     /// Channels that it left.
     pub(super) left: BTreeSet<usize>,
+    /// Who is in each channel that it watches, as it is told.
+    pub(super) rooms: BTreeMap<usize, BTreeSet<String>>,
+    /// Of messages whose fate it asked for, by the call: how many there are to be told, and how many were.
+    pub(super) reports: BTreeMap<u64, (Option<u64>, u64)>,
+    pub(super) spent: Spent,
     /// Messages to its user from this number on are its.
     user_since: usize,
 }
@@ -109,6 +115,9 @@ impl Peer {
             gaps: Vec::new(),
             holes: Vec::new(),
             left: BTreeSet::new(),
+            rooms: BTreeMap::new(),
+            reports: BTreeMap::new(),
+            spent: Spent::new(scene.now()),
             user_since: scene.model.next_peer(),
         }
     }
@@ -268,6 +277,7 @@ impl Peer {
             scene.model.keyed(key);
             name = format!(",{{\"key\":\"{key}\"}}");
         }
+        self.spent.ask(&scene.model, channel);
         let args = format!("\"PUBLISH\",[{},{payload}{name}]", json(CHANNELS[channel]));
         self.ask(scene, Call::Publish(number), &args);
     }
@@ -279,11 +289,13 @@ impl Peer {
             .model
             .send(self.name, to, &payload, self.senders(), ended);
         scene.count("peer messages");
-        self.ask(
-            scene,
-            Call::Send(number),
-            &format!("\"SEND\",[{},{payload}]", json(to)),
-        );
+        let asks = scene.waits && scene.chance.one_in(2);
+        if asks {
+            self.reports.insert(self.next_call, (None, 0));
+        }
+        let options = if asks { ",{\"report\":true}" } else { "" };
+        let args = format!("\"SEND\",[{},{payload}{options}]", json(to));
+        self.ask(scene, Call::Send(number), &args);
     }
 
     fn nonsense(&mut self, scene: &mut Scene) {
@@ -376,6 +388,11 @@ impl Peer {
                 self.gaps.push((packet, missed));
                 self.misses(scene, &text(channel), missed);
             }
+            ("JOIN", [channel, user]) => self.comes(scene, &text(channel), text(user)),
+            ("LEAVE", [channel, user]) => self.goes(scene, &text(channel), &text(user)),
+            ("DELIVERY", [id, state, reason]) => {
+                self.reported(scene, number(id), &text(state), null_or(reason).as_deref());
+            }
             ("BYE", [code, _, _]) if number(code) == 4403 => {
                 assert!(
                     self.may_be_kicked(scene),
@@ -417,6 +434,7 @@ impl Peer {
         let call = self.answered(id, at_once);
         let name = self.name;
         scene.note(|| format!("{name} is answered {id} {call:?} {result}"));
+        self.may(scene, &call);
         match call {
             Call::Auth(user) => {
                 assert_eq!(text(result), user);
@@ -433,11 +451,16 @@ impl Peer {
             Call::Unsubscribe(channels) => channels.iter().for_each(|channel| {
                 self.subs.remove(channel);
                 self.left.insert(*channel);
+                self.rooms.remove(channel);
             }),
             Call::Publish(number) => scene.model.taken(number, field(result, "offset"), None),
-            Call::Send(number) => scene
-                .model
-                .sent(number, Some(field(result, "sessions") as usize)),
+            Call::Send(number) => {
+                let sessions = field(result, "sessions");
+                scene.model.sent(number, Some(sessions as usize));
+                self.reports
+                    .entry(id)
+                    .and_modify(|(most, _)| *most = Some(sessions));
+            }
             Call::Disconnect => assert_eq!(result, "null"),
             Call::Bad(code) => panic!("nonsense is OK instead of {code}"),
         }
@@ -452,6 +475,12 @@ impl Peer {
         let bounded = config.max_subscriptions < 100;
         match (&call, code) {
             (Call::Bad(expected), code) => assert_eq!(*expected, code),
+            (_, "forbidden") => self.may_not(scene, &call),
+            (Call::Publish(number), "rate") => {
+                let channel = scene.model.publication(*number).channel;
+                self.spent.check_refused(&scene.model, channel);
+                scene.count("rights: refused by a rate");
+            }
             (Call::Auth(_), "name-taken") | (Call::Send(_), "not-connected") => {}
             (Call::Subscribe(_), "too-many") | (Call::Subscribe(_) | Call::Auth(_), "full") => {
                 assert!(bounded)
@@ -477,6 +506,7 @@ impl Peer {
 
     fn subscribed(&mut self, scene: &mut Scene, asked: &Asked, result: &str) {
         let channel = asked.channel;
+        self.watches(scene, asked, result);
         let (epoch, next) = (
             text(&raw_field(result, "epoch")),
             field(result, "offset") + 1,

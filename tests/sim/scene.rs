@@ -9,6 +9,8 @@ use super::driver::Driver;
 use super::model::Model;
 use super::past::{self, Memory};
 use super::peer::Peer;
+use super::rights;
+use super::rooms;
 use super::slow;
 use orbited::cmd::Cause;
 use orbited::config::Config;
@@ -31,6 +33,9 @@ pub struct Scene {
     pub memories: Vec<Memory>,
     /// Payloads are small in this run.
     pub small: bool,
+    /// At its end the run waits until every session that nobody uses is over: who is where, and what became of messages
+    /// to users, is exact then.
+    pub waits: bool,
     /// The limit of sessions was lowered at some time.
     pub shrunk: bool,
 }
@@ -65,6 +70,14 @@ impl Scene {
                 (config.max_queue, small) = (chance.pick(&[6, 12, 24]) * 1024, true);
             }
         }
+        if chance.one_in(4) {
+            rules.extend(rights::draw_rules(&mut chance));
+        }
+        let wide = config.max_queue_total >= 1024 * 1024 && config.max_queue >= 1024 * 1024;
+        let waits = wide && chance.one_in(5);
+        if waits {
+            rules.extend(rooms::draw_rules(&mut chance));
+        }
         config.policies = Policies::new(rules);
         let mut model = Model::default();
         model.set_rules(&config);
@@ -85,6 +98,7 @@ impl Scene {
             memories: Vec::new(),
             small,
             shrunk: false,
+            waits,
         }
     }
 
@@ -165,7 +179,15 @@ impl Scene {
     pub fn is_never_refused(&self) -> bool {
         let config = self.net.node.config();
         let bounded = config.max_message < 10_000 || config.max_channels < 100;
-        !bounded && !self.may_be_full()
+        !bounded && !self.may_be_full() && !self.model.has_gates()
+    }
+
+    /// For how many rounds everything is to be quiet at the end.
+    pub fn quiet_rounds(&self) -> u32 {
+        match self.waits {
+            true => rooms::QUIET_ROUNDS,
+            false => self.model.quiet_rounds(),
+        }
     }
 
     /// Whether the run's bounds are such that the node refuses work when its queues are full.

@@ -455,7 +455,7 @@ impl World {
             rest = waiting.is_empty()
                 && talking.is_empty()
                 && asking == 0
-                && quiet > self.scene.model.quiet_rounds();
+                && quiet > self.scene.quiet_rounds();
             assert!(
                 rest || round + 1 < ROUNDS,
                 "never at rest: sessions {waiting:?}, sockets {talking:?}, {asking} of the application's requests"
@@ -472,6 +472,9 @@ impl World {
         }
         assert!(rest);
         self.pump();
+        if self.scene.waits {
+            self.count_rooms();
+        }
         self.check();
     }
 
@@ -480,6 +483,9 @@ impl World {
         self.csps.iter().for_each(|csp| csp.check(scene));
         self.sockets.iter().for_each(|socket| socket.check(scene));
         self.readers.iter().for_each(|reader| reader.check(scene));
+        if scene.waits {
+            self.check_rooms();
+        }
         let live = self.csps.iter().filter(|csp| csp.is_live()).count()
             + self
                 .sockets
@@ -595,5 +601,5 @@ impl World {
 }
 
 /// Requests may be pipelined behind some that are held for a minute each.
-const ROUNDS: u32 = 1_800;
+const ROUNDS: u32 = 2_500;
 const ROUND_MS: u64 = 200;
