@@ -27,6 +27,8 @@ pub struct Msg {
     binary: bool,
     /// Whether it may be dropped where too much waits.
     loose: bool,
+    /// It is a piece, and not the first.
+    rest: bool,
     /// What it is a view of, or of a piece of; none for what a service says of its own.
     source: Option<Rc<Publication>>,
     plain: OnceCell<Box<[u8]>>,
@@ -45,20 +47,20 @@ impl Msg {
     pub fn new(bytes: impl Into<Box<[u8]>>, ledger: &Ledger) -> Rc<Self> {
         let bytes = bytes.into();
         let binary = std::str::from_utf8(&bytes).is_err();
-        Self::build(bytes, binary, None, ledger)
+        Self::build(bytes, binary, None, ledger).into()
     }
 
     /// Bytes that came as a binary message and go out as one.
     #[must_use]
     pub fn binary(bytes: impl Into<Box<[u8]>>, ledger: &Ledger) -> Rc<Self> {
-        Self::build(bytes.into(), true, None, ledger)
+        Self::build(bytes.into(), true, None, ledger).into()
     }
 
     /// How one kind of client gets `source`.
     #[must_use]
     pub fn view(source: &Rc<Publication>, bytes: Box<[u8]>, ledger: &Ledger) -> Rc<Self> {
         let binary = std::str::from_utf8(&bytes).is_err();
-        Self::build(bytes, binary, Some(source.clone()), ledger)
+        Self::build(bytes, binary, Some(source.clone()), ledger).into()
     }
 
     fn build(
@@ -66,17 +68,18 @@ impl Msg {
         binary: bool,
         source: Option<Rc<Publication>>,
         ledger: &Ledger,
-    ) -> Rc<Self> {
+    ) -> Self {
         let charge = ledger.charge(bytes.len() + size_of::<Self>());
         let behind = source.as_ref().map_or(0, |source| source.weight());
         let room = CHAIN_WEIGHTS * (bytes.len() + size_of::<Self>() + behind);
         let loose = source
             .as_ref()
             .is_some_and(|source| source.slow() != Slow::Close);
-        Rc::new(Self {
+        Self {
             bytes,
             binary,
             loose,
+            rest: false,
             source,
             plain: OnceCell::new(),
             utf8: OnceCell::new(),
@@ -84,7 +87,7 @@ impl Msg {
             charge: RefCell::new(charge),
             next: OnceCell::new(),
             room: Cell::new(room),
-        })
+        }
     }
 
     /// The payload.
@@ -103,6 +106,12 @@ impl Msg {
     #[must_use]
     pub fn is_loose(&self) -> bool {
         self.loose
+    }
+
+    /// Whether it is a piece, and not the first.
+    #[must_use]
+    pub fn is_rest(&self) -> bool {
+        self.rest
     }
 
     /// Whether a WebSocket carries it in a binary message.
@@ -177,11 +186,13 @@ impl Msg {
     /// the same on every call (it is a protocol's constant).
     pub fn pieces(&self, max: usize, ledger: &Ledger) -> &[Rc<Msg>] {
         self.pieces.get_or_init(|| {
-            let piece = |piece: &[u8]| {
+            let piece = |(n, piece): (usize, &[u8])| {
                 let binary = std::str::from_utf8(piece).is_err();
-                Self::build(piece.into(), binary, self.source.clone(), ledger)
+                let mut piece = Self::build(piece.into(), binary, self.source.clone(), ledger);
+                piece.rest = n > 0;
+                Rc::new(piece)
             };
-            cut(&self.bytes, max).map(piece).collect()
+            cut(&self.bytes, max).enumerate().map(piece).collect()
         })
     }
 }

@@ -458,11 +458,12 @@ impl Session {
         self.carriage == Carriage::Bare && part.packets.len() > 1
     }
 
-    /// The first packet of the first message of which nothing was written.
+    /// The first packet of the first message of which nothing was written; what was written of one may be acknowledged.
     fn first_unwritten(&self) -> usize {
         let tried = usize::from(self.tried);
         let Some(before) = tried.checked_sub(1) else {
-            return 0;
+            let packets = self.backlog.iter_from(0);
+            return packets.take_while(|next| next.is_rest()).count();
         };
         let mut packets = self.backlog.iter_from(before);
         let Some(last) = packets.next() else {

@@ -444,4 +444,16 @@ fn notices_are_bounded_however_often_they_are_told() {
         offered.is_err()
     });
     assert!(ended && told > 2, "told {told} times");
+
+#[test]
+fn the_rest_of_a_message_stays_though_what_was_written_of_it_is_acknowledged() {
+    let mut pair = Pair::new(Carriage::Csp, 1 << 20);
+    let begun = pair.publish("a", Slow::Latest, "", 100_000);
+    assert_eq!(pair.write(2).len(), 2);
+    pair.ack(2);
+    pair.publish("a", Slow::Latest, "", 10);
+    let last = pair.publish("a", Slow::Latest, "", 10);
+    pair.drain();
+    let text = pair.seen.concat();
+    assert_eq!(text, format!("{}gap a 1{}", begun.text, last.text));
 }
