@@ -244,6 +244,8 @@ impl Csp {
             && !down.broken
             && down.is_sure(scene)
             && !self.has_ghosts()
+            // What is held back until it acknowledges may be the goodbye.
+            && (!scene.model.has_loose() || self.peer.has_room(scene))
             && scene.net.is_up(down.link)
         {
             self.farewell = Some(down.number);

@@ -514,7 +514,8 @@ impl Peer {
         if let Some(known) = self.subs.get(&channel) {
             // What was dropped, or is held back, is told of later.
             let same = match scene.model.is_loose(channel) {
-                true => known.next + known.missed <= next,
+                // Of what it missed by a subscription before, it may be told in this.
+                true => known.next + known.missed <= next || self.left.contains(&channel),
                 false => known.next == next,
             };
             assert!(
