@@ -444,6 +444,7 @@ fn notices_are_bounded_however_often_they_are_told() {
         offered.is_err()
     });
     assert!(ended && told > 2, "told {told} times");
+}
 
 #[test]
 fn the_rest_of_a_message_stays_though_what_was_written_of_it_is_acknowledged() {

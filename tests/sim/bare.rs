@@ -401,7 +401,7 @@ impl Reader {
                 continue;
             }
             let (id, rest) = event.split_once('\n').unwrap_or((&event, ""));
-            self.stands(scene, id);
+            self.stands(id);
             if rest.is_empty() {
                 self.begins_at(scene);
                 scene.count("event streams that say where they begin");
@@ -426,9 +426,8 @@ impl Reader {
         }
     }
 
-    /// Every event names a place in each channel, and none of them goes back; but who came when something was held back
-    /// may be said to stand in front of that.
-    fn stands(&mut self, scene: &Scene, id: &str) {
+    /// Every event names a place in each channel, and none of them goes back.
+    fn stands(&mut self, id: &str) {
         let id = id.strip_prefix("id: ").unwrap_or_else(|| panic!("{id:?}"));
         let place = |item: &str| {
             let (epoch, offset) = item.split_once(':').unwrap();
@@ -436,13 +435,11 @@ impl Reader {
         };
         let places: Vec<(String, u64)> = id.split(',').map(place).collect();
         assert_eq!(places.len(), self.channels.len(), "{id}");
-        let goes_on = |(at, (epoch, offset)): (usize, &(String, u64))| {
-            let before = self.places.get(at);
-            let held = scene.model.is_paced(self.channels[at]);
-            before.is_none_or(|(old, before)| epoch == old && (offset >= before || held))
+        let goes_on = |((epoch, offset), (old, before)): (&(String, u64), &(String, u64))| {
+            epoch == old && offset >= before
         };
         assert!(
-            places.iter().enumerate().all(goes_on),
+            places.iter().zip(&self.places).all(goes_on),
             "{} stood at {:?} and stands at {id}",
             self.name,
             self.places
@@ -576,13 +573,17 @@ impl Reader {
         for (at, (_, offset)) in self.channels.iter().zip(&self.places) {
             let sub = self.subs.get_mut(at).expect("one of its channels");
             if *at == channel {
-                self.holes
-                    .extend(sub.goes_on(self.name, channel, *offset, false));
+                self.holes.extend(sub.goes_on(
+                    self.name,
+                    channel,
+                    *offset,
+                    scene.model.is_paced(channel),
+                ));
                 continue;
             }
-            let (told, held) = (sub.next + sub.missed, scene.model.is_paced(*at));
+            let told = sub.next + sub.missed;
             assert!(
-                *offset < told && (*offset + 1 >= sub.next || held),
+                *offset < told && *offset + 1 >= sub.next,
                 "{} is said to stand at {offset} of channel {at}, and has {sub:?} ({:?})",
                 self.name,
                 scene.model.policies[*at].slow

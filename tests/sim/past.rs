@@ -420,7 +420,8 @@ impl Model {
 
     /// Whether what is at `offset` is kept until now, whatever else was published meanwhile, `last` being the last.
     fn is_surely_kept(&self, channel: usize, epoch: &str, offset: u64, last: u64) -> bool {
-        let Some(keep) = self.keeps[channel] else {
+        // What is held back may have taken its place.
+        let Some(keep) = self.keeps[channel].filter(|_| !self.is_paced(channel)) else {
             return false;
         };
         let number = |offset: u64| {

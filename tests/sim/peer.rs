@@ -563,7 +563,7 @@ impl Peer {
                 "{name} gets offset {offset} of channel {channel}, to which it is not subscribed"
             );
         };
-        let again = self.left.contains(&channel);
+        let again = self.left.contains(&channel) || scene.model.is_paced(channel);
         self.holes.extend(sub.goes_on(name, channel, offset, again));
         let place = (sub.epoch.clone(), offset);
         self.memory.last.insert(channel, place.clone());

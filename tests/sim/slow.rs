@@ -51,7 +51,7 @@ pub fn draw_key(scene: &mut Scene) -> Option<&'static str> {
 
 impl Sub {
     /// The message at `offset` of `channel` comes; gives back the hole in front of it. Who was subscribed before may be
-    /// told here of what it missed then.
+    /// told here of what it missed then, and a channel that was forgotten while it held something back tells of that too.
     pub fn goes_on(&mut self, name: u32, channel: usize, offset: u64, again: bool) -> Option<Hole> {
         let (first, told) = (self.next, std::mem::take(&mut self.missed));
         assert!(
