@@ -203,9 +203,7 @@ fn give_parts(cx: &mut Cx<'_>, session: &mut Session, parts: &[Rc<Msg>]) {
 /// What a reader asked for is not dropped as it comes; what its channel's rule says holds from then on.
 fn recall(cx: &mut Cx<'_>, session: &mut Session, parts: &[Rc<Msg>]) {
     cx.metrics.messages_out += 1;
-    for part in parts {
-        cx.remark(session, part.clone());
-    }
+    cx.remark_all(session, parts);
 }
 
 fn place_line(cx: &Cx<'_>, publication: &Rc<Publication>, places: &[Position]) -> Rc<Msg> {

@@ -154,6 +154,13 @@ impl Cx<'_> {
         }
     }
 
+    /// Puts the parts of one message on the session at hand, by the same rule: before room is made for them all are there.
+    pub fn remark_all(&mut self, session: &mut Session, parts: &[Rc<Msg>]) {
+        if session.is_open() && session.push_all(parts, &self.terms(session)).is_err() {
+            self.make_room(session);
+        }
+    }
+
     /// Puts the parts of one message that may be dropped on the session at hand: all of them, or none.
     #[cold]
     pub fn offer(&mut self, session: &mut Session, parts: &[Rc<Msg>]) {

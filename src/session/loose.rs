@@ -156,7 +156,11 @@ impl Session {
         self.within(terms)
     }
 
-    fn push_all(&mut self, parts: &[Rc<Msg>], terms: &Terms<'_>) -> Result<(), Overflow> {
+    /// Appends the parts of one message, which are several for a bare session only.
+    ///
+    /// # Errors
+    /// [`Overflow`]: more would wait than may.
+    pub fn push_all(&mut self, parts: &[Rc<Msg>], terms: &Terms<'_>) -> Result<(), Overflow> {
         if let [msg] = parts {
             return self.push(msg.clone(), terms.queue_max, terms.ledger);
         }
