@@ -118,6 +118,16 @@ transcripts! {
     an_owed_acknowledgement_does_not_hurry_a_long_poll
     an_unknown_session_is_told_in_quotes
     an_upgrade_that_is_none_is_refused
+    bayeux_grants_pages_of_other_origins_their_cookies
+    bayeux_is_held_to_the_rules_of_channels
+    bayeux_lets_tabs_of_a_browser_take_turns
+    bayeux_long_polls
+    bayeux_loses_nothing_where_clients_acknowledge
+    bayeux_polls_by_script_tags
+    bayeux_refuses_with_its_own_errors
+    bayeux_rides_on_a_websocket
+    bayeux_sessions_end_and_say_why
+    bayeux_writes_again_what_a_dead_peer_was_written
     bytes_that_are_no_request_are_refused_and_the_connection_closed
     close_ends_the_session_with_a_close_packet
     connections_beyond_the_limit_are_not_taken

@@ -13,6 +13,23 @@ use super::response::{Cache, Date, Head, Length};
 /// Appends the answer to an OPTIONS request: a preflight is granted (WHATWG Fetch section 4.8), any other is told the methods. The
 /// connection is kept when the request and `keep_alive` agree.
 pub fn options(request: &Request<'_>, keep_alive: bool, date: &Date, out: &mut Vec<u8>) {
+    write(request, keep_alive, date, None, out);
+}
+
+/// The same where a page sends its cookies: it is named, since `*` would not do (section 4.9).
+pub fn with_credentials(request: &Request<'_>, keep_alive: bool, date: &Date, out: &mut Vec<u8>) {
+    let origin = request.headers.first("origin");
+    let origin = origin.and_then(|origin| str::from_utf8(origin).ok());
+    write(request, keep_alive, date, origin, out);
+}
+
+fn write(
+    request: &Request<'_>,
+    keep_alive: bool,
+    date: &Date,
+    origin: Option<&str>,
+    out: &mut Vec<u8>,
+) {
     let requested = request.headers.first("access-control-request-headers");
     let preflight = [
         ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
@@ -26,6 +43,17 @@ pub fn options(request: &Request<'_>, keep_alive: bool, date: &Date, out: &mut V
         .headers
         .first("access-control-request-method")
         .is_some();
+    let mut extra = match is_preflight {
+        true => preflight.to_vec(),
+        false => vec![("Allow", ALLOW)],
+    };
+    if let Some(origin) = origin {
+        extra.extend([
+            ("Access-Control-Allow-Origin", origin),
+            ("Access-Control-Allow-Credentials", "true"),
+            ("Vary", "Origin"),
+        ]);
+    }
     let head = Head {
         status: 204,
         content_type: "",
@@ -33,13 +61,9 @@ pub fn options(request: &Request<'_>, keep_alive: bool, date: &Date, out: &mut V
         keep_alive: keep_alive && request.keep_alive,
         version: request.version,
         cache: Cache::Unsaid,
-        cors: true,
+        cors: origin.is_none(),
         date,
-        extra: if is_preflight {
-            &preflight
-        } else {
-            &[("Allow", ALLOW)]
-        },
+        extra: &extra,
     };
     head.write(out);
 }

@@ -76,6 +76,9 @@ pub enum Route<'a> {
     ServiceSocket(Service),
     /// `/_/events`.
     Events,
+    /// Bayeux: `/_/bayeux`, `/bayeux`, `/cometd`, and whatever a client puts below them: CometD appends the kind of its
+    /// message, Faye the session.
+    Bayeux,
     /// An embedded file, by the name [`assets::find`] knows.
     Asset(&'a str),
     /// A service this version knows the name of and does not offer.
@@ -89,8 +92,8 @@ pub fn public(path: &str) -> Route<'_> {
     match path {
         "/" => Route::Asset("index.html"),
         "/_/events" => Route::Events,
-        "/_/bayeux" | "/bayeux" | "/cometd" => Route::NotOffered("bayeux"),
         "/_/stomp" => Route::NotOffered("stomp"),
+        _ if is_bayeux(path) => Route::Bayeux,
         _ => match (path.strip_prefix("/_/"), path.strip_prefix('/')) {
             (Some(rest), _) => mounted(rest),
             (None, Some(name)) => {
@@ -99,6 +102,14 @@ pub fn public(path: &str) -> Route<'_> {
             (None, None) => Route::Unknown,
         },
     }
+}
+
+fn is_bayeux(path: &str) -> bool {
+    let below = |base| path.strip_prefix(base);
+    let rest = ["/_/bayeux", "/bayeux", "/cometd"]
+        .into_iter()
+        .find_map(below);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// What is behind `/_/`.

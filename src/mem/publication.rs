@@ -58,6 +58,8 @@ pub enum View {
     EventOfMany,
     /// A JSON object.
     Object,
+    /// A message of Bayeux.
+    Bayeux,
 }
 
 /// A message on its way through the hub.
@@ -73,10 +75,10 @@ pub struct Publication {
     number: Cell<u64>,
     report_to: Cell<Option<(SessionId, u64)>>,
     place: OnceCell<Position>,
-    /// Of what may be dropped, or has a key.
+    /// Of what may be dropped, has a key, or has more beside the payload.
     slack: OnceCell<Box<Slack>>,
     /// While somebody holds them: a view holds its publication.
-    views: [RefCell<Weak<Msg>>; 4],
+    views: [RefCell<Weak<Msg>>; 5],
     /// While it is on its way to many: the views made so far, so that none is made twice.
     held: RefCell<Option<Vec<Rc<Msg>>>>,
     charge: RefCell<Charge>,
@@ -88,6 +90,8 @@ struct Slack {
     /// What becomes of it where too much waits; its channel's policy, said by the hub.
     slow: Cell<Slow>,
     key: Option<Box<str>>,
+    /// What its publisher sent beside the payload: an object that only clients of the same protocol get.
+    ext: OnceCell<Box<str>>,
     /// Of its channel, right before it, which nobody was sent.
     skipped: Cell<u64>,
     /// Of a notice: how many messages of its channel one reader was not sent.
@@ -239,6 +243,18 @@ impl Publication {
         self.slack.get_or_init(Box::default).skipped.set(messages);
     }
 
+    /// What its publisher sent beside the payload.
+    #[must_use]
+    pub fn ext(&self) -> Option<&str> {
+        self.slack.get()?.ext.get().map(|ext| &**ext)
+    }
+
+    /// Puts `ext` beside the payload, before anybody has it; the first call counts.
+    pub fn put_ext(&self, ext: Box<str>) {
+        let _ = self.slack.get_or_init(Box::default).ext.set(ext);
+        self.charge.borrow_mut().set(self.weight());
+    }
+
     /// The payload for one kind of client, made by `make` unless somebody still has it.
     // Every delivery asks; as a call of its own it is 17 instructions more, of 264.
     #[inline(always)]
@@ -266,7 +282,7 @@ impl Publication {
     #[must_use]
     pub fn weight(&self) -> usize {
         let names = self.target.len() + self.sender.as_ref().map_or(0, |sender| sender.len());
-        let key = self.key().map_or(0, str::len);
-        size_of::<Self>() + HEADS + names + key + self.bytes.len()
+        let beside = self.key().map_or(0, str::len) + self.ext().map_or(0, str::len);
+        size_of::<Self>() + HEADS + names + beside + self.bytes.len()
     }
 }

@@ -51,6 +51,8 @@ pub struct Conn {
     pub timed: Timed,
     /// Of a WebSocket: whether anything came since it was last pinged.
     pub heard: bool,
+    /// Of a WebSocket: whether Bayeux is spoken on it, with whichever session.
+    pub bayeux: bool,
 }
 
 /// What the deadline of an open connection stands for.
@@ -135,6 +137,7 @@ impl Conn {
             passed_over: false,
             timed: Timed::Idle,
             heard: true,
+            bayeux: false,
         }
     }
 }

@@ -25,6 +25,9 @@ impl Node {
         let Some(conn) = session.conn() else { return };
         let carriage = session.carriage();
         self.metrics.switches += 1;
+        if carriage == Carriage::Bayeux {
+            return self.let_go(conn);
+        }
         self.end_downstream(conn, (&profile, carriage), CloseCode::SUPERSEDED.number());
     }
 
@@ -37,6 +40,9 @@ impl Node {
         let carriage = session.carriage();
         if carriage == Carriage::Bare {
             return self.answer_poll(conn, id, Cause::Clean);
+        }
+        if carriage == Carriage::Bayeux {
+            return self.answer_connect(id, true);
         }
         let profile = self.profiles.get(session.profile);
         // Composing answers a held request as a whole, and a stream's batch in front of its end.
@@ -83,7 +89,8 @@ impl Node {
                     iter::empty(),
                 );
             }
-            (None, _) => {}
+            // A connect of Bayeux was answered before.
+            (_, Carriage::Bayeux) | (None, _) => {}
         }
         self.scratch = scratch;
         self.response_over(id);
@@ -152,6 +159,9 @@ impl Node {
             }
             return;
         }
+        if reset {
+            self.undo_answer(id);
+        }
         self.kill(id);
     }
 
@@ -163,6 +173,12 @@ impl Node {
         if conn.stage == Stage::Dead {
             return;
         }
+        if conn.out.is_some() {
+            self.undo_answer(id);
+        }
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
         conn.stage = Stage::Dead;
         let session = conn.session.take();
         self.conn_timers.clear(id.index());
@@ -191,6 +207,7 @@ impl Node {
             (Stage::Open, _, true) => self.kill(id),
             (Stage::Open, _, _) => self.response_over(id),
             (Stage::Testing, _, _) => self.end_streamtest(id),
+            (Stage::Socket, None, _) => self.close_socket(id, CloseCode::GOING_AWAY.number()),
             (Stage::Held | Stage::Streaming | Stage::Socket, Some(session), _) => {
                 self.dismiss_downstream(id, session);
             }
@@ -204,6 +221,9 @@ impl Node {
             return;
         };
         let (profile, carriage) = (self.profiles.get(row.profile), row.carriage());
+        if carriage == Carriage::Bayeux {
+            return self.dismiss_bayeux(id, session);
+        }
         for _ in 0..FAREWELL_BATCHES {
             if !self.compose(id) {
                 break;

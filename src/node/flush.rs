@@ -108,6 +108,11 @@ impl Node {
             }
             // The time in which a ping is to be answered runs on.
             Stage::Socket if !conn.heard => Flushed::Idle,
+            Stage::Socket if conn.session.is_none() => {
+                let due = now + self.config.keepalive_timeout_ms;
+                self.conn_timers.set(id.index(), due);
+                Flushed::Idle
+            }
             Stage::Held | Stage::Streaming | Stage::Socket => {
                 self.conn_timers.clear(id.index());
                 Flushed::Idle
@@ -145,6 +150,9 @@ impl Node {
             return self.compose(id);
         }
         let carriage = session.carriage();
+        if carriage == Carriage::Bayeux {
+            return self.compose_bayeux(id, session_id);
+        }
         let poll = stage == Stage::Held && self.profiles.get(session.profile).is_poll();
         if !session.has_pending() && !poll {
             return self.close_bare(session_id);

@@ -57,6 +57,9 @@ impl Node {
     /// Most bytes of one WebSocket message: a batch is a body, a bare message is one message of its service.
     fn socket_bytes_max(&self, id: ConnId) -> usize {
         let session = self.conns.get(id).and_then(|conn| conn.session);
+        if self.speaks_bayeux(id) {
+            return self.config.max_body;
+        }
         match session
             .and_then(|session| self.sessions.get(session))
             .map(Session::carriage)
@@ -79,6 +82,9 @@ impl Node {
     }
 
     fn socket_message(&mut self, id: ConnId, bytes: &[u8], binary: bool) {
+        if self.speaks_bayeux(id) {
+            return self.bayeux_message(id, bytes, binary);
+        }
         let Some(session) = self.conns.get(id).and_then(|conn| conn.session) else {
             return;
         };
@@ -96,7 +102,7 @@ impl Node {
                 self.drop_socket(id, CloseCode::UNSUPPORTED_DATA.number(), Cause::Gone);
             }
             Some(Carriage::Csp) => self.csp_message(id, session, bytes),
-            None => {}
+            Some(Carriage::Bayeux) | None => {}
         }
     }
 

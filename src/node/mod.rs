@@ -9,6 +9,7 @@
 //! and written by `flush`, once a turn.
 
 mod api;
+mod bayeux;
 mod commands;
 pub mod conn;
 mod csp;
@@ -41,12 +42,12 @@ use crate::hub::{Hub, Once};
 use crate::ids::{ConnId, ConnTag, SessionId, SessionTag};
 use crate::mem::{Ledger, OutQueue, Slots, TimerWheel};
 use crate::metrics::Metrics;
-use crate::rng::Rng;
+use crate::rng::{Keyed, Rng};
 use crate::session::{Profiles, Session, Times};
 use crate::time::{Clock, Tick};
 use commands::FanOut;
 use conn::{Stage, WriteSide};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 
 /// The whole state of the server.
@@ -68,6 +69,8 @@ pub struct Node {
     conn_timers: TimerWheel<ConnTag>,
     session_timers: TimerWheel<SessionTag>,
     profiles: Profiles,
+    /// Sessions of Bayeux that wait or waited, by their browser.
+    browsers: HashMap<u64, [Option<SessionId>; 2], Keyed>,
     hub: Hub,
     cmds: Cmds,
     fan_out: Option<FanOut>,
@@ -112,6 +115,7 @@ impl Node {
             [] => Origins::any(),
             listed => Origins::parse(&listed.join(",")).map_err(|error| error.0)?,
         };
+        let keyed = rng.keyed();
         Ok(Self {
             limits: Limits {
                 line_bytes_max: config.max_line,
@@ -133,7 +137,8 @@ impl Node {
             sessions: Slots::new(config.max_sessions),
             conn_timers: TimerWheel::new(config.max_connections),
             session_timers: TimerWheel::new(config.max_sessions),
-            profiles: Profiles::new(rng.keyed(), &ledger),
+            profiles: Profiles::new(keyed, &ledger),
+            browsers: HashMap::with_hasher(keyed),
             hub: Hub::new(config.max_channels, config.max_history, &mut rng)
                 .with_policies(config.policies.clone())
                 .with_grace(config.presence_grace_ms),

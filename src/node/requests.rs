@@ -9,6 +9,7 @@ use super::respond::Answer;
 use crate::http::fault::Fault;
 use crate::http::reader::{self, Step};
 use crate::http::request::{Method, Request};
+use crate::http::routes::{self, Route};
 use crate::http::{cors, fault};
 use crate::ids::ConnId;
 
@@ -163,11 +164,20 @@ impl Node {
         conn.keep_alive =
             !stopping && request.keep_alive && (max_requests == 0 || conn.requests < max_requests);
         conn.timed = Timed::Idle;
+        let answered = conn.session.take();
         let door = conn.door;
+        if let Some(session) = answered {
+            self.answer_arrived(id, session);
+        }
         self.metrics.requests += 1;
         self.conn_timers.clear(id.index());
         match door {
-            Door::Public if request.method == Method::Options => self.preflight(id, request),
+            Door::Public if request.method == Method::Options => {
+                match routes::public(request.path) {
+                    Route::Bayeux => self.bayeux_preflight(id, request),
+                    _ => self.preflight(id, request),
+                }
+            }
             Door::Public => self.serve_public(id, request),
             Door::Internal => self.serve_internal(id, request),
         }

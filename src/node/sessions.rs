@@ -113,6 +113,7 @@ impl Node {
     /// Ends a session as `cause` asks: politely where the client did nothing wrong, at once otherwise.
     pub(super) fn end_session(&mut self, id: SessionId, cause: Cause) {
         match cause {
+            _ if self.is_bayeux(id) => self.remove_session(id, cause),
             Cause::Clean | Cause::Closed | Cause::Kicked | Cause::Shutdown => {
                 self.close_session(id, cause);
             }
@@ -185,6 +186,9 @@ impl Node {
             "signoff session={id} reason={} undelivered={undelivered}",
             cause.word()
         );
+        if session.carriage() == Carriage::Bayeux {
+            return self.end_link(&mut session, cause);
+        }
         if let Some(conn) = session.conn() {
             let code = cause.code().number();
             self.end_downstream(conn, (&profile, session.carriage()), code);

@@ -101,6 +101,17 @@ impl Node {
         }
     }
 
+    /// A WebSocket on which Bayeux is spoken: which session it carries is told by the connects that come on it.
+    pub(super) fn bayeux_socket(&mut self, id: ConnId, request: &Request<'_>) {
+        let Some(accept) = self.upgrade(id, request) else {
+            return;
+        };
+        self.switch_protocols(id, &accept);
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.bayeux = true;
+        }
+    }
+
     /// Checks the upgrade, and refuses what is none.
     fn upgrade(&mut self, id: ConnId, request: &Request<'_>) -> Option<Accept> {
         let get = request.method == Method::Get;

@@ -121,7 +121,7 @@ impl Node {
         let session = self.conns.get(id).and_then(|conn| conn.session);
         let carriage = session.and_then(|session| self.sessions.get(session));
         let code = match carriage.map(Session::carriage) {
-            Some(Carriage::Csp) => CloseCode::GOING_AWAY,
+            Some(Carriage::Csp | Carriage::Bayeux) => CloseCode::GOING_AWAY,
             _ => CloseCode::SESSION_TIMED_OUT,
         };
         self.drop_socket(id, code.number(), Cause::Timeout);

@@ -4,6 +4,7 @@
 //! session at hand, and commands for everything sideways. A service sees neither connections nor other
 //! sessions, nor how its own session reaches its client.
 
+pub mod bayeux;
 pub mod echo;
 pub mod events;
 mod join;
@@ -119,6 +120,7 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
         ServiceKind::Objects => &events::Objects,
         ServiceKind::Poll => &events::Poll,
         ServiceKind::Feed => &events::Feed,
+        ServiceKind::Bayeux => &bayeux::Bayeux,
     }
 }
 
@@ -127,6 +129,7 @@ fn gap_of(kind: ServiceKind) -> fn(&str, u64) -> Vec<u8> {
     match kind {
         ServiceKind::Revolved => revolved::frames::gap,
         ServiceKind::Events | ServiceKind::Feed => events::gap,
+        ServiceKind::Bayeux => bayeux::replies::gap,
         ServiceKind::Objects | ServiceKind::Poll | ServiceKind::Echo => events::missed,
     }
 }

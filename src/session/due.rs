@@ -37,6 +37,9 @@ impl Session {
     /// What `now` means.
     #[must_use]
     pub fn due(&self, now: Tick, profile: &Profile, times: &Times) -> Due {
+        if self.carriage == Carriage::Bayeux {
+            return self.due_of_link(now, times);
+        }
         let since = self.since.near(now);
         let hold_ms = u64::from(profile.duration_s) * 1000;
         if self.state != State::Open {
@@ -68,7 +71,7 @@ impl Session {
 
     /// Up to an eighth less than the operator's, by chance: what a message to everyone put off together would
     /// otherwise come due together. The interval that a client chose is kept as it is.
-    fn heartbeat_ms(&self, times: &Times) -> u64 {
+    pub(super) fn heartbeat_ms(&self, times: &Times) -> u64 {
         let [chance, ..] = self.secret;
         times.heartbeat_ms - times.heartbeat_ms / 8 * u64::from(chance) / 256
     }
@@ -82,7 +85,7 @@ fn at(now: Tick, moment: Tick, due: Due) -> Due {
     }
 }
 
-fn sooner(a: Due, b: Due) -> Due {
+pub(super) fn sooner(a: Due, b: Due) -> Due {
     match (a, b) {
         (Due::Later(a), Due::Later(b)) => Due::Later(a.min(b)),
         (Due::Later(_), now) | (now, _) => now,

@@ -4,6 +4,7 @@
 //! In: packets beyond the next id, bytes without their line end. Out: the same in order. Bounded; boxed by
 //! the session only while there is something in it.
 
+use super::link::Link;
 use super::loose::Loose;
 use super::rates::Rates;
 use crate::config::policy::Rate;
@@ -21,6 +22,8 @@ pub struct Extra {
     rates: Rates,
     /// Whether messages may be missing between what the client has and what it gets.
     unmet: bool,
+    /// Of a session of Bayeux: what is its own. It is as bounded as the row, and accounted no more than that.
+    pub link: Option<Box<Link>>,
     charge: Charge,
     /// While its client does not keep up.
     pub loose: Option<Box<Loose>>,
@@ -45,6 +48,7 @@ impl Extra {
             user: None,
             rates: Rates::default(),
             unmet: false,
+            link: None,
             charge: ledger.charge(0),
             loose: None,
         }
@@ -138,7 +142,7 @@ impl Extra {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let own = self.user.is_none() && self.rates.is_empty() && !self.unmet;
-        let own = own && self.loose.is_none();
+        let own = own && self.loose.is_none() && self.link.is_none();
         self.held.is_empty() && self.line.is_empty() && own
     }
 }

@@ -9,6 +9,7 @@ mod check;
 mod due;
 pub mod extra;
 pub mod keys;
+mod link;
 pub mod loose;
 pub mod packets;
 pub mod profiles;
@@ -18,6 +19,7 @@ mod up;
 
 pub use due::{Due, Times};
 pub use keys::{Secret, SessionKey};
+pub use link::{Held, Link};
 pub use loose::Terms;
 pub use packets::{BatchError, Encoding, Up};
 pub use profiles::{ProfileId, Profiles};
@@ -84,6 +86,8 @@ pub enum ServiceKind {
     Poll,
     /// The application, reading what happens to sessions.
     Feed,
+    /// Channels, as CometD and Faye speak them.
+    Bayeux,
 }
 
 /// How a session reaches its client, for its whole life.
@@ -93,6 +97,9 @@ pub enum Carriage {
     Csp,
     /// A bare WebSocket or event stream: what is written is gone, and so is the session with its connection.
     Bare,
+    /// Bayeux: it moves between connections as CSP does, and what its client is known to have is told by the connects
+    /// that the client sends, not by the number of a packet.
+    Bayeux,
 }
 
 /// Where a session is in its life.
@@ -346,6 +353,7 @@ impl Session {
 
     /// The downstream is over, by the end of its response or of its connection.
     pub fn detach(&mut self, now: Tick) {
+        self.take_held();
         self.conn = None;
         self.down = Kind::None;
         if self.state == State::Open {
@@ -363,6 +371,9 @@ impl Session {
     /// Whether something is due on the downstream.
     #[must_use]
     pub fn has_pending(&self) -> bool {
+        if self.carriage == Carriage::Bayeux && !self.may_say() {
+            return false;
+        }
         let owes_ack = self.owes_ack && self.down == Kind::WebSocket;
         owes_ack
             || match self.extra {
@@ -426,16 +437,6 @@ impl Session {
     /// Something that is no packet was written on the downstream.
     pub fn spoke(&mut self, now: Tick) {
         self.spoke = now.short();
-    }
-
-    /// The acknowledgement of upstream packets that a WebSocket owes, once.
-    pub fn take_owed_ack(&mut self) -> Option<u64> {
-        std::mem::take(&mut self.owes_ack).then_some(u64::from(self.taken))
-    }
-
-    /// An upstream batch came over a WebSocket, whose only answer is an acknowledgement.
-    pub fn owe_ack(&mut self) {
-        self.owes_ack = true;
     }
 
     /// Queues the close packet behind all data; the session lingers until it is acknowledged. False when it

@@ -22,6 +22,8 @@ pub enum Encoding {
     Plain,
     /// Encoding 2 as well: UTF-8 text as it is.
     Utf8,
+    /// No packets of CSP: payloads as their service spelled them.
+    Raw,
 }
 
 /// A packet from a client.
@@ -51,6 +53,7 @@ pub fn spell(msg: &Msg, encoding: Encoding) -> Form {
     let form = match encoding {
         Encoding::Plain => Form::Plain,
         Encoding::Utf8 => Form::Utf8,
+        Encoding::Raw => Form::Raw,
     };
     msg.spelled(form, |bytes| tail(bytes, encoding));
     form

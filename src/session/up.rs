@@ -21,6 +21,16 @@ pub enum Received<'a> {
 }
 
 impl Session {
+    /// The acknowledgement of upstream packets that a WebSocket owes, once.
+    pub fn take_owed_ack(&mut self) -> Option<u64> {
+        std::mem::take(&mut self.owes_ack).then_some(u64::from(self.taken))
+    }
+
+    /// An upstream batch came over a WebSocket, whose only answer is an acknowledgement.
+    pub fn owe_ack(&mut self) {
+        self.owes_ack = true;
+    }
+
     /// Takes an upstream packet in its turn; what comes before its turn is kept, accounted to `ledger`.
     pub fn receive<'a>(&mut self, up: Up<'a>, ledger: &Ledger) -> Received<'a> {
         let next = u64::from(self.taken) + 1;

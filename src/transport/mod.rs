@@ -5,6 +5,7 @@
 //! frames. What is no packet but a message of a channel, for clients without a library, [`plain`] puts into the same
 //! responses, by rows of its own. None of them knows what a session is for, nor when it writes.
 
+pub mod bayeux;
 pub mod http;
 pub mod plain;
 pub mod profile;

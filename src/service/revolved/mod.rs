@@ -4,10 +4,10 @@
 //! peer messages as commands. Every call is answered exactly once, by its number.
 
 pub mod frames;
-mod gate;
+pub(super) mod gate;
 mod options;
 mod past;
-mod refusal;
+pub(super) mod refusal;
 
 use super::{Cx, Hello, Service};
 use crate::cmd::{Cause, Cmd, Fate, Origin, Outcome};

@@ -1,0 +1,190 @@
+//! Connects: what a client has, what it is sent, how long it waits.
+//!
+//! In: a connect. Out: its answer at once, or a session whose connect waits: on a held request, or on a WebSocket.
+
+use super::super::Node;
+use super::super::conn::Stage;
+use super::Via;
+use super::answer::Answers;
+use super::shake::TYPES;
+use crate::cmd::{Cmd, Fate};
+use crate::ids::SessionId;
+use crate::metrics::Kind;
+use crate::service::bayeux::messages::{self, Message};
+use crate::service::bayeux::replies::{self, Reply};
+use crate::session::Held;
+
+impl Node {
+    pub(super) fn connect(
+        &mut self,
+        via: &Via<'_>,
+        message: &Message<'_>,
+        alone: bool,
+        answers: &mut Answers,
+    ) {
+        let Some(session) = self.client(via, message) else {
+            return self.unknown_client(message, answers);
+        };
+        let kind = message.connection_type.and_then(messages::text);
+        if kind.is_some_and(|kind| !TYPES.contains(&&*kind)) {
+            let reply = Reply::to(message).with("advice", replies::HANDSHAKE);
+            return answers.add(&reply.failed("301::connection_type_unsupported"));
+        }
+        let ack = message.extension("ack").map(|ack| ack.get());
+        self.settle(via, session, ack);
+        // The one before is answered without messages: this one brings them.
+        self.answer_connect(session, false);
+        let (first, advise) = self.note_connect(via, session, message.advice.is_some());
+        let held = via.held(message, advise);
+        let hold_ms = message.timeout_ms().unwrap_or(HOLD_MS).min(HOLD_MS_MAX);
+        let waits = alone && !first && hold_ms > 0 && !self.stopping;
+        let crowded = waits && !via.socket && !self.take_place(session);
+        if !waits || crowded {
+            let advice = crowded.then_some(replies::MULTIPLE);
+            return self.answer_now(via, session, held, advice, answers);
+        }
+        let now = self.now();
+        if let Some(row) = self.sessions.get_mut(session) {
+            row.hold(held, hold_ms, now, &self.ledger);
+        }
+        answers.held = true;
+        self.ride(via, session);
+    }
+
+    /// The session is carried by this connection from now on.
+    fn ride(&mut self, via: &Via<'_>, session: SessionId) {
+        let carried = self.sessions.get(session).and_then(|row| row.conn());
+        if carried == Some(via.conn) {
+            self.arm(session);
+            return self.mark_dirty(via.conn);
+        }
+        self.leave_socket(via);
+        let (kind, stage) = match (via.socket, via.callback.is_empty()) {
+            (true, _) => (Kind::WebSocket, Stage::Socket),
+            (false, true) => (Kind::LongPoll, Stage::Held),
+            (false, false) => (Kind::Jsonp, Stage::Held),
+        };
+        self.attach(session, via.conn, kind, stage);
+    }
+
+    /// A WebSocket that carried another session carries that one no more.
+    fn leave_socket(&mut self, via: &Via<'_>) {
+        let before = self.conns.get(via.conn).and_then(|conn| conn.session);
+        let before = before.filter(|before| {
+            self.sessions.get(*before).and_then(|row| row.conn()) == Some(via.conn)
+        });
+        if let Some(before) = before {
+            self.detach(before, crate::cmd::Cause::Gone);
+        }
+    }
+
+    /// Answers a connect with whatever waits.
+    fn answer_now(
+        &mut self,
+        via: &Via<'_>,
+        session: SessionId,
+        held: Held,
+        advice: Option<&'static str>,
+        answers: &mut Answers,
+    ) {
+        if via.socket {
+            self.ride(via, session);
+        } else {
+            let conn = self.sessions.get(session).and_then(|row| row.conn());
+            if let Some(conn) = conn {
+                self.let_go(conn);
+                self.detach(session, crate::cmd::Cause::Gone);
+            }
+            if let Some(row) = self.sessions.get_mut(session) {
+                row.rewind();
+            }
+        }
+        self.touch(session);
+        match answers.connect {
+            None => answers.connect = Some((session, held, advice)),
+            // One of several in a batch has brought what waits.
+            Some(_) => answers.add(&Reply::on(super::CONNECT, &held.id).done()),
+        }
+    }
+
+    /// What the client has now of what it was sent before: what it says by `ack` where it acknowledges; elsewhere all
+    /// that was written, unless that still waits to be.
+    pub(super) fn settle(&mut self, via: &Via<'_>, session: SessionId, ack: Option<&str>) {
+        let Some(row) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let link = row.link_mut(&self.ledger);
+        let answered_on = link.answered_on.take();
+        if link.acks {
+            // Each answer brings all that is not acknowledged, whatever was written before.
+            row.rewind();
+            let ack = ack.and_then(|ack| serde_json::from_str(ack).ok());
+            self.acknowledge(session, ack);
+            return;
+        }
+        let last = answered_on.or(row.conn()).filter(|last| *last != via.conn);
+        let stuck = last.and_then(|last| self.conns.get(last));
+        match stuck.is_some_and(|conn| conn.out.is_some()) {
+            true => row.rewind(),
+            false => self.confirm(session),
+        }
+    }
+
+    /// All that was written has arrived, as far as anybody can know.
+    pub(super) fn confirm(&mut self, session: SessionId) {
+        let Some(row) = self.sessions.get_mut(session) else {
+            return;
+        };
+        for publication in row.confirm() {
+            self.cmds.push(Cmd::Report(publication, Fate::Written));
+        }
+    }
+
+    /// Whether it is the session's first connect, and whether it is to be told how to connect: once for each way, and
+    /// whenever it asks.
+    fn note_connect(&mut self, via: &Via<'_>, session: SessionId, asks: bool) -> (bool, bool) {
+        let Some(row) = self.sessions.get_mut(session) else {
+            return (true, true);
+        };
+        let link = row.link_mut(&self.ledger);
+        let told = match via.socket {
+            true => &mut link.advised.0,
+            false => &mut link.advised.1,
+        };
+        let advise = !std::mem::replace(told, true) || asks;
+        (!std::mem::replace(&mut link.connected, true), advise)
+    }
+
+    /// Whether the session may wait beside the others of its browser, which opens few connections to one server.
+    fn take_place(&mut self, id: SessionId) -> bool {
+        let link = self.sessions.get(id).and_then(|row| row.link());
+        let browser = link.map_or(0, |link| link.browser);
+        if browser == 0 {
+            return true;
+        }
+        let sessions = &self.sessions;
+        let waits = |other: &Option<SessionId>| {
+            let row = other.and_then(|other| sessions.get(other));
+            row.is_some_and(|row| {
+                *other != Some(id) && row.down() != Kind::WebSocket && row.holds()
+            })
+        };
+        if self.browsers.len() > 2 * sessions.len() + BROWSERS_SLACK {
+            let alive = |id: &Option<SessionId>| id.is_some_and(|id| sessions.get(id).is_some());
+            self.browsers.retain(|_, waiting| waiting.iter().any(alive));
+        }
+        let places = self.browsers.entry(browser).or_default();
+        if let Some(place) = places.iter_mut().find(|place| **place == Some(id)) {
+            *place = None;
+        }
+        let free = places.iter_mut().find(|place| !waits(place));
+        free.map(|place| *place = Some(id)).is_some()
+    }
+}
+
+/// Milliseconds that a connect waits: below the 60 s at which proxies give up, and what CometD has.
+pub(super) const HOLD_MS: u32 = 30_000;
+/// The longest that a client may ask for.
+const HOLD_MS_MAX: u32 = 300_000;
+/// Browsers that are kept in vain at most.
+const BROWSERS_SLACK: usize = 1024;

@@ -1,0 +1,309 @@
+//! Bayeux: messages over HTTP and WebSocket, by bayeux.md.
+//!
+//! In: a request below `/_/bayeux`, `/bayeux` or `/cometd`, or a message of a WebSocket that was opened there. Out: one
+//! answer with every reply, or a connect that waits. What concerns one session's channels is the service's; this folder
+//! has what begins, holds and ends a session: `shake` and `connect`, and `answer` writes.
+
+mod answer;
+mod connect;
+mod shake;
+
+use super::Node;
+use super::conn::Stage;
+use super::csp::ORIGIN;
+use crate::cmd::Cause;
+use crate::codes::CloseCode;
+use crate::http::fault::Fault;
+use crate::http::request::{Method, Request};
+use crate::http::{cookies, cors, forms, url};
+use crate::ids::{ConnId, SessionId};
+use crate::service::bayeux::messages::{self, Bad, Message};
+use crate::service::bayeux::replies::{self, Reply};
+use crate::session::{Held, ServiceKind, Session, SessionKey};
+use answer::Answers;
+use std::borrow::Cow;
+use std::hash::BuildHasher as _;
+
+/// What a message came by.
+#[derive(Debug, Clone, Copy)]
+struct Via<'a> {
+    conn: ConnId,
+    socket: bool,
+    /// The page of another origin that asks.
+    origin: &'a str,
+    /// The function that a script tag asks for.
+    callback: &'a str,
+    /// The browser, by its cookie.
+    browser: Option<u64>,
+}
+
+impl Via<'_> {
+    /// A connect that came by this way.
+    fn held(&self, message: &Message<'_>, advise: bool) -> Held {
+        Held {
+            id: message.id.into(),
+            origin: self.origin.into(),
+            callback: self.callback.into(),
+            advise,
+            reconnect: message.channel == RECONNECT,
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn serve_bayeux(&mut self, id: ConnId, request: &Request<'_>) {
+        if !self.origins.allows(request.headers.first("origin")) {
+            return self.fault(id, request, &ORIGIN);
+        }
+        if request.method == Method::Get && request.headers.has_token("upgrade", "websocket") {
+            return self.bayeux_socket(id, request);
+        }
+        let texts = texts(request);
+        let callback = match callback(request) {
+            Ok(callback) => callback,
+            Err(fault) => return self.fault(id, request, &fault),
+        };
+        let mut batch = Vec::new();
+        for text in &texts {
+            let room = self.config.max_batch - batch.len();
+            match messages::parse(text, room) {
+                Ok(messages) => batch.extend(messages),
+                Err(bad) => return self.fault(id, request, &bad_fault(bad)),
+            }
+        }
+        if texts.is_empty() {
+            return self.fault(id, request, &NO_MESSAGE);
+        }
+        let origin = request.headers.first("origin");
+        let cookie = cookies::cookie(&request.headers, COOKIE);
+        let via = Via {
+            conn: id,
+            socket: false,
+            origin: origin
+                .and_then(|text| str::from_utf8(text).ok())
+                .unwrap_or(""),
+            callback: &callback,
+            browser: cookie.map(|text| self.browsers.hasher().hash_one(text)),
+        };
+        let answers = self.take_messages(&via, &batch);
+        self.give(&via, &answers);
+    }
+
+    /// The answer to a browser that asks whether a page may send its messages here, cookies and all.
+    pub(super) fn bayeux_preflight(&mut self, id: ConnId, request: &Request<'_>) {
+        let origin = request.headers.first("origin");
+        if !self.origins.allows(origin) {
+            return self.fault(id, request, &ORIGIN);
+        }
+        let date = self.date;
+        let keep_alive = self.conns.get(id).is_some_and(|conn| conn.keep_alive);
+        if let Some(out) = self.out(id) {
+            cors::with_credentials(request, keep_alive, &date, out.tail());
+        }
+        self.response_over(id);
+    }
+
+    /// A message of a WebSocket.
+    pub(super) fn bayeux_message(&mut self, id: ConnId, bytes: &[u8], binary: bool) {
+        if binary {
+            let code = CloseCode::UNSUPPORTED_DATA;
+            return self.drop_socket(id, code.number(), Cause::Gone);
+        }
+        let Ok(batch) = messages::parse(bytes, self.config.max_batch) else {
+            self.refused("bad-batch");
+            return self.drop_socket(id, CloseCode::POLICY.number(), Cause::Gone);
+        };
+        let via = Via {
+            conn: id,
+            socket: true,
+            origin: "",
+            callback: "",
+            browser: None,
+        };
+        let answers = self.take_messages(&via, &batch);
+        self.give(&via, &answers);
+        let waiting = self.conns.get(id).and_then(|conn| conn.out.as_ref());
+        if waiting.is_some_and(|out| out.len() > self.config.max_queue) {
+            // It asks and asks, and does not read what it is answered.
+            self.refused("overflow");
+            self.drop_socket(id, CloseCode::OVERFLOW.number(), Cause::Gone);
+        }
+    }
+
+    fn take_messages(&mut self, via: &Via<'_>, batch: &[Message<'_>]) -> Answers {
+        let mut answers = Answers::default();
+        // Whatever comes with a handshake cannot know the session that it makes.
+        if let Some(message) = batch.iter().find(|message| message.channel == HANDSHAKE) {
+            self.shake(via, message, &mut answers);
+            return answers;
+        }
+        for message in batch {
+            match &*message.channel {
+                CONNECT | RECONNECT => {
+                    self.connect(via, message, batch.len() == 1, &mut answers);
+                }
+                DISCONNECT => self.disconnect(via, message, &mut answers),
+                "" => answers.add(&Reply::to(message).failed("400::channel_missing")),
+                _ => self.serve_client(via, message, &mut answers),
+            }
+        }
+        answers
+    }
+
+    /// What the session's service answers.
+    fn serve_client(&mut self, via: &Via<'_>, message: &Message<'_>, answers: &mut Answers) {
+        let Some(session) = self.client(via, message) else {
+            return self.unknown_client(message, answers);
+        };
+        self.touch(session);
+        let reply = self.with_service(session, |_, cx, row| {
+            crate::service::bayeux::answer(cx, row, message)
+        });
+        answers.add(&reply.unwrap_or_default());
+    }
+
+    fn disconnect(&mut self, via: &Via<'_>, message: &Message<'_>, answers: &mut Answers) {
+        let Some(session) = self.client(via, message) else {
+            return self.unknown_client(message, answers);
+        };
+        self.settle(via, session, None);
+        self.remove_session(session, Cause::Clean);
+        answers.add(&Reply::to(message).done());
+    }
+
+    fn unknown_client(&mut self, message: &Message<'_>, answers: &mut Answers) {
+        self.refused("session-not-found");
+        let reply = Reply::to(message).with("advice", replies::HANDSHAKE);
+        answers.add(&reply.failed(replies::UNKNOWN));
+    }
+
+    /// The session of a message, if it is known and the asker's.
+    fn client(&self, via: &Via<'_>, message: &Message<'_>) -> Option<SessionId> {
+        let key = SessionKey::parse(message.client.as_ref()?.as_bytes())?;
+        let session = self.sessions.get(key.id)?;
+        let known = session.service == ServiceKind::Bayeux && session.opens(&key);
+        let its = session.link().map_or(0, |link| link.browser);
+        let same = its == 0 || via.browser.is_none_or(|browser| browser == its);
+        (known && same && session.is_open()).then_some(key.id)
+    }
+
+    /// The client lives.
+    fn touch(&mut self, id: SessionId) {
+        let now = self.now();
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.touch(now);
+        }
+        self.arm(id);
+    }
+
+    /// A WebSocket carries its session no more; it stays open for another one, or for a while.
+    pub(super) fn let_go(&mut self, id: ConnId) {
+        let due = self.now() + self.config.keepalive_timeout_ms;
+        if let Some(conn) = self
+            .conns
+            .get_mut(id)
+            .filter(|conn| conn.stage == Stage::Socket)
+        {
+            conn.session = None;
+            self.conn_timers.set(id.index(), due);
+        }
+    }
+
+    /// Whether `id` is a WebSocket on which Bayeux is spoken.
+    pub(super) fn speaks_bayeux(&self, id: ConnId) -> bool {
+        self.conns.get(id).is_some_and(|conn| conn.bayeux)
+    }
+
+    /// What was written to a connection did not all arrive: the session's answer on it is due again.
+    pub(super) fn undo_answer(&mut self, id: ConnId) {
+        let session = self.conns.get(id).and_then(|conn| conn.session);
+        let row = session.and_then(|session| self.sessions.get_mut(session));
+        if let Some(row) = row.filter(|row| row.answered_on() == Some(id)) {
+            row.link_mut(&self.ledger).answered_on = None;
+            row.rewind();
+        }
+    }
+
+    /// A client that asks more on a connection has read what it was answered on it before.
+    pub(super) fn answer_arrived(&mut self, id: ConnId, session: SessionId) {
+        let row = self.sessions.get_mut(session);
+        if let Some(row) = row.filter(|row| row.answered_on() == Some(id)) {
+            row.link_mut(&self.ledger).answered_on = None;
+        }
+    }
+
+    /// Whether the session is one of Bayeux.
+    pub(super) fn is_bayeux(&self, id: SessionId) -> bool {
+        let service = self
+            .sessions
+            .get(id)
+            .map(|session: &Session| session.service);
+        service == Some(ServiceKind::Bayeux)
+    }
+}
+
+/// The batches of a request: its body, or every `message` of its form or query.
+fn texts<'a>(request: &Request<'a>) -> Vec<Cow<'a, [u8]>> {
+    let messages = |pairs: url::Query<'a>| {
+        let pairs = pairs.filter(|(name, _)| **name == *b"message");
+        pairs.map(|(_, text)| text).collect()
+    };
+    match request.method {
+        Method::Post if forms::is_form(request.body, &["message"]) => {
+            messages(forms::pairs(request.body))
+        }
+        Method::Post if request.body.trim_ascii().is_empty() => Vec::new(),
+        Method::Post => vec![Cow::Borrowed(request.body)],
+        _ => messages(url::Query::new(request.query)),
+    }
+}
+
+/// The function that a script tag wants called; empty for requests that are read otherwise.
+fn callback(request: &Request<'_>) -> Result<String, Fault> {
+    if request.method == Method::Post {
+        return Ok(String::new());
+    }
+    let named = url::Query::new(request.query).find(|(name, _)| **name == *b"jsonp");
+    let name = named.map_or(Cow::Borrowed(&b"jsonpcallback"[..]), |(_, name)| name);
+    let is_path = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'.');
+    let fits = !name.is_empty() && name.len() <= CALLBACK_BYTES_MAX && name.iter().all(is_path);
+    match String::from_utf8(name.into_owned()) {
+        Ok(name) if fits => Ok(name),
+        _ => Err(NOT_A_CALLBACK),
+    }
+}
+
+fn bad_fault(bad: Bad) -> Fault {
+    let reason = match bad {
+        Bad::Syntax => "The body is neither an array of messages nor a message.",
+        Bad::TooMany => "The batch has more messages than --max-batch.",
+        Bad::TooDeep => "A message nests deeper than 128 brackets.",
+    };
+    Fault::new(
+        400,
+        "bad-batch",
+        reason,
+        "Send JSON as in [{\"channel\":\"/meta/handshake\"}].",
+    )
+}
+
+const NO_MESSAGE: Fault = Fault::new(
+    400,
+    "no-message",
+    "Bayeux is spoken here, and the request has no message.",
+    "POST an array of messages, open a WebSocket, or use a library such as cometd or faye.",
+);
+const NOT_A_CALLBACK: Fault = Fault::new(
+    400,
+    "not-a-callback",
+    "jsonp= is the name of a function: letters, digits, _ $ and . only, at most 64 of them.",
+    "Use such a name.",
+);
+const HANDSHAKE: &str = "/meta/handshake";
+const CONNECT: &str = "/meta/connect";
+/// The name of a connect in 2006.
+const RECONNECT: &str = "/meta/reconnect";
+const DISCONNECT: &str = "/meta/disconnect";
+/// The cookie by which a browser's tabs are counted and a stolen clientId is told.
+const COOKIE: &str = "BAYEUX_BROWSER";
+const CALLBACK_BYTES_MAX: usize = 64;

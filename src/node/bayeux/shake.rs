@@ -1,0 +1,142 @@
+//! Handshakes: versions, ways to connect, who it is.
+//!
+//! In: a handshake. Out: a session and its clientId, or why there is none.
+
+use super::super::Node;
+use super::super::sessions::{Applicant, NoSession};
+use super::Via;
+use super::answer::Answers;
+use super::connect::HOLD_MS;
+use crate::hub::{Refused, names};
+use crate::service::Hello;
+use crate::service::bayeux::messages::{self, Message};
+use crate::service::bayeux::replies::{self, Reply};
+use crate::session::{Carriage, Encoding, ServiceKind};
+use crate::transport::Profile;
+use serde_json::Value;
+
+impl Node {
+    pub(super) fn shake(&mut self, via: &Via<'_>, message: &Message<'_>, answers: &mut Answers) {
+        let reply = Reply::to(message).with("version", VERSION);
+        let reply = reply.with("supportedConnectionTypes", &types());
+        let fails =
+            |error: &str, advice: &str| Reply::to(message).with("advice", advice).failed(error);
+        if message
+            .minimum_version
+            .is_some_and(|version| is_newer(version.get()))
+        {
+            return answers.add(&fails("300::version_unsupported", replies::NONE));
+        }
+        let listed = message
+            .types
+            .map(|types| messages::texts(types, TYPES_LISTED_MAX));
+        if listed.is_some_and(|types| !has_common(&types.unwrap_or_default())) {
+            return answers.add(&fails("301::connection_types_unsupported", replies::NONE));
+        }
+        let acks = message
+            .extension("ack")
+            .is_some_and(|ack| ack.get() == "true");
+        let session = match self.open_client(message) {
+            Ok(session) => session,
+            Err(error) => {
+                let advice = match error {
+                    FULL => self.later(),
+                    _ => replies::NONE.to_owned(),
+                };
+                self.refused("bayeux-handshake");
+                return answers.add(&fails(error, &advice));
+            }
+        };
+        let browser = match via.browser {
+            None if !via.socket => self.new_browser(answers),
+            known => known.unwrap_or(0),
+        };
+        let Some(row) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let link = row.link_mut(&self.ledger);
+        (link.acks, link.browser) = (acks, browser);
+        let key = format!("\"{}\"", row.key(session).text());
+        let reply = reply
+            .with("minimumVersion", VERSION)
+            .with("clientId", &key)
+            .with("authSuccessful", "true")
+            .with("advice", &replies::retry(HOLD_MS));
+        let reply = match acks {
+            true => reply.with("ext", "{\"ack\":true}"),
+            false => reply,
+        };
+        answers.add(&reply.done());
+    }
+
+    fn open_client(
+        &mut self,
+        message: &Message<'_>,
+    ) -> Result<crate::ids::SessionId, &'static str> {
+        let shown = message.extension("authentication");
+        let shown: Option<Value> = shown.and_then(|shown| serde_json::from_str(shown.get()).ok());
+        let member = |name: &str| shown.as_ref().and_then(|shown| shown.get(name));
+        let user = member("user").and_then(Value::as_str);
+        if user.is_some_and(|user| names::user(user).is_err()) {
+            return Err(DENIED);
+        }
+        let proof = member("credentials").or(member("token"));
+        let credentials = proof.filter(|proof| !proof.is_null()).map(Value::to_string);
+        let opened = self.open_session(Applicant {
+            service: ServiceKind::Bayeux,
+            carriage: Carriage::Bayeux,
+            encoding: Encoding::Raw,
+            profile: Profile::default(),
+            hello: Hello {
+                user,
+                credentials: credentials.unwrap_or_default().as_bytes(),
+                channels: Vec::new(),
+            },
+        });
+        opened.map_err(|why| match why {
+            NoSession::Refused(Refused::NameTaken) => DENIED,
+            _ => FULL,
+        })
+    }
+
+    /// A browser that is not known gets a cookie.
+    fn new_browser(&mut self, answers: &mut Answers) -> u64 {
+        use std::hash::BuildHasher as _;
+        let cookie = format!("{:016x}", self.rng.next_u64());
+        let browser = self.browsers.hasher().hash_one(cookie.as_str());
+        answers.cookie = Some(cookie);
+        browser
+    }
+
+    /// To come back in a while, not all together.
+    fn later(&mut self) -> String {
+        let interval_ms = LATER_MS + self.rng.below(LATER_MS);
+        format!("{{\"reconnect\":\"handshake\",\"interval\":{interval_ms}}}")
+    }
+}
+
+/// Whether a client that can do with nothing older than `minimum` cannot do with us. 2006 had numbers for versions.
+fn is_newer(minimum: &str) -> bool {
+    let parts = minimum.trim_matches('"').split('.');
+    let parts = parts.map(|part| part.parse::<u32>().unwrap_or(0));
+    parts.gt([1, 0])
+}
+
+fn has_common<T: AsRef<str>>(listed: &[T]) -> bool {
+    listed.iter().any(|kind| TYPES.contains(&kind.as_ref()))
+}
+
+fn types() -> String {
+    let quoted = TYPES.map(|kind| format!("\"{kind}\""));
+    format!("[{}]", quoted.join(","))
+}
+
+const VERSION: &str = "\"1.0\"";
+/// What a client can be reached by; it takes the first of its own list that is here.
+pub(super) const TYPES: [&str; 3] = ["websocket", "long-polling", "callback-polling"];
+/// Names that a client may list.
+const TYPES_LISTED_MAX: usize = 64;
+const DENIED: &str = "403::handshake_denied";
+const FULL: &str = "503::server_full";
+/// Milliseconds after which a client is to come back that found no room, and as many more by chance.
+const LATER_MS: u64 = 5_000;

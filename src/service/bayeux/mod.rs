@@ -1,0 +1,179 @@
+//! Bayeux: channels as CometD and Faye speak them, on the same hub as Revolved (bayeux.md).
+//!
+//! In: messages of a session, publications. Out: replies, deliveries on the session, publications as commands. Sessions
+//! begin, wait and end by `node/bayeux.rs`: which connection a reply goes to is nothing that a service sees.
+
+pub mod messages;
+pub mod names;
+pub mod replies;
+
+use super::revolved::{gate, refusal::Refusal};
+use super::{Cx, Hello, Service, json};
+use crate::cmd::{Cmd, Origin};
+use crate::hub::{Refused, names::is_pattern};
+use crate::mem::{Content, Publication, View};
+use crate::session::Session;
+use messages::Message;
+use names::Name;
+use replies::Reply;
+use std::borrow::Cow;
+use std::rc::Rc;
+
+/// The service; what it remembers is in the session.
+#[derive(Debug)]
+pub struct Bayeux;
+
+impl Service for Bayeux {
+    fn opened(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        hello: &Hello<'_>,
+    ) -> Result<(), Refused> {
+        match hello.user {
+            Some(user) => {
+                let seat = &mut session.seat;
+                cx.hub.sign_on(cx.id, seat, user, hello.credentials)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn deliver(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        publication: &Rc<Publication>,
+        to_user: bool,
+    ) {
+        // The protocol has no messages to users; and what looks like its own messages is not passed on.
+        if to_user || names::is_reserved(&publication.target) {
+            return;
+        }
+        let msg = publication.view(View::Bayeux, cx.ledger, replies::delivery);
+        cx.push(session, msg);
+    }
+}
+
+/// Does what a message of a session asks, but for what begins, holds and ends one. Gives back the reply.
+#[must_use]
+pub fn answer(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>) -> Vec<u8> {
+    match &*message.channel {
+        "/meta/subscribe" => change(cx, session, message, subscribe),
+        "/meta/unsubscribe" => change(cx, session, message, unsubscribe),
+        channel => {
+            let done = match Name::of(channel) {
+                Name::Service => Ok(()),
+                Name::Topic(name) if !is_pattern(name) => publish(cx, session, name, message),
+                _ => Err("405::channel_invalid".into()),
+            };
+            reply(Reply::to(message), done)
+        }
+    }
+}
+
+type Done = Result<(), Cow<'static, str>>;
+
+fn reply(reply: Reply, done: Done) -> Vec<u8> {
+    match done {
+        Ok(()) => reply.done(),
+        Err(error) => reply.failed(&error),
+    }
+}
+
+/// Subscribes or unsubscribes. All names are looked at first, so that a bad one leaves everything as it was.
+fn change(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>, each: Each) -> Vec<u8> {
+    let Some(asked) = message.subscription else {
+        return Reply::to(message).failed("403::subscription_missing");
+    };
+    let Some(texts) = messages::texts(asked, cx.config.max_subscriptions) else {
+        return Reply::to(message).failed("403::subscription_invalid");
+    };
+    let named: Vec<Name<'_>> = texts.iter().map(|text| Name::of(text)).collect();
+    let bad = |name: &Name<'_>| matches!(name, Name::Meta | Name::Invalid);
+    let done = match named.iter().any(bad) {
+        true => Err("403::subscription_invalid".into()),
+        false => each_topic(cx, session, &named, each),
+    };
+    reply(Reply::to(message).with("subscription", asked.get()), done)
+}
+
+/// All of them, or none: what was new is undone where a later one is refused. Nothing is ever delivered on service
+/// channels: there is nothing to remember.
+fn each_topic(cx: &mut Cx<'_>, session: &mut Session, named: &[Name<'_>], each: Each) -> Done {
+    let mut fresh = Vec::new();
+    for name in named {
+        let Name::Topic(name) = name else { continue };
+        match each(cx, session, name) {
+            Ok(true) => fresh.push(name),
+            Ok(false) => {}
+            Err(error) => {
+                for name in fresh {
+                    cx.hub.unsubscribe(&mut session.seat, name);
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Does something with one channel. True when it is subscribed to since then.
+type Each = fn(&mut Cx<'_>, &mut Session, &str) -> Result<bool, Cow<'static, str>>;
+
+fn subscribe(
+    cx: &mut Cx<'_>,
+    session: &mut Session,
+    name: &str,
+) -> Result<bool, Cow<'static, str>> {
+    gate::subscribe(cx, session, name).map_err(|refusal| denied(&refusal, "subscribe_denied"))?;
+    let max = cx.config.max_subscriptions;
+    let subscribed = cx.hub.subscribe(cx.id, &mut session.seat, name, max);
+    subscribed
+        .map(|subscribed| !subscribed.again)
+        .map_err(|_| "403::subscribe_failed".into())
+}
+
+fn unsubscribe(
+    cx: &mut Cx<'_>,
+    session: &mut Session,
+    name: &str,
+) -> Result<bool, Cow<'static, str>> {
+    cx.hub.unsubscribe(&mut session.seat, name);
+    Ok(false)
+}
+
+fn publish(cx: &mut Cx<'_>, session: &mut Session, name: &str, message: &Message<'_>) -> Done {
+    let data = message.data.ok_or("400::data_missing")?;
+    if data.len() > cx.config.max_message {
+        return Err("413::message_too_large".into());
+    }
+    gate::publish(cx, session, name, data.len())
+        .map_err(|refusal| denied(&refusal, "publish_denied"))?;
+    if cx.is_full() || !cx.hub.has_room_for(name) {
+        return Err("503::server_full".into());
+    }
+    let sender = cx.hub.user_name(&session.seat).map(Box::from);
+    let publication = Publication::new(
+        name.into(),
+        sender,
+        Content::Json,
+        data.as_bytes().into(),
+        cx.ledger,
+    );
+    if let Some(ext) = message.forwarded_ext() {
+        publication.put_ext(ext);
+    }
+    cx.metrics.messages_in += 1;
+    cx.cmds.push(Cmd::Publish(publication, Origin::Node, None));
+    Ok(())
+}
+
+/// What a rule refused, in the words of the protocol.
+fn denied(refusal: &Refusal, what: &str) -> Cow<'static, str> {
+    match refusal.code {
+        "too-big" => "413::message_too_large".into(),
+        "rate" => "429::rate_exceeded".into(),
+        _ => format!("403:denied_by_security_policy:{what}").into(),
+    }
+}

@@ -1,0 +1,135 @@
+//! What a session of Bayeux has beside its backlog: the connect that waits, and what the client is known to have.
+//!
+//! In: connects of a client, moments. Out: what is due. Messages are numbered as packets of CSP are; with the
+//! acknowledgement extension a batch is named by the number of its last message, so that an acknowledgement of the
+//! client is one of CSP (bayeux.md section 5). Without it, what a connect was answered is taken for delivered when the
+//! next one comes, unless the connection is known to have broken under it.
+
+use super::{Carriage, Due, Session, Times};
+use crate::ids::ConnId;
+use crate::mem::{Ledger, Publication};
+use crate::metrics::Kind;
+use crate::time::{ShortTick, Tick};
+use std::rc::Rc;
+
+/// The part of a session that only Bayeux has.
+#[derive(Debug, Default)]
+pub struct Link {
+    /// The connect that waits for its answer.
+    held: Option<Box<Held>>,
+    /// Where the last answer to a connect that had messages went, until the client says that it lives on.
+    pub answered_on: Option<ConnId>,
+    /// The browser that shook hands, by a hash of its cookie; 0 for none.
+    pub browser: u64,
+    hold_ms: u32,
+    held_at: ShortTick,
+    /// The client acknowledges what it gets: deliveries come only with answers to its connects.
+    pub acks: bool,
+    /// The client has connected before.
+    pub connected: bool,
+    /// What the client was told over WebSocket or over HTTP how to connect.
+    pub advised: (bool, bool),
+}
+
+/// What the answer to a connect needs to know of it.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// The id to repeat, as it was written.
+    pub id: Box<str>,
+    /// The page that asks, where it is one of another origin.
+    pub origin: Box<str>,
+    /// The function that a script tag asks for.
+    pub callback: Box<str>,
+    /// Whether the client is to be told how to connect.
+    pub advise: bool,
+    /// Whether it came as 2006 called it, and is answered so.
+    pub reconnect: bool,
+}
+
+impl Session {
+    /// What a session of Bayeux has of its own.
+    #[must_use]
+    pub fn link(&self) -> Option<&Link> {
+        self.extra.as_ref()?.link.as_deref()
+    }
+
+    /// The same, to be changed; made on first use.
+    pub fn link_mut(&mut self, ledger: &Ledger) -> &mut Link {
+        self.extra(ledger).link.get_or_insert_default()
+    }
+
+    /// Keeps a connect for so many milliseconds.
+    pub fn hold(&mut self, held: Held, hold_ms: u32, now: Tick, ledger: &Ledger) {
+        let link = self.link_mut(ledger);
+        link.held = Some(Box::new(held));
+        (link.hold_ms, link.held_at) = (hold_ms, now.short());
+    }
+
+    /// Takes the connect that waits, to answer it or since nobody can.
+    pub fn take_held(&mut self) -> Option<Box<Held>> {
+        self.extra.as_mut()?.link.as_mut()?.held.take()
+    }
+
+    /// Whether a connect waits.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.link().is_some_and(|link| link.held.is_some())
+    }
+
+    /// The connection that had the last answer with messages, until the client speaks again.
+    #[must_use]
+    pub fn answered_on(&self) -> Option<ConnId> {
+        self.link()?.answered_on
+    }
+
+    /// Whether the client acknowledges.
+    #[must_use]
+    pub fn acks(&self) -> bool {
+        self.link().is_some_and(|link| link.acks)
+    }
+
+    /// The number of the last message written on this downstream: what an acknowledgement of all of it would name.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.acked + u64::from(self.sent)
+    }
+
+    /// What was written may not have arrived: all of it is due again.
+    pub fn rewind(&mut self) {
+        self.sent = 0;
+    }
+
+    /// What was written has arrived, as far as anybody can know. Gives back the messages whose senders want to know.
+    pub fn confirm(&mut self) -> Vec<Rc<Publication>> {
+        self.ack(self.written())
+    }
+
+    /// Whether there is a way for messages: an answer that is waited for, or a WebSocket whose client takes them without.
+    pub(super) fn may_say(&self) -> bool {
+        self.conn.is_some() && (self.holds() || !self.acks())
+    }
+
+    /// What `now` means for a session of Bayeux.
+    pub(super) fn due_of_link(&self, now: Tick, times: &Times) -> Due {
+        debug_assert_eq!(self.carriage, Carriage::Bayeux);
+        let at = |moment: Tick, due| {
+            if now >= moment {
+                due
+            } else {
+                Due::Later(moment)
+            }
+        };
+        let held = self.link().filter(|link| link.held.is_some());
+        let end = held.map(|link| link.held_at.near(now) + u64::from(link.hold_ms));
+        let end = end.map(|end| at(end, Due::EndOfHold));
+        match (self.down, end) {
+            (Kind::None, _) => at(self.since.near(now) + times.idle_ms, Due::Idle),
+            (Kind::WebSocket, end) => {
+                let spoke = self.spoke.near(now) + self.heartbeat_ms(times);
+                let silence = at(spoke, Due::Silence);
+                end.map_or(silence, |end| super::due::sooner(end, silence))
+            }
+            (_, end) => end.unwrap_or(Due::EndOfHold),
+        }
+    }
+}
