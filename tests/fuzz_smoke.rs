@@ -42,6 +42,11 @@ target!(
     "fuzz/targets/csp_batch.rs"
 );
 target!(
+    bayeux_messages_are_read_as_a_json_reader_reads_them,
+    bayeux_batch,
+    "fuzz/targets/bayeux_batch.rs"
+);
+target!(
     forms_are_split_and_decoded_as_the_slow_way_does,
     csp_form,
     "fuzz/targets/csp_form.rs"

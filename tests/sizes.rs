@@ -125,6 +125,60 @@ fn a_streaming_session_costs_at_most_256_bytes() {
     crowd.check_alive(&clients);
 }
 
+/// One WebSocket, one session whose connect waits, one channel.
+#[test]
+fn a_bayeux_session_on_a_websocket_costs_at_most_500_bytes() {
+    weigh_bayeux(500, "WebSocket", |crowd, key| {
+        let conn = crowd.connect(Door::Public);
+        let upgrade =
+            b"GET /bayeux HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        assert!(crowd.say(conn, upgrade).starts_with(b"HTTP/1.1 101 "));
+        let connect =
+            format!("[{{\"channel\":\"/meta/connect\",\"clientId\":\"{key}\",\"id\":\"99\"}}]");
+        assert!(crowd.say(conn, &frame(connect.as_bytes())).is_empty());
+    });
+}
+
+/// The same whose connect is a held request.
+#[test]
+fn a_parked_bayeux_session_costs_at_most_550_bytes() {
+    weigh_bayeux(550, "long-polling", |crowd, key| {
+        let conn = crowd.connect(Door::Public);
+        let connect =
+            format!("[{{\"channel\":\"/meta/connect\",\"clientId\":\"{key}\",\"id\":\"99\"}}]");
+        assert!(crowd.say(conn, &post("/bayeux", &connect)).is_empty());
+    });
+}
+
+/// Ten thousand sessions of Bayeux that wait as `wait` makes them.
+fn weigh_bayeux(bytes_max: usize, name: &str, wait: impl Fn(&mut Crowd, &str)) {
+    let mut crowd = Crowd::new(SESSIONS);
+    crowd.warm_up();
+    let before = live();
+    for _ in 0..SESSIONS {
+        let key = crowd.bayeux_client();
+        wait(&mut crowd, &key);
+    }
+    assert_eq!(
+        (crowd.node.conn_count(), crowd.node.session_count()),
+        (SESSIONS, SESSIONS)
+    );
+    let heap = grown(before).div_ceil(SESSIONS);
+    let tables = CONN_SLOT + SESSION_SLOT;
+    println!("a session of Bayeux by {name}: {tables} bytes of tables, {heap} of heap");
+    crowd.check_drained();
+    assert!(
+        tables + heap <= bytes_max,
+        "a session of Bayeux by {name} costs {tables} + {heap} bytes"
+    );
+    let publisher = crowd.connect(Door::Internal);
+    let wrote = crowd.say(publisher, PUBLISH);
+    let text = String::from_utf8_lossy(wrote);
+    let delivery = "[{\"channel\":\"/a\",\"data\":42}";
+    assert_eq!(text.matches(delivery).count(), SESSIONS);
+}
+
 #[test]
 fn an_idle_connection_costs_at_most_128_bytes() {
     let mut crowd = Crowd::new(SESSIONS);
@@ -262,6 +316,28 @@ impl Crowd {
         conn
     }
 
+    /// A session of Bayeux with a browser's cookie, subscribed to the channel, its first connect answered; over a
+    /// connection that is gone.
+    fn bayeux_client(&mut self) -> String {
+        let conn = self.connect(Door::Public);
+        let shake =
+            "[{\"channel\":\"/meta/handshake\",\"supportedConnectionTypes\":[\"long-polling\"]}]";
+        let answer = String::from_utf8(self.say(conn, &post("/bayeux", shake)).to_vec()).unwrap();
+        let key = answer.split("\"clientId\":\"").nth(1).unwrap();
+        let key = key.split('"').next().unwrap().to_owned();
+        let rest = format!(
+            "[{{\"channel\":\"/meta/connect\",\"clientId\":\"{key}\"}},\
+             {{\"channel\":\"/meta/subscribe\",\"subscription\":\"/a\",\"clientId\":\"{key}\"}}]"
+        );
+        let answer = self.say(conn, &post("/bayeux", &rest));
+        assert!(
+            String::from_utf8_lossy(answer).contains("\"subscription\":\"/a\",\"successful\":true")
+        );
+        self.node.ended(conn, false);
+        self.settle();
+        key
+    }
+
     /// Nothing waits for anybody: what is accounted is settings that all share.
     fn check_drained(&self) {
         let bytes = self.node.queued_bytes();
@@ -276,6 +352,12 @@ impl Crowd {
         assert_eq!(text.matches("[[2,").count(), clients.len());
         assert!(text.contains(&format!("{{\"subscribers\":{},", clients.len())));
     }
+}
+
+fn post(path: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
 }
 
 /// A short text message, masked with zeros.
