@@ -120,6 +120,7 @@ transcripts! {
     an_upgrade_that_is_none_is_refused
     bayeux_grants_pages_of_other_origins_their_cookies
     bayeux_is_held_to_the_rules_of_channels
+    bayeux_is_spoken_as_in_2006
     bayeux_lets_tabs_of_a_browser_take_turns
     bayeux_long_polls
     bayeux_loses_nothing_where_clients_acknowledge
@@ -127,6 +128,7 @@ transcripts! {
     bayeux_refuses_with_its_own_errors
     bayeux_rides_on_a_websocket
     bayeux_sessions_end_and_say_why
+    bayeux_streams_to_frames_and_event_sources
     bayeux_writes_again_what_a_dead_peer_was_written
     bytes_that_are_no_request_are_refused_and_the_connection_closed
     close_ends_the_session_with_a_close_packet

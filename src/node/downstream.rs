@@ -26,7 +26,7 @@ impl Node {
         let carriage = session.carriage();
         self.metrics.switches += 1;
         if carriage == Carriage::Bayeux {
-            return self.let_go(conn);
+            return self.leave(conn);
         }
         self.end_downstream(conn, (&profile, carriage), CloseCode::SUPERSEDED.number());
     }
@@ -101,7 +101,7 @@ impl Node {
         stage == Some(Stage::Held)
     }
 
-    fn end_stream(&mut self, id: ConnId, profile: &Profile, carriage: Carriage) {
+    pub(super) fn end_stream(&mut self, id: ConnId, profile: &Profile, carriage: Carriage) {
         let mut scratch = self.take_scratch();
         let chunked = self.conns.get(id).is_some_and(|conn| conn.chunked);
         if let Some(out) = self.out(id) {

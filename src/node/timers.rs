@@ -74,6 +74,9 @@ impl Node {
         if stage == Stage::Socket {
             return self.ping(conn_id, profile.interval_s > 0 && !bare);
         }
+        if self.is_bayeux(id) {
+            return self.keep_alive(id, conn_id);
+        }
         let mut scratch = self.take_scratch();
         if let Some(out) = self.out(conn_id) {
             match stage {

@@ -10,6 +10,7 @@ use crate::ids::ConnId;
 use crate::mem::{Ledger, Publication};
 use crate::metrics::Kind;
 use crate::time::{ShortTick, Tick};
+use crate::transport::Way;
 use std::rc::Rc;
 
 /// The part of a session that only Bayeux has.
@@ -21,6 +22,8 @@ pub struct Link {
     pub answered_on: Option<ConnId>,
     /// The browser that shook hands, by a hash of its cookie; 0 for none.
     pub browser: u64,
+    /// How the stream looks that it was given last.
+    pub way: Option<&'static Way>,
     hold_ms: u32,
     held_at: ShortTick,
     /// The client acknowledges what it gets: deliveries come only with answers to its connects.
@@ -76,6 +79,12 @@ impl Session {
         self.link().is_some_and(|link| link.held.is_some())
     }
 
+    /// Whether a response is open that brings what comes.
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        matches!(self.down, Kind::Sse | Kind::Stream)
+    }
+
     /// The connection that had the last answer with messages, until the client speaks again.
     #[must_use]
     pub fn answered_on(&self) -> Option<ConnId> {
@@ -124,7 +133,7 @@ impl Session {
         let end = end.map(|end| at(end, Due::EndOfHold));
         match (self.down, end) {
             (Kind::None, _) => at(self.since.near(now) + times.idle_ms, Due::Idle),
-            (Kind::WebSocket, end) => {
+            (Kind::WebSocket | Kind::Sse | Kind::Stream, end) => {
                 let spoke = self.spoke.near(now) + self.heartbeat_ms(times);
                 let silence = at(spoke, Due::Silence);
                 end.map_or(silence, |end| super::due::sooner(end, silence))

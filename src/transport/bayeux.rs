@@ -1,7 +1,11 @@
-//! The body of every Bayeux answer: one array of messages, plain, or as a call of a script's function.
+//! The body of every Bayeux answer: one array of messages, plain, as a call of a script's function, or as a piece of a
+//! stream.
 //!
-//! In: replies, shared deliveries. Out: the array in an output queue. What answers what is the node's business.
+//! In: replies, shared deliveries, and the row of a stream. Out: the array in an output queue. What answers what is the
+//! node's business.
 
+use super::profile::ContentType;
+use super::rows::Way;
 use crate::mem::{Form, Msg, OutQueue};
 use std::rc::Rc;
 
@@ -9,8 +13,21 @@ use std::rc::Rc;
 #[derive(Debug)]
 pub struct Array<'a> {
     out: &'a mut OutQueue,
-    is_script: bool,
+    spelling: Spelling,
+    end: &'static str,
+    padding: u16,
     any: bool,
+}
+
+/// What the JSON of messages may not hold where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    /// Nothing: it stands alone.
+    Json,
+    /// Line ends.
+    Line,
+    /// What ends a string or the script of a page.
+    Script,
 }
 
 impl<'a> Array<'a> {
@@ -24,11 +41,33 @@ impl<'a> Array<'a> {
             out.tail().push(b'(');
         }
         out.tail().push(b'[');
-        let any = false;
+        let spelling = match is_script {
+            true => Spelling::Script,
+            false => Spelling::Json,
+        };
         Self {
             out,
-            is_script,
-            any,
+            spelling,
+            end: if is_script { ");" } else { "" },
+            padding: 0,
+            any: false,
+        }
+    }
+
+    /// Opens an array in a stream.
+    pub fn piece(out: &'a mut OutQueue, way: &Way) -> Self {
+        let prefix = way.row.batch_prefix.unwrap_or_default();
+        out.tail().extend_from_slice(prefix.as_bytes());
+        out.tail().push(b'[');
+        Self {
+            out,
+            spelling: match way.row.content_type {
+                ContentType::TextHtml => Spelling::Script,
+                _ => Spelling::Line,
+            },
+            end: way.row.batch_suffix,
+            padding: way.padding,
+            any: false,
         }
     }
 
@@ -44,16 +83,22 @@ impl<'a> Array<'a> {
     /// Appends a message that others get too.
     pub fn shared(&mut self, message: &Rc<Msg>) {
         self.separate();
-        match self.is_script {
-            true => self.append(message.bytes()),
-            false => self.out.push_shared(message, Form::Raw),
+        let as_it_is = match self.spelling {
+            Spelling::Json => true,
+            Spelling::Line => !message.bytes().iter().any(is_line_end),
+            Spelling::Script => false,
+        };
+        match as_it_is {
+            true => self.out.push_shared(message, Form::Raw),
+            false => self.append(message.bytes()),
         }
     }
 
     /// Closes the array.
     pub fn close(self) {
-        let end: &[u8] = if self.is_script { b"]);" } else { b"]" };
-        self.out.tail().extend_from_slice(end);
+        self.out.tail().push(b']');
+        self.out.tail().extend_from_slice(self.end.as_bytes());
+        pad(self.out, self.padding);
     }
 
     fn separate(&mut self) {
@@ -63,33 +108,61 @@ impl<'a> Array<'a> {
     }
 
     fn append(&mut self, bytes: &[u8]) {
-        match self.is_script {
-            true => escape(self.out.tail(), bytes),
-            false => self.out.tail().extend_from_slice(bytes),
+        let out = self.out.tail();
+        match self.spelling {
+            Spelling::Json => out.extend_from_slice(bytes),
+            // Between tokens they count as blanks, and in strings they cannot be.
+            Spelling::Line => out.extend(bytes.iter().map(|byte| match is_line_end(byte) {
+                true => b' ',
+                false => *byte,
+            })),
+            Spelling::Script => escape(out, bytes),
         }
     }
 }
 
-/// JSON as it may stand in a script: two line ends of JavaScript that JSON allows in strings are escaped.
-fn escape(out: &mut Vec<u8>, mut bytes: &[u8]) {
-    let separator = |bytes: &[u8]| matches!(bytes, [0xE2, 0x80, 0xA8 | 0xA9]);
-    while let Some(at) = bytes.windows(3).position(separator) {
-        let (before, rest) = bytes.split_at(at);
-        out.extend_from_slice(before);
-        let last = if rest.get(2) == Some(&0xA8) {
-            b'8'
-        } else {
-            b'9'
-        };
-        out.extend_from_slice(b"\\u202");
-        out.push(last);
-        bytes = rest.get(3..).unwrap_or(&[]);
+/// What breaks the silence of a stream.
+pub fn keepalive(out: &mut OutQueue, way: &Way) {
+    if way.keepalive.is_empty() {
+        return Array::piece(out, way).close();
     }
-    out.extend_from_slice(bytes);
+    out.tail().extend_from_slice(way.keepalive.as_bytes());
+    pad(out, way.padding);
+}
+
+/// The end of a stream whose session is over.
+pub fn sign_off(out: &mut OutQueue, way: &Way) {
+    out.tail().extend_from_slice(way.sign_off.as_bytes());
+}
+
+fn pad(out: &mut OutQueue, padding: u16) {
+    let end = out.tail().len() + usize::from(padding);
+    out.tail().resize(end, b' ');
+}
+
+fn is_line_end(byte: &u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
+}
+
+/// JSON as it may stand in a script of a page: two line ends of JavaScript that JSON allows in strings are escaped, and
+/// what begins the end of a script.
+fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
+    let mut rest = bytes;
+    while let Some((byte, behind)) = rest.split_first() {
+        let (escaped, len): (&[u8], usize) = match rest {
+            [b'<', ..] => (b"\\u003c", 1),
+            [0xE2, 0x80, 0xA8, ..] => (b"\\u2028", 3),
+            [0xE2, 0x80, 0xA9, ..] => (b"\\u2029", 3),
+            _ => (std::slice::from_ref(byte), 1),
+        };
+        out.extend_from_slice(escaped);
+        rest = behind.get(len - 1..).unwrap_or(&[]);
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::BAYEUX;
     use super::*;
     use crate::mem::{Ledger, Sink, Wrote};
     use std::io::IoSlice;
@@ -103,12 +176,13 @@ mod tests {
         }
     }
 
-    fn written(callback: &str) -> String {
+    fn written(open: impl Fn(&mut OutQueue) -> Array<'_>) -> String {
         let ledger = Ledger::default();
         let mut out = OutQueue::new(&ledger);
-        let mut array = Array::open(&mut out, callback);
+        let mut array = open(&mut out);
         array.text(b"");
-        array.shared(&Msg::new("\"a\u{2028}\u{2029}é\"".as_bytes(), &ledger));
+        let message = "[\"a\u{2028}\u{2029}é</script>\",\n3]";
+        array.shared(&Msg::new(message.as_bytes(), &ledger));
         array.text(b"1,2");
         array.close();
         let mut memory = Memory(Vec::new());
@@ -118,7 +192,25 @@ mod tests {
 
     #[test]
     fn a_script_calls_its_function_and_has_no_line_end_of_its_own() {
-        assert_eq!(written(""), "[\"a\u{2028}\u{2029}é\",1,2]");
-        assert_eq!(written("a.b"), "/**/a.b([\"a\\u2028\\u2029é\",1,2]);");
+        let plain = "[[\"a\u{2028}\u{2029}é</script>\",\n3],1,2]";
+        assert_eq!(written(|out| Array::open(out, "")), plain);
+        assert_eq!(
+            written(|out| Array::open(out, "a.b")),
+            "/**/a.b([[\"a\\u2028\\u2029é\\u003c/script>\",\n3],1,2]);"
+        );
+    }
+
+    #[test]
+    fn a_piece_of_a_stream_holds_nothing_that_would_end_it() {
+        let by = |name: &str| {
+            let way = BAYEUX.iter().find(|way| way.row.name == name).unwrap();
+            written(|out| Array::piece(out, way))
+        };
+        let line = "[[\"a\u{2028}\u{2029}é</script>\", 3],1,2]";
+        assert_eq!(by("eventsource"), format!("data: {line}\r\n\r\n"));
+        assert!(by("mime-message-block").contains(line));
+        let page = by("iframe");
+        assert!(page.contains("é\\u003c/script>") && page.ends_with(&" ".repeat(2048)));
+        assert_eq!(page.matches("</script>").count(), 1);
     }
 }

@@ -13,7 +13,7 @@ pub mod rows;
 pub mod websocket;
 
 pub use profile::{ContentType, Profile, VariableError};
-pub use rows::{PLAIN, ROWS, Row};
+pub use rows::{BAYEUX, PLAIN, ROWS, Row, Way};
 
 use crate::http::response::decimal;
 use crate::mem::{Form, Msg, OutQueue};

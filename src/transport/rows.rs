@@ -88,6 +88,97 @@ pub const PLAIN: [Row; 5] = [
     JSONP,
 ];
 
+/// A way of Bayeux over HTTP: a row, by the name of its connection type, and what a stream of it has beside.
+#[derive(Debug)]
+pub struct Way {
+    /// What stands around each array of messages.
+    pub row: Row,
+    /// What breaks a stream's silence; empty for an array without messages.
+    pub keepalive: &'static str,
+    /// The end of a stream whose session is over.
+    pub sign_off: &'static str,
+    /// Blanks behind whatever a stream says, for browsers which show nothing before so many bytes.
+    pub padding: u16,
+}
+
+/// Every connection type of Bayeux over HTTP, in the order in which clients are told of them (bayeux.md section 3). Three of
+/// them are what Cometd had in 2006.
+pub const BAYEUX: [Way; 7] = [
+    Way {
+        row: Row {
+            name: "eventsource",
+            streaming: true,
+            sse: true,
+            content_type: ContentType::EventStream,
+            batch_prefix: Some("data: "),
+            batch_suffix: "\r\n\r\n",
+            ..LONG_POLL
+        },
+        keepalive: ":\r\n\r\n",
+        ..WAY
+    },
+    WAY,
+    // Faye's, for pages of other origins: messages in a form, which is asked no permission for.
+    Way {
+        row: Row {
+            name: "cross-origin-long-polling",
+            ..WAY.row
+        },
+        ..WAY
+    },
+    Way {
+        row: Row {
+            name: "callback-polling",
+            ..JSONP
+        },
+        ..WAY
+    },
+    Way {
+        row: Row {
+            prebuffer: 0,
+            preamble: COMETD_HEAD,
+            batch_prefix: Some("<br/><script>window.parent.cometd.deliver("),
+            batch_suffix: ");</script><br/>",
+            ..FRAME
+        },
+        keepalive: "<br>",
+        sign_off: "<script>window.parent.cometd.disconnect();</script></body></html>",
+        padding: 2048,
+    },
+    // The line ends are those of its only readers.
+    Way {
+        row: Row {
+            name: "mime-message-block",
+            batch_prefix: Some("Content-Type: text/plain\r\n\r\n\n"),
+            batch_suffix: "\n\r\n\n--csp\r\n",
+            ..MULTIPART
+        },
+        sign_off: "\n--csp--\n",
+        ..WAY
+    },
+    Way {
+        row: Row {
+            name: "http-polling",
+            duration_s: 0,
+            ..WAY.row
+        },
+        ..WAY
+    },
+];
+
+const WAY: Way = Way {
+    row: Row {
+        name: "long-polling",
+        content_type: ContentType::ApplicationJson,
+        ..LONG_POLL
+    },
+    keepalive: "",
+    sign_off: "",
+    padding: 0,
+};
+
+const COMETD_HEAD: &str = "<html><head><title>cometd</title></head><body onload=\"window.parent.cometd.tunnelCollapse();\">\r\n";
+
 const LONG_POLL: Row = Row {
     name: "longpoll",
     streaming: false,

@@ -88,12 +88,17 @@ impl Node {
         };
         let (due, acks) = (row.has_pending(), row.acks());
         let socket = row.down() == Kind::WebSocket;
-        if socket && !acks {
+        let way = self.way_on(session, id);
+        if (socket || way.is_some()) && !acks {
             // Whatever was composed before is written: only then does a flush compose again.
             self.confirm(session);
         }
         if !due {
             return false;
+        }
+        if let Some(way) = way {
+            self.write_piece(id, session, way, b"");
+            return true;
         }
         if !socket || acks {
             self.answer_connect(session, true);
@@ -141,6 +146,10 @@ impl Node {
     pub(in super::super) fn end_link(&mut self, session: &mut Session, cause: Cause) {
         let Some(conn) = session.conn() else { return };
         let Some(held) = session.take_held() else {
+            if session.streams() {
+                let way = session.link().and_then(|link| link.way);
+                return self.sign_off(conn, way);
+            }
             return match cause {
                 Cause::Clean => self.let_go(conn),
                 cause => self.close_socket(conn, cause.code().number()),
@@ -178,13 +187,17 @@ impl Node {
         }
         self.answer_connect(session, false);
         if self.sessions.get(session).and_then(Session::conn) == Some(id) {
+            let streams = self.way_on(session, id).is_some();
             self.detach(session, Cause::Shutdown);
-            self.close_socket(id, Cause::Shutdown.code().number());
+            match streams {
+                true => self.leave(id),
+                false => self.close_socket(id, Cause::Shutdown.code().number()),
+            }
         }
     }
 
     /// Puts what waits for a session into an array. True when anything did.
-    fn put_messages(&mut self, id: SessionId, array: &mut Array<'_>) -> bool {
+    pub(super) fn put_messages(&mut self, id: SessionId, array: &mut Array<'_>) -> bool {
         let now = self.now();
         if self.sessions.get(id).is_some_and(Session::is_unsettled) {
             self.settle_backlog(id);
@@ -203,7 +216,12 @@ impl Node {
         last.is_some()
     }
 
-    fn connect_reply(&self, id: SessionId, held: &Held, advice: Option<&str>) -> Vec<u8> {
+    pub(super) fn connect_reply(
+        &self,
+        id: SessionId,
+        held: &Held,
+        advice: Option<&str>,
+    ) -> Vec<u8> {
         let mut reply = reply_to(held);
         if let Some(row) = self.sessions.get(id).filter(|row| row.acks()) {
             reply = reply.with("ext", &format!("{{\"ack\":{}}}", row.written()));

@@ -6,7 +6,8 @@ use super::super::Node;
 use super::super::conn::Stage;
 use super::Via;
 use super::answer::Answers;
-use super::shake::TYPES;
+use super::shake::is_type;
+use super::stream::way_of;
 use crate::cmd::{Cmd, Fate};
 use crate::ids::SessionId;
 use crate::metrics::Kind;
@@ -26,9 +27,15 @@ impl Node {
             return self.unknown_client(message, answers);
         };
         let kind = message.connection_type.and_then(messages::text);
-        if kind.is_some_and(|kind| !TYPES.contains(&&*kind)) {
+        let way = kind.as_ref().and_then(|kind| way_of(kind));
+        let streams = way.is_some_and(|way| way.row.streaming);
+        let acks = self.sessions.get(session).is_some_and(|row| row.acks());
+        if kind.is_some_and(|kind| !is_type(&kind)) || (streams && acks) {
             let reply = Reply::to(message).with("advice", replies::HANDSHAKE);
             return answers.add(&reply.failed("301::connection_type_unsupported"));
+        }
+        if way.is_some_and(|way| way.row.sse) && !via.socket {
+            return self.connect_event_source(session, message, answers);
         }
         let ack = message.extension("ack").map(|ack| ack.get());
         self.settle(via, session, ack);
@@ -36,7 +43,13 @@ impl Node {
         self.answer_connect(session, false);
         let (first, advise) = self.note_connect(via, session, message.advice.is_some());
         let held = via.held(message, advise);
+        if let Some(way) = way.filter(|_| streams && alone && !via.socket && !self.stopping) {
+            return self.connect_stream(via, session, &held, (way, answers));
+        }
         let hold_ms = message.timeout_ms().unwrap_or(HOLD_MS).min(HOLD_MS_MAX);
+        if way.is_some_and(|way| way.row.duration_s == 0) && !via.socket {
+            return self.answer_now(via, session, held, Some(replies::POLL), answers);
+        }
         let waits = alone && !first && hold_ms > 0 && !self.stopping;
         let crowded = waits && !via.socket && !self.take_place(session);
         if !waits || crowded {
@@ -49,6 +62,21 @@ impl Node {
         }
         answers.held = true;
         self.ride(via, session);
+    }
+
+    /// A connect of a client that has an event source, or is about to: it shows that the client lives.
+    fn connect_event_source(
+        &mut self,
+        session: SessionId,
+        message: &Message<'_>,
+        answers: &mut Answers,
+    ) {
+        self.touch(session);
+        if let Some(row) = self.sessions.get_mut(session) {
+            row.link_mut(&self.ledger).connected = true;
+        }
+        let reply = Reply::to(message).with("advice", &replies::again(HOLD_MS));
+        answers.add(&reply.done());
     }
 
     /// The session is carried by this connection from now on.
@@ -92,7 +120,7 @@ impl Node {
         } else {
             let conn = self.sessions.get(session).and_then(|row| row.conn());
             if let Some(conn) = conn {
-                self.let_go(conn);
+                self.leave(conn);
                 self.detach(session, crate::cmd::Cause::Gone);
             }
             if let Some(row) = self.sessions.get_mut(session) {
@@ -166,7 +194,8 @@ impl Node {
         let waits = |other: &Option<SessionId>| {
             let row = other.and_then(|other| sessions.get(other));
             row.is_some_and(|row| {
-                *other != Some(id) && row.down() != Kind::WebSocket && row.holds()
+                let waits = row.streams() || (row.holds() && row.down() != Kind::WebSocket);
+                *other != Some(id) && waits
             })
         };
         if self.browsers.len() > 2 * sessions.len() + BROWSERS_SLACK {

@@ -2,11 +2,12 @@
 //!
 //! In: a request below `/_/bayeux`, `/bayeux` or `/cometd`, or a message of a WebSocket that was opened there. Out: one
 //! answer with every reply, or a connect that waits. What concerns one session's channels is the service's; this folder
-//! has what begins, holds and ends a session: `shake` and `connect`, and `answer` writes.
+//! has what begins, holds and ends a session: `shake` and `connect`; `answer` and `stream` write.
 
 mod answer;
 mod connect;
 mod shake;
+mod stream;
 
 use super::Node;
 use super::conn::Stage;
@@ -19,7 +20,7 @@ use crate::http::{cookies, cors, forms, url};
 use crate::ids::{ConnId, SessionId};
 use crate::service::bayeux::messages::{self, Bad, Message};
 use crate::service::bayeux::replies::{self, Reply};
-use crate::session::{Held, ServiceKind, Session, SessionKey};
+use crate::session::{Carriage, Held, ServiceKind, Session, SessionKey};
 use answer::Answers;
 use std::borrow::Cow;
 use std::hash::BuildHasher as _;
@@ -58,6 +59,17 @@ impl Node {
         if request.method == Method::Get && request.headers.has_token("upgrade", "websocket") {
             return self.bayeux_socket(id, request);
         }
+        let asks =
+            |name: &str| url::Query::new(request.query).any(|(key, _)| *key == *name.as_bytes());
+        if request.method == Method::Get && !asks("message") {
+            if asks("tunnelInit") {
+                return self.tunnel(id, request);
+            }
+            if wants_events(request) {
+                let via = self.via(id, request, "");
+                return self.event_source(&via, request);
+            }
+        }
         let texts = texts(request);
         let callback = match callback(request) {
             Ok(callback) => callback,
@@ -74,19 +86,22 @@ impl Node {
         if texts.is_empty() {
             return self.fault(id, request, &NO_MESSAGE);
         }
-        let origin = request.headers.first("origin");
-        let cookie = cookies::cookie(&request.headers, COOKIE);
-        let via = Via {
-            conn: id,
-            socket: false,
-            origin: origin
-                .and_then(|text| str::from_utf8(text).ok())
-                .unwrap_or(""),
-            callback: &callback,
-            browser: cookie.map(|text| self.browsers.hasher().hash_one(text)),
-        };
+        let via = self.via(id, request, &callback);
         let answers = self.take_messages(&via, &batch);
         self.give(&via, &answers);
+    }
+
+    fn via<'a>(&self, conn: ConnId, request: &Request<'a>, callback: &'a str) -> Via<'a> {
+        let origin = request.headers.first("origin");
+        let origin = origin.and_then(|text| str::from_utf8(text).ok());
+        let cookie = cookies::cookie(&request.headers, COOKIE);
+        Via {
+            conn,
+            socket: false,
+            origin: origin.unwrap_or(""),
+            callback,
+            browser: cookie.map(|text| self.browsers.hasher().hash_one(text)),
+        }
     }
 
     /// The answer to a browser that asks whether a page may send its messages here, cookies and all.
@@ -218,7 +233,9 @@ impl Node {
     pub(super) fn undo_answer(&mut self, id: ConnId) {
         let session = self.conns.get(id).and_then(|conn| conn.session);
         let row = session.and_then(|session| self.sessions.get_mut(session));
-        if let Some(row) = row.filter(|row| row.answered_on() == Some(id)) {
+        let its = |row: &Session| [row.answered_on(), row.conn()].contains(&Some(id));
+        let bayeux = |row: &Session| row.carriage() == Carriage::Bayeux;
+        if let Some(row) = row.filter(|row| bayeux(row) && its(row)) {
             row.link_mut(&self.ledger).answered_on = None;
             row.rewind();
         }
@@ -240,6 +257,12 @@ impl Node {
             .map(|session: &Session| session.service);
         service == Some(ServiceKind::Bayeux)
     }
+}
+
+/// Whether it is an event source that asks.
+fn wants_events(request: &Request<'_>) -> bool {
+    let mut accepted = request.headers.items("accept");
+    accepted.any(|item| item.starts_with(b"text/event-stream"))
 }
 
 /// The batches of a request: its body, or every `message` of its form or query.

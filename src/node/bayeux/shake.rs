@@ -7,18 +7,18 @@ use super::super::sessions::{Applicant, NoSession};
 use super::Via;
 use super::answer::Answers;
 use super::connect::HOLD_MS;
+use super::stream::way_of;
 use crate::hub::{Refused, names};
 use crate::service::Hello;
 use crate::service::bayeux::messages::{self, Message};
 use crate::service::bayeux::replies::{self, Reply};
 use crate::session::{Carriage, Encoding, ServiceKind};
-use crate::transport::Profile;
+use crate::transport::{BAYEUX, Profile};
 use serde_json::Value;
 
 impl Node {
     pub(super) fn shake(&mut self, via: &Via<'_>, message: &Message<'_>, answers: &mut Answers) {
         let reply = Reply::to(message).with("version", VERSION);
-        let reply = reply.with("supportedConnectionTypes", &types());
         let fails =
             |error: &str, advice: &str| Reply::to(message).with("advice", advice).failed(error);
         if message
@@ -58,6 +58,7 @@ impl Node {
         (link.acks, link.browser) = (acks, browser);
         let key = format!("\"{}\"", row.key(session).text());
         let reply = reply
+            .with("supportedConnectionTypes", &types(acks))
             .with("minimumVersion", VERSION)
             .with("clientId", &key)
             .with("authSuccessful", "true")
@@ -123,17 +124,24 @@ fn is_newer(minimum: &str) -> bool {
 }
 
 fn has_common<T: AsRef<str>>(listed: &[T]) -> bool {
-    listed.iter().any(|kind| TYPES.contains(&kind.as_ref()))
+    listed.iter().any(|kind| is_type(kind.as_ref()))
 }
 
-fn types() -> String {
-    let quoted = TYPES.map(|kind| format!("\"{kind}\""));
-    format!("[{}]", quoted.join(","))
+/// Whether a client can be reached by what it calls so.
+pub(super) fn is_type(name: &str) -> bool {
+    name == WEBSOCKET || way_of(name).is_some()
+}
+
+/// Everything that a client can be reached by, of which it takes the first of its own list. Streams take no
+/// acknowledgements.
+fn types(acks: bool) -> String {
+    let ways = BAYEUX.iter().filter(|way| !acks || !way.row.streaming);
+    let ways = ways.map(|way| format!(",\"{}\"", way.row.name));
+    format!("[\"{WEBSOCKET}\"{}]", ways.collect::<String>())
 }
 
 const VERSION: &str = "\"1.0\"";
-/// What a client can be reached by; it takes the first of its own list that is here.
-pub(super) const TYPES: [&str; 3] = ["websocket", "long-polling", "callback-polling"];
+const WEBSOCKET: &str = "websocket";
 /// Names that a client may list.
 const TYPES_LISTED_MAX: usize = 64;
 const DENIED: &str = "403::handshake_denied";

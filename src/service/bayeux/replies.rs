@@ -93,6 +93,15 @@ pub const NONE: &str = "{\"reconnect\":\"none\"}";
 /// What a client is to do that shares its browser with as many others as may wait at once: ask now and then.
 pub const MULTIPLE: &str = "{\"reconnect\":\"retry\",\"interval\":2000,\"multiple-clients\":true}";
 
+/// What a client is to do that is answered at once and brings nothing by waiting.
+pub const POLL: &str = "{\"reconnect\":\"retry\",\"interval\":2000,\"timeout\":0}";
+
+/// What a client is to do whose connects only show that it lives.
+#[must_use]
+pub fn again(interval_ms: u32) -> String {
+    format!("{{\"reconnect\":\"retry\",\"interval\":{interval_ms},\"timeout\":0}}")
+}
+
 /// What a client is to do in the ordinary case.
 #[must_use]
 pub fn retry(timeout_ms: u32) -> String {
