@@ -365,7 +365,7 @@ fn heartbeat(kind: &Kind) -> usize {
         counted(|| {
             bench.node.turn(Clock {
                 tick: Tick(round * (ms + 100)),
-                unix_s: 1_800_000_000,
+                unix_ms: 1_800_000_000_000,
             });
             while bench.node.tick() {}
             bench.flush();

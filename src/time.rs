@@ -48,8 +48,16 @@ impl ShortTick {
 pub struct Clock {
     /// The monotonic moment.
     pub tick: Tick,
-    /// Seconds of the wall clock since 1970, for the `Date` header only.
-    pub unix_s: u64,
+    /// Milliseconds of the wall clock since 1970: for people and clients, and no deadline.
+    pub unix_ms: u64,
+}
+
+impl Clock {
+    /// Seconds of the wall clock since 1970.
+    #[must_use]
+    pub fn unix_s(&self) -> u64 {
+        self.unix_ms / 1000
+    }
 }
 
 #[cfg(test)]

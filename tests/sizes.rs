@@ -226,7 +226,7 @@ impl Crowd {
         let mut node = Node::new(config, [7; 32]).unwrap();
         node.turn(Clock {
             tick: Tick(1_000),
-            unix_s: 1_700_000_000,
+            unix_ms: 1_700_000_000_000,
         });
         Self {
             node,
@@ -246,7 +246,7 @@ impl Crowd {
         // The sessions are given up, and their rows are free for those that are weighed.
         self.node.turn(Clock {
             tick: Tick(200_000),
-            unix_s: 1_700_000_200,
+            unix_ms: 1_700_000_200_000,
         });
         while self.node.tick() {}
         self.settle();

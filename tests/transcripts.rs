@@ -121,6 +121,7 @@ transcripts! {
     bayeux_grants_pages_of_other_origins_their_cookies
     bayeux_is_held_to_the_rules_of_channels
     bayeux_is_spoken_as_in_2006
+    bayeux_knows_the_extensions_of_its_clients
     bayeux_lets_tabs_of_a_browser_take_turns
     bayeux_long_polls
     bayeux_loses_nothing_where_clients_acknowledge
@@ -129,6 +130,7 @@ transcripts! {
     bayeux_rides_on_a_websocket
     bayeux_sessions_end_and_say_why
     bayeux_streams_to_frames_and_event_sources
+    bayeux_tells_whoever_is_behind_what_it_missed
     bayeux_writes_again_what_a_dead_peer_was_written
     bytes_that_are_no_request_are_refused_and_the_connection_closed
     close_ends_the_session_with_a_close_packet

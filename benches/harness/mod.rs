@@ -153,7 +153,7 @@ impl Bench {
         self.turns += 1;
         self.node.turn(Clock {
             tick: Tick(1),
-            unix_s: 1_800_000_000,
+            unix_ms: 1_800_000_000_000,
         });
         self.node.tick();
     }

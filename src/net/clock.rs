@@ -19,7 +19,7 @@ impl Stopwatch {
     pub fn clock(self) -> Clock {
         Clock {
             tick: Tick(self.0.elapsed().as_millis() as u64),
-            unix_s: unix_ms() / 1000,
+            unix_ms: unix_ms(),
         }
     }
 }

@@ -164,8 +164,8 @@ impl Node {
 
     /// Begins a turn of the loop.
     pub fn turn(&mut self, clock: Clock) {
-        if clock.unix_s != self.clock.unix_s {
-            self.date = response::date(clock.unix_s);
+        if clock.unix_s() != self.clock.unix_s() {
+            self.date = response::date(clock.unix_s());
         }
         self.clock = clock;
         self.metrics.turns += 1;

@@ -99,7 +99,7 @@ impl Node {
             metrics: &mut self.metrics,
             config: &self.config,
             ledger: &self.ledger,
-            unix_s: self.clock.unix_s,
+            unix_ms: self.clock.unix_ms,
             now: self.clock.tick,
         };
         let result = call(service::of(session.service), &mut cx, session);

@@ -141,7 +141,7 @@ impl Room {
             metrics: &mut self.metrics,
             config: &self.config,
             ledger: &self.ledger,
-            unix_s: 0,
+            unix_ms: 0,
             now: Tick(0),
         };
         let channels = channels.iter().map(|(name, at)| ((*name).to_owned(), *at));

@@ -38,8 +38,8 @@ pub struct Cx<'a> {
     pub config: &'a Config,
     /// The account of payloads.
     pub ledger: &'a Ledger,
-    /// Seconds of the wall clock since 1970.
-    pub unix_s: u64,
+    /// Milliseconds of the wall clock since 1970.
+    pub unix_ms: u64,
     /// Now.
     pub now: Tick,
 }

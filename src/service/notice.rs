@@ -29,7 +29,7 @@ pub fn signoff(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[
     let _ = write!(
         out,
         ",\"time\":{},\"reason\":\"{}\",\"undelivered\":[",
-        cx.unix_s,
+        cx.unix_ms / 1000,
         cause.word()
     );
     // When memory is short it is not spent on copies.

@@ -43,10 +43,23 @@ pub struct Held {
     pub origin: Box<str>,
     /// The function that a script tag asks for.
     pub callback: Box<str>,
+    /// What the client wants to know of our clock.
+    pub sync: Option<Box<Timesync>>,
     /// Whether the client is to be told how to connect.
     pub advise: bool,
     /// Whether it came as 2006 called it, and is answered so.
     pub reconnect: bool,
+}
+
+/// What a client wants to know of our clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timesync {
+    /// Milliseconds of its own clock when it asked.
+    pub asked: i64,
+    /// Of ours when that came.
+    pub came: i64,
+    /// How far off it is by its own account; `None` of clients that have none.
+    pub off: Option<i64>,
 }
 
 impl Session {

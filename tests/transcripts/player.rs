@@ -239,7 +239,7 @@ impl Player {
         let (node, now) = (&mut self.node, self.now);
         node.turn(Clock {
             tick: now,
-            unix_s: UNIX_S + now.0 / 1000,
+            unix_ms: UNIX_S * 1000 + now.0,
         });
         self.pipes.values_mut().for_each(|pipe| pipe.read(node));
         node.run_commands();

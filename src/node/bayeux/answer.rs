@@ -11,6 +11,7 @@ use crate::ids::{ConnId, SessionId};
 use crate::mem::OutQueue;
 use crate::metrics::Kind;
 use crate::service::bayeux::replies::{self, Reply};
+use crate::service::bayeux::timesync;
 use crate::session::{Held, Session};
 use crate::transport::bayeux::Array;
 use crate::transport::http::Exchange;
@@ -22,7 +23,7 @@ pub struct Answers {
     /// Replies, joined by commas.
     replies: Vec<u8>,
     /// A connect that is answered now, with what waits for its session.
-    pub connect: Option<(SessionId, Held, Option<&'static str>)>,
+    pub connect: Option<(SessionId, Held, Option<String>)>,
     /// A connect waits: there is nothing to say yet.
     pub held: bool,
     /// A cookie for a browser that had none.
@@ -59,7 +60,7 @@ impl Node {
         let mut wrote = false;
         if let Some((session, held, advice)) = connect {
             wrote = self.put_messages(*session, &mut array);
-            let reply = self.connect_reply(*session, held, *advice);
+            let reply = self.connect_reply(*session, held, advice.as_deref());
             array.text(&reply);
         }
         array.text(&answers.replies);
@@ -217,17 +218,27 @@ impl Node {
     }
 
     pub(super) fn connect_reply(
-        &self,
+        &mut self,
         id: SessionId,
         held: &Held,
         advice: Option<&str>,
     ) -> Vec<u8> {
-        let mut reply = reply_to(held);
-        if let Some(row) = self.sessions.get(id).filter(|row| row.acks()) {
-            reply = reply.with("ext", &format!("{{\"ack\":{}}}", row.written()));
-        }
+        let row = self.sessions.get(id).filter(|row| row.acks());
+        let sync = held.sync.as_ref();
+        let reply = reply_to(held).extended(&[
+            ("ack", row.map(|row| row.written().to_string())),
+            (
+                "timesync",
+                sync.map(|sync| timesync::answer(sync, self.clock.unix_ms)),
+            ),
+        ]);
         match advice {
             Some(advice) => reply.with("advice", advice),
+            // The others are told the same: they are not to come to whoever takes over all together.
+            None if self.stopping => {
+                let interval_ms = self.rng.below(DRAIN_MS);
+                reply.with("advice", &replies::later("retry", interval_ms))
+            }
             None if held.advise => reply.with("advice", &replies::retry(super::connect::HOLD_MS)),
             None => reply,
         }
@@ -315,5 +326,7 @@ fn dress(held: &Held) -> Dress<'_> {
     }
 }
 
+/// Milliseconds over which the clients of a node that stops come back.
+const DRAIN_MS: u64 = 5_000;
 /// Batches in front of a goodbye: as much as a full queue of the default bound.
 const FAREWELL_BATCHES: usize = 24;

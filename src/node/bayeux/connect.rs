@@ -13,6 +13,7 @@ use crate::ids::SessionId;
 use crate::metrics::Kind;
 use crate::service::bayeux::messages::{self, Message};
 use crate::service::bayeux::replies::{self, Reply};
+use crate::service::bayeux::timesync;
 use crate::session::Held;
 
 impl Node {
@@ -42,18 +43,19 @@ impl Node {
         // The one before is answered without messages: this one brings them.
         self.answer_connect(session, false);
         let (first, advise) = self.note_connect(via, session, message.advice.is_some());
-        let held = via.held(message, advise);
+        let held = via.held(message, advise, self.clock.unix_ms);
         if let Some(way) = way.filter(|_| streams && alone && !via.socket && !self.stopping) {
             return self.connect_stream(via, session, &held, (way, answers));
         }
         let hold_ms = message.timeout_ms().unwrap_or(HOLD_MS).min(HOLD_MS_MAX);
         if way.is_some_and(|way| way.row.duration_s == 0) && !via.socket {
-            return self.answer_now(via, session, held, Some(replies::POLL), answers);
+            return self.answer_now(via, session, held, Some(replies::POLL.to_owned()), answers);
         }
         let waits = alone && !first && hold_ms > 0 && !self.stopping;
         let crowded = waits && !via.socket && !self.take_place(session);
         if !waits || crowded {
-            let advice = crowded.then_some(replies::MULTIPLE);
+            // Not in step: the tabs of one page began together.
+            let advice = crowded.then(|| replies::multiple(TABS_MS + self.rng.below(TABS_MS / 2)));
             return self.answer_now(via, session, held, advice, answers);
         }
         let now = self.now();
@@ -75,8 +77,10 @@ impl Node {
         if let Some(row) = self.sessions.get_mut(session) {
             row.link_mut(&self.ledger).connected = true;
         }
-        let reply = Reply::to(message).with("advice", &replies::again(HOLD_MS));
-        answers.add(&reply.done());
+        let sync = timesync::answer_now(message, self.clock.unix_ms);
+        let reply = Reply::to(message).extended(&[("timesync", sync)]);
+        let advice = replies::again(HOLD_MS);
+        answers.add(&reply.with("advice", &advice).done());
     }
 
     /// The session is carried by this connection from now on.
@@ -112,7 +116,7 @@ impl Node {
         via: &Via<'_>,
         session: SessionId,
         held: Held,
-        advice: Option<&'static str>,
+        advice: Option<String>,
         answers: &mut Answers,
     ) {
         if via.socket {
@@ -215,5 +219,7 @@ impl Node {
 pub(super) const HOLD_MS: u32 = 30_000;
 /// The longest that a client may ask for.
 const HOLD_MS_MAX: u32 = 300_000;
+/// Milliseconds after which a tab is to ask again that may not wait, and half as many more by chance.
+const TABS_MS: u64 = 2_000;
 /// Browsers that are kept in vain at most.
 const BROWSERS_SLACK: usize = 1024;

@@ -20,6 +20,7 @@ use crate::http::{cookies, cors, forms, url};
 use crate::ids::{ConnId, SessionId};
 use crate::service::bayeux::messages::{self, Bad, Message};
 use crate::service::bayeux::replies::{self, Reply};
+use crate::service::bayeux::timesync;
 use crate::session::{Carriage, Held, ServiceKind, Session, SessionKey};
 use answer::Answers;
 use std::borrow::Cow;
@@ -40,8 +41,9 @@ struct Via<'a> {
 
 impl Via<'_> {
     /// A connect that came by this way.
-    fn held(&self, message: &Message<'_>, advise: bool) -> Held {
+    fn held(&self, message: &Message<'_>, advise: bool, now_ms: u64) -> Held {
         Held {
+            sync: timesync::asked(message, now_ms).map(Box::new),
             id: message.id.into(),
             origin: self.origin.into(),
             callback: self.callback.into(),
@@ -183,7 +185,9 @@ impl Node {
         };
         self.settle(via, session, None);
         self.remove_session(session, Cause::Clean);
-        answers.add(&Reply::to(message).done());
+        let sync = timesync::answer_now(message, self.clock.unix_ms);
+        let reply = Reply::to(message).extended(&[("timesync", sync)]);
+        answers.add(&reply.done());
     }
 
     fn unknown_client(&mut self, message: &Message<'_>, answers: &mut Answers) {

@@ -12,6 +12,7 @@ use crate::hub::{Refused, names};
 use crate::service::Hello;
 use crate::service::bayeux::messages::{self, Message};
 use crate::service::bayeux::replies::{self, Reply};
+use crate::service::bayeux::timesync;
 use crate::session::{Carriage, Encoding, ServiceKind};
 use crate::transport::{BAYEUX, Profile};
 use serde_json::Value;
@@ -29,7 +30,7 @@ impl Node {
         }
         let listed = message
             .types
-            .map(|types| messages::texts(types, TYPES_LISTED_MAX));
+            .map(|types| messages::texts(types, TYPES_LISTED_MAX).ok().flatten());
         if listed.is_some_and(|types| !has_common(&types.unwrap_or_default())) {
             return answers.add(&fails("301::connection_types_unsupported", replies::NONE));
         }
@@ -63,10 +64,11 @@ impl Node {
             .with("clientId", &key)
             .with("authSuccessful", "true")
             .with("advice", &replies::retry(HOLD_MS));
-        let reply = match acks {
-            true => reply.with("ext", "{\"ack\":true}"),
-            false => reply,
-        };
+        let now = self.clock.unix_ms;
+        let reply = reply.extended(&[
+            ("ack", acks.then(|| "true".to_owned())),
+            ("timesync", timesync::answer_now(message, now)),
+        ]);
         answers.add(&reply.done());
     }
 
@@ -111,8 +113,7 @@ impl Node {
 
     /// To come back in a while, not all together.
     fn later(&mut self) -> String {
-        let interval_ms = LATER_MS + self.rng.below(LATER_MS);
-        format!("{{\"reconnect\":\"handshake\",\"interval\":{interval_ms}}}")
+        replies::later("handshake", LATER_MS + self.rng.below(LATER_MS))
     }
 }
 

@@ -106,15 +106,21 @@ pub fn text(value: &RawValue) -> Option<Cow<'_, str>> {
     decoded.ok().map(Cow::Owned)
 }
 
-/// The texts of a string or of an array of strings; `None` for anything else, and for more than `max`.
-#[must_use]
-pub fn texts(value: &RawValue, max: usize) -> Option<Vec<Cow<'_, str>>> {
+/// The texts of a string or of an array of strings; `None` for anything else.
+///
+/// # Errors
+/// More than `max`.
+pub fn texts(value: &RawValue, max: usize) -> Result<Option<Vec<Cow<'_, str>>>, Bad> {
     if let Some(text) = text(value) {
-        return Some(vec![text]);
+        return Ok(Some(vec![text]));
     }
-    let list: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
-    (list.len() <= max).then_some(())?;
-    list.into_iter().map(text).collect()
+    let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(value.get()) else {
+        return Ok(None);
+    };
+    match list.len() <= max {
+        true => Ok(list.into_iter().map(text).collect()),
+        false => Err(Bad::TooMany),
+    }
 }
 
 impl<'a> Message<'a> {
@@ -167,7 +173,9 @@ impl<'a> Message<'a> {
     }
 }
 
-fn members(object: &str) -> Option<BTreeMap<String, &RawValue>> {
+/// The members of an object.
+#[must_use]
+pub fn members(object: &str) -> Option<BTreeMap<String, &RawValue>> {
     serde_json::from_str(object).ok()
 }
 

@@ -6,6 +6,7 @@
 pub mod messages;
 pub mod names;
 pub mod replies;
+pub mod timesync;
 
 use super::revolved::{gate, refusal::Refusal};
 use super::{Cx, Hello, Service, json};
@@ -65,7 +66,9 @@ pub fn answer(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>) -> 
             let done = match Name::of(channel) {
                 Name::Service => Ok(()),
                 Name::Topic(name) if !is_pattern(name) => publish(cx, session, name, message),
-                _ => Err("405::channel_invalid".into()),
+                Name::TooLong => Err("405::channel_too_long".into()),
+                Name::Topic(_) => Err("405::channel_is_a_pattern".into()),
+                Name::Meta | Name::Invalid => Err("405::channel_invalid".into()),
             };
             reply(Reply::to(message), done)
         }
@@ -86,16 +89,25 @@ fn change(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>, each: E
     let Some(asked) = message.subscription else {
         return Reply::to(message).failed("403::subscription_missing");
     };
-    let Some(texts) = messages::texts(asked, cx.config.max_subscriptions) else {
+    let Ok(texts) = messages::texts(asked, cx.config.max_subscriptions) else {
+        return Reply::to(message).failed("403::subscriptions_too_many");
+    };
+    let Some(texts) = texts else {
         return Reply::to(message).failed("403::subscription_invalid");
     };
     let named: Vec<Name<'_>> = texts.iter().map(|text| Name::of(text)).collect();
-    let bad = |name: &Name<'_>| matches!(name, Name::Meta | Name::Invalid);
-    let done = match named.iter().any(bad) {
-        true => Err("403::subscription_invalid".into()),
-        false => each_topic(cx, session, &named, each),
+    let bad = named.iter().find_map(|name| match name {
+        Name::Meta | Name::Invalid => Some("403::subscription_invalid"),
+        Name::TooLong => Some("403::subscription_too_long"),
+        Name::Service | Name::Topic(_) => None,
+    });
+    let done = match bad {
+        Some(error) => Err(error.into()),
+        None => each_topic(cx, session, &named, each),
     };
-    reply(Reply::to(message).with("subscription", asked.get()), done)
+    let sync = timesync::answer_now(message, cx.unix_ms);
+    let told = Reply::to(message).with("subscription", asked.get());
+    reply(told.extended(&[("timesync", sync)]), done)
 }
 
 /// All of them, or none: what was new is undone where a later one is refused. Nothing is ever delivered on service
@@ -127,11 +139,17 @@ fn subscribe(
     name: &str,
 ) -> Result<bool, Cow<'static, str>> {
     gate::subscribe(cx, session, name).map_err(|refusal| denied(&refusal, "subscribe_denied"))?;
+    if cx.hub.is_busy() {
+        return Err("503::server_busy".into());
+    }
     let max = cx.config.max_subscriptions;
     let subscribed = cx.hub.subscribe(cx.id, &mut session.seat, name, max);
     subscribed
         .map(|subscribed| !subscribed.again)
-        .map_err(|_| "403::subscribe_failed".into())
+        .map_err(|refused| match refused {
+            Refused::TooManySubscriptions => "403::subscriptions_too_many".into(),
+            _ => "503::server_full".into(),
+        })
 }
 
 fn unsubscribe(

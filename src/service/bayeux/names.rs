@@ -14,6 +14,8 @@ pub enum Name<'a> {
     Service,
     /// A channel, or a pattern, by the hub's name.
     Topic(&'a str),
+    /// More than a name may have.
+    TooLong,
     /// Nothing.
     Invalid,
 }
@@ -27,6 +29,7 @@ impl<'a> Name<'a> {
         };
         match name {
             _ if name.starts_with(META) => Self::Meta,
+            _ if name.len() > names::NAME_BYTES_MAX => Self::TooLong,
             _ if names::topic(name).is_err() || has_stray_star(name) => Self::Invalid,
             _ if name.starts_with(SERVICE) => Self::Service,
             _ => Self::Topic(name),
@@ -89,6 +92,6 @@ mod tests {
             assert_eq!(Name::of(text), name, "{text:?}");
         }
         let long = format!("/{}", "x".repeat(names::NAME_BYTES_MAX + 1));
-        assert_eq!(Name::of(&long), Name::Invalid);
+        assert_eq!(Name::of(&long), Name::TooLong);
     }
 }

@@ -39,6 +39,20 @@ impl Reply {
         self
     }
 
+    /// With extensions, if there are any: names and JSON.
+    #[must_use]
+    pub fn extended(self, extensions: &[(&str, Option<String>)]) -> Self {
+        let given = extensions.iter().filter_map(|(name, value)| {
+            let value = value.as_ref()?;
+            Some(format!("\"{name}\":{value}"))
+        });
+        let given: Vec<String> = given.collect();
+        match given.is_empty() {
+            true => self,
+            false => self.with("ext", &format!("{{{}}}", given.join(","))),
+        }
+    }
+
     /// It was done.
     #[must_use]
     pub fn done(self) -> Vec<u8> {
@@ -90,8 +104,18 @@ const GAP: &str = "/service/gap";
 pub const HANDSHAKE: &str = "{\"reconnect\":\"handshake\",\"interval\":0}";
 /// What a client that is not wanted is to do.
 pub const NONE: &str = "{\"reconnect\":\"none\"}";
+
 /// What a client is to do that shares its browser with as many others as may wait at once: ask now and then.
-pub const MULTIPLE: &str = "{\"reconnect\":\"retry\",\"interval\":2000,\"multiple-clients\":true}";
+#[must_use]
+pub fn multiple(interval_ms: u64) -> String {
+    format!("{{\"reconnect\":\"retry\",\"interval\":{interval_ms},\"multiple-clients\":true}}")
+}
+
+/// What a client is to do in a while: `reconnect`.
+#[must_use]
+pub fn later(reconnect: &str, interval_ms: u64) -> String {
+    format!("{{\"reconnect\":\"{reconnect}\",\"interval\":{interval_ms}}}")
+}
 
 /// What a client is to do that is answered at once and brings nothing by waiting.
 pub const POLL: &str = "{\"reconnect\":\"retry\",\"interval\":2000,\"timeout\":0}";
