@@ -127,6 +127,7 @@ transcripts! {
     bayeux_loses_nothing_where_clients_acknowledge
     bayeux_polls_by_script_tags
     bayeux_refuses_with_its_own_errors
+    bayeux_replays_what_is_kept
     bayeux_rides_on_a_websocket
     bayeux_sessions_end_and_say_why
     bayeux_streams_to_frames_and_event_sources

@@ -60,6 +60,8 @@ pub enum View {
     Object,
     /// A message of Bayeux.
     Bayeux,
+    /// The same with its number.
+    BayeuxReplay,
 }
 
 /// A message on its way through the hub.
@@ -78,7 +80,7 @@ pub struct Publication {
     /// Of what may be dropped, has a key, or has more beside the payload.
     slack: OnceCell<Box<Slack>>,
     /// While somebody holds them: a view holds its publication.
-    views: [RefCell<Weak<Msg>>; 5],
+    views: [RefCell<Weak<Msg>>; 6],
     /// While it is on its way to many: the views made so far, so that none is made twice.
     held: RefCell<Option<Vec<Rc<Msg>>>>,
     charge: RefCell<Charge>,

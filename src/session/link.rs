@@ -28,6 +28,8 @@ pub struct Link {
     held_at: ShortTick,
     /// The client acknowledges what it gets: deliveries come only with answers to its connects.
     pub acks: bool,
+    /// The client is told the number of each message, and may ask for those behind one.
+    pub replays: bool,
     /// The client has connected before.
     pub connected: bool,
     /// What the client was told over WebSocket or over HTTP how to connect.

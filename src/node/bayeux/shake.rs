@@ -34,9 +34,11 @@ impl Node {
         if listed.is_some_and(|types| !has_common(&types.unwrap_or_default())) {
             return answers.add(&fails("301::connection_types_unsupported", replies::NONE));
         }
-        let acks = message
-            .extension("ack")
-            .is_some_and(|ack| ack.get() == "true");
+        let asks = |name: &str| {
+            let value = message.extension(name).map(|value| value.get());
+            value == Some("true")
+        };
+        let (acks, replays) = (asks("ack"), asks("replay"));
         let session = match self.open_client(message) {
             Ok(session) => session,
             Err(error) => {
@@ -56,7 +58,7 @@ impl Node {
             return;
         };
         let link = row.link_mut(&self.ledger);
-        (link.acks, link.browser) = (acks, browser);
+        (link.acks, link.replays, link.browser) = (acks, replays, browser);
         let key = format!("\"{}\"", row.key(session).text());
         let reply = reply
             .with("supportedConnectionTypes", &types(acks))
@@ -67,6 +69,7 @@ impl Node {
         let now = self.clock.unix_ms;
         let reply = reply.extended(&[
             ("ack", acks.then(|| "true".to_owned())),
+            ("replay", replays.then(|| "true".to_owned())),
             ("timesync", timesync::answer_now(message, now)),
         ]);
         answers.add(&reply.done());

@@ -5,6 +5,7 @@
 
 pub mod messages;
 pub mod names;
+pub mod replay;
 pub mod replies;
 pub mod timesync;
 
@@ -51,7 +52,10 @@ impl Service for Bayeux {
         if to_user || names::is_reserved(&publication.target) {
             return;
         }
-        let msg = publication.view(View::Bayeux, cx.ledger, replies::delivery);
+        let msg = match session.link().is_some_and(|link| link.replays) {
+            true => replay::view(cx, publication),
+            false => publication.view(View::Bayeux, cx.ledger, replies::delivery),
+        };
         cx.push(session, msg);
     }
 }
@@ -103,7 +107,7 @@ fn change(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>, each: E
     });
     let done = match bad {
         Some(error) => Err(error.into()),
-        None => each_topic(cx, session, &named, each),
+        None => each_topic(cx, session, (&named, message), each),
     };
     let sync = timesync::answer_now(message, cx.unix_ms);
     let told = Reply::to(message).with("subscription", asked.get());
@@ -112,11 +116,16 @@ fn change(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>, each: E
 
 /// All of them, or none: what was new is undone where a later one is refused. Nothing is ever delivered on service
 /// channels: there is nothing to remember.
-fn each_topic(cx: &mut Cx<'_>, session: &mut Session, named: &[Name<'_>], each: Each) -> Done {
+fn each_topic(
+    cx: &mut Cx<'_>,
+    session: &mut Session,
+    (named, message): (&[Name<'_>], &Message<'_>),
+    each: Each,
+) -> Done {
     let mut fresh = Vec::new();
     for name in named {
         let Name::Topic(name) = name else { continue };
-        match each(cx, session, name) {
+        match each(cx, session, name, message) {
             Ok(true) => fresh.push(name),
             Ok(false) => {}
             Err(error) => {
@@ -131,12 +140,13 @@ fn each_topic(cx: &mut Cx<'_>, session: &mut Session, named: &[Name<'_>], each: 
 }
 
 /// Does something with one channel. True when it is subscribed to since then.
-type Each = fn(&mut Cx<'_>, &mut Session, &str) -> Result<bool, Cow<'static, str>>;
+type Each = fn(&mut Cx<'_>, &mut Session, &str, &Message<'_>) -> Result<bool, Cow<'static, str>>;
 
 fn subscribe(
     cx: &mut Cx<'_>,
     session: &mut Session,
     name: &str,
+    message: &Message<'_>,
 ) -> Result<bool, Cow<'static, str>> {
     gate::subscribe(cx, session, name).map_err(|refusal| denied(&refusal, "subscribe_denied"))?;
     if cx.hub.is_busy() {
@@ -144,18 +154,28 @@ fn subscribe(
     }
     let max = cx.config.max_subscriptions;
     let subscribed = cx.hub.subscribe(cx.id, &mut session.seat, name, max);
-    subscribed
-        .map(|subscribed| !subscribed.again)
-        .map_err(|refused| match refused {
-            Refused::TooManySubscriptions => "403::subscriptions_too_many".into(),
-            _ => "503::server_full".into(),
-        })
+    let subscribed = subscribed.map_err(|refused| match refused {
+        Refused::TooManySubscriptions => "403::subscriptions_too_many",
+        _ => "503::server_full",
+    })?;
+    // Who was subscribed already was sent what came meanwhile: it would come twice.
+    let fresh = !subscribed.again;
+    if let Some(wanted) = replay::wanted(message, name).filter(|_| fresh && !is_pattern(name)) {
+        session.link_mut(cx.ledger).replays = true;
+        let at = (name, subscribed.position);
+        if let Err(error) = replay::give(cx, session, at, wanted) {
+            cx.hub.unsubscribe(&mut session.seat, name);
+            return Err(error.into());
+        }
+    }
+    Ok(fresh)
 }
 
 fn unsubscribe(
     cx: &mut Cx<'_>,
     session: &mut Session,
     name: &str,
+    _: &Message<'_>,
 ) -> Result<bool, Cow<'static, str>> {
     cx.hub.unsubscribe(&mut session.seat, name);
     Ok(false)

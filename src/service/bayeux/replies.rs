@@ -75,10 +75,19 @@ impl Reply {
 /// What every subscriber is sent of a publication.
 #[must_use]
 pub fn delivery(publication: &Publication) -> Vec<u8> {
+    let mut data = Vec::new();
+    json::payload(&mut data, &publication.content, &publication.bytes);
+    spell(publication, &data, "")
+}
+
+/// A delivery of this data, with what stands beside it.
+#[must_use]
+pub fn spell(publication: &Publication, data: &[u8], beside: &str) -> Vec<u8> {
     let mut out = b"{\"channel\":".to_vec();
     json::string(&mut out, &format!("/{}", publication.target));
     out.extend_from_slice(b",\"data\":");
-    json::payload(&mut out, &publication.content, &publication.bytes);
+    out.extend_from_slice(data);
+    out.extend_from_slice(beside.as_bytes());
     if let Some(ext) = publication.ext() {
         out.extend_from_slice(b",\"ext\":");
         out.extend_from_slice(ext.as_bytes());
