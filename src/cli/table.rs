@@ -9,7 +9,7 @@ use super::{logging, value};
 use crate::config::policy::RULES_MAX;
 use crate::config::rule::{self, Rule};
 use crate::config::units::Misread;
-use crate::config::{Config, Listen, Peer, Policies};
+use crate::config::{Config, Cookie, Listen, Peer, Policies, cookie};
 
 /// A `Number` for a field of `Config`.
 macro_rules! number {
@@ -101,6 +101,12 @@ pub static FLAGS: &[Flag] = &[
         group: Group::Sessions,
         kind: Kind::Time(number!(session_timeout_ms, TENTH_MS, DAY_MS)),
         help: "How long a session lives without a downstream; at least twice its du (30s).",
+    },
+    Flag {
+        name: "bayeux-idle",
+        group: Group::Sessions,
+        kind: Kind::Time(number!(bayeux_idle_ms, 0, DAY_MS)),
+        help: "When a session of Bayeux ends whose client sends nothing but connects; 0 is never.",
     },
     Flag {
         name: "linger",
@@ -264,6 +270,20 @@ pub static FLAGS: &[Flag] = &[
         help: "Origins whose pages may connect, like https://example.org; * is any.",
     },
     Flag {
+        name: "bayeux-cookie",
+        group: Group::Browsers,
+        kind: Kind::Word {
+            placeholder: "WORDS|off",
+            form: cookie::COOKIE_FORM,
+            read: |config| {
+                let cookie = config.bayeux_cookie.as_ref();
+                cookie.map_or("off".to_owned(), Cookie::to_string)
+            },
+            write: set_cookie,
+        },
+        help: "How BAYEUX_BROWSER is set, like secure,samesite=none.",
+    },
+    Flag {
         name: "legacy-html",
         group: Group::Browsers,
         kind: Kind::Switch {
@@ -326,6 +346,14 @@ fn set_internal(config: &mut Config, text: &str) -> Result<(), Fault> {
         None
     } else {
         Some(value::listen(text)?)
+    };
+    Ok(())
+}
+
+fn set_cookie(config: &mut Config, text: &str) -> Result<(), Fault> {
+    config.bayeux_cookie = match text {
+        "off" => None,
+        text => Some(Cookie::parse(text)?),
     };
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! say of what. `policy` is what holds for each channel, read by `rule`, `keys` and `pattern`; `units`
 //! and `near` help to read what an operator wrote. This folder must not know flags or the environment.
 
+pub mod cookie;
 pub mod keys;
 pub mod near;
 pub mod pattern;
@@ -12,6 +13,7 @@ pub mod policy;
 pub mod rule;
 pub mod units;
 
+pub use cookie::Cookie;
 pub use policy::{Peer, Policies, Policy, Who};
 
 use std::fmt;
@@ -85,6 +87,8 @@ pub struct Config {
     /// Milliseconds a session lives without a downstream, from the end of the last one; 60 s
     /// survives a tunnel.
     pub session_timeout_ms: u64,
+    /// Milliseconds after which a session of Bayeux ends whose client only keeps it open; 0 is never, at most a day.
+    pub bayeux_idle_ms: u64,
     /// Milliseconds a closed session waits for its last packets to be acknowledged; 10 s is some
     /// retries.
     pub linger_ms: u64,
@@ -99,6 +103,8 @@ pub struct Config {
 
     /// Origins that browsers may come from, as browsers spell them; empty is any.
     pub allow_origin: Vec<String>,
+    /// How a browser that speaks Bayeux is given its cookie; `None` for no cookie.
+    pub bayeux_cookie: Option<Cookie>,
     /// Answer client-chosen text as HTML, `reflect` too. Off: it is script on the operator's
     /// origin.
     pub legacy_html: bool,
@@ -167,12 +173,14 @@ impl Default for Config {
             header_timeout_ms: 10_000,
             keepalive_timeout_ms: 15_000,
             session_timeout_ms: 60_000,
+            bayeux_idle_ms: 0,
             linger_ms: 10_000,
             heartbeat_ms: 25_000,
             tcp_timeout_ms: 30_000,
             tcp_keepalive_ms: 0,
 
             allow_origin: Vec::new(),
+            bayeux_cookie: Some(Cookie::default()),
             legacy_html: false,
             static_dir: None,
             log: "info".to_owned(),

@@ -126,6 +126,7 @@ impl Node {
                 idle_ms: config.session_timeout_ms,
                 linger_ms: config.linger_ms,
                 heartbeat_ms: config.heartbeat_ms,
+                active_ms: config.bayeux_idle_ms,
             },
             origins,
             assets: Assets::new(),

@@ -18,6 +18,8 @@ pub enum Due {
     Silence,
     /// The client was not heard of for too long.
     Idle,
+    /// The client only kept its session open for too long.
+    Inactive,
     /// The close packet was not acknowledged in time.
     Lingered,
 }
@@ -31,6 +33,8 @@ pub struct Times {
     pub linger_ms: u64,
     /// Of silence on a WebSocket or event stream before a heartbeat, at most.
     pub heartbeat_ms: u64,
+    /// Of a client of Bayeux that only keeps its session open; 0 is for ever.
+    pub active_ms: u64,
 }
 
 impl Session {
@@ -77,7 +81,7 @@ impl Session {
     }
 }
 
-fn at(now: Tick, moment: Tick, due: Due) -> Due {
+pub(super) fn at(now: Tick, moment: Tick, due: Due) -> Due {
     if now >= moment {
         due
     } else {

@@ -26,6 +26,8 @@ pub struct Link {
     pub way: Option<&'static Way>,
     hold_ms: u32,
     held_at: ShortTick,
+    /// When the client last wanted something.
+    acted_at: ShortTick,
     /// The client acknowledges what it gets: deliveries come only with answers to its connects.
     pub acks: bool,
     /// The client is told the number of each message, and may ask for those behind one.
@@ -74,6 +76,11 @@ impl Session {
     /// The same, to be changed; made on first use.
     pub fn link_mut(&mut self, ledger: &Ledger) -> &mut Link {
         self.extra(ledger).link.get_or_insert_default()
+    }
+
+    /// The client wants something, beside its session.
+    pub fn act(&mut self, now: Tick, ledger: &Ledger) {
+        self.link_mut(ledger).acted_at = now.short();
     }
 
     /// Keeps a connect for so many milliseconds.
@@ -136,13 +143,18 @@ impl Session {
     /// What `now` means for a session of Bayeux.
     pub(super) fn due_of_link(&self, now: Tick, times: &Times) -> Due {
         debug_assert_eq!(self.carriage, Carriage::Bayeux);
-        let at = |moment: Tick, due| {
-            if now >= moment {
-                due
-            } else {
-                Due::Later(moment)
+        let due = self.due_of_way(now, times);
+        match self.link() {
+            Some(link) if times.active_ms > 0 => {
+                let end = link.acted_at.near(now) + times.active_ms;
+                super::due::sooner(due, super::due::at(now, end, Due::Inactive))
             }
-        };
+            _ => due,
+        }
+    }
+
+    fn due_of_way(&self, now: Tick, times: &Times) -> Due {
+        let at = |moment, due| super::due::at(now, moment, due);
         let held = self.link().filter(|link| link.held.is_some());
         let end = held.map(|link| link.held_at.near(now) + u64::from(link.hold_ms));
         let end = end.map(|end| at(end, Due::EndOfHold));

@@ -4,7 +4,7 @@
 
 use super::pattern::Pattern;
 use orbited::config::rule::Rule;
-use orbited::config::{Config, Peer, Policies};
+use orbited::config::{Config, Cookie, Peer, Policies};
 
 /// A transcript.
 #[derive(Debug)]
@@ -355,6 +355,13 @@ fn settings(list: &str) -> Result<Config, String> {
             };
             continue;
         }
+        if name == "bayeux_cookie" {
+            let cookie = Some(value)
+                .filter(|value| *value != "off")
+                .map(Cookie::parse);
+            config.bayeux_cookie = cookie.transpose().map_err(|_| "no such cookie")?;
+            continue;
+        }
         let n: u64 = value.parse().map_err(|_| format!("{name} is a number"))?;
         let size = match name {
             "max_connections" => &mut config.max_connections,
@@ -375,6 +382,7 @@ fn settings(list: &str) -> Result<Config, String> {
                     "header_timeout_ms" => config.header_timeout_ms = n,
                     "keepalive_timeout_ms" => config.keepalive_timeout_ms = n,
                     "session_timeout_ms" => config.session_timeout_ms = n,
+                    "bayeux_idle_ms" => config.bayeux_idle_ms = n,
                     "linger_ms" => config.linger_ms = n,
                     "heartbeat_ms" => config.heartbeat_ms = n,
                     "presence_grace_ms" => config.presence_grace_ms = n,

@@ -283,7 +283,8 @@ impl Node {
         } = exchange;
         let cookie = dress
             .cookie
-            .map(|cookie| format!("{}={cookie}; Path=/; HttpOnly", super::COOKIE));
+            .zip(self.config.bayeux_cookie.as_ref())
+            .map(|(value, cookie)| format!("{}={value}{}", super::COOKIE, cookie.attributes()));
         let mut extra = Vec::new();
         if !dress.origin.is_empty() {
             extra.extend([

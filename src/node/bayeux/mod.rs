@@ -174,6 +174,7 @@ impl Node {
         };
         self.touch(session);
         let reply = self.with_service(session, |_, cx, row| {
+            row.act(cx.now, cx.ledger);
             crate::service::bayeux::answer(cx, row, message)
         });
         answers.add(&reply.unwrap_or_default());

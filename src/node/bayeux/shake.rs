@@ -51,15 +51,17 @@ impl Node {
             }
         };
         let browser = match via.browser {
-            None if !via.socket => self.new_browser(answers),
+            None if !via.socket && self.config.bayeux_cookie.is_some() => self.new_browser(answers),
             known => known.unwrap_or(0),
         };
         let Some(row) = self.sessions.get_mut(session) else {
             return;
         };
+        row.act(self.clock.tick, &self.ledger);
         let link = row.link_mut(&self.ledger);
         (link.acks, link.replays, link.browser) = (acks, replays, browser);
         let key = format!("\"{}\"", row.key(session).text());
+        self.arm(session);
         let reply = reply
             .with("supportedConnectionTypes", &types(acks))
             .with("minimumVersion", VERSION)
