@@ -10,7 +10,7 @@ globalThis.EventSource ||= require('eventsource').EventSource;
 const { test, until, assert } = require('./lib/harness.js');
 const { serve, proxy, top } = require('./lib/server.js');
 const { chaos } = require('./lib/chaos.js');
-const { connect, reply, faye } = require('./lib/bayeux.js');
+const { connect, reply, faye, page } = require('./lib/bayeux.js');
 const Revolved = require(top + '/static/Revolved.js');
 
 const TRANSPORTS = ['long-polling', 'websocket'];
@@ -109,6 +109,61 @@ for (const transport of TRANSPORTS) {
     assert.deepEqual(all, numbers(1, 1000));
     await client.disconnect();
     await until('the sign-off', () => server.metric('orbited_signoffs_total{reason="clean"}'));
+  });
+}
+
+for (const [transport, origin] of [['eventsource', null], ['cross-origin-long-polling', 'http://elsewhere.example']]) {
+  test(`faye in a page, by ${transport}: 600 messages in order, and a clean end`, async (after) => {
+    const server = await start(after), client = page(after, server.url, origin || server.url), got = [];
+    await client.subscribe('/a/*', (n) => got.push(n));
+    // Of a page's requests several are on their way at once, in any order.
+    for (const n of numbers(1, 100)) await client.publish('/a/x', n);
+    await until('what it published', () => got.length >= 100);
+    for (const n of numbers(101, 600)) await publish(server, 'a/y', n);
+    await until('all', () => got.length >= 600);
+    assert.deepEqual(got, numbers(1, 600));
+    assert.equal(client._dispatcher.connectionType, transport);
+    await client.disconnect();
+    await until('the sign-off', () => server.metric('orbited_signoffs_total{reason="clean"}'));
+  });
+}
+
+for (const transport of TRANSPORTS) {
+  test(`cometd over ${transport}: its extensions for clocks and for bytes, and replay as Salesforce has it`, async (after) => {
+    const { TimeSyncExtension } = await import('cometd/TimeSyncExtension.js'), { TimeStampExtension } = await import('cometd/TimeStampExtension.js');
+    const { BinaryExtension } = await import('cometd/BinaryExtension.js');
+    const server = await start(after, '--channel', 'kept history=100'), clocks = new TimeSyncExtension(), got = [], from = { '/kept': -2 };
+    const replay = {
+      outgoing(message) {
+        if (message.channel === '/meta/handshake') (message.ext ||= {}).replay = true;
+        if (message.channel === '/meta/subscribe') (message.ext ||= {}).replay = from;
+        return message;
+      },
+    };
+    for (const n of numbers(1, 3)) await publish(server, 'kept', { n });
+    const extensions = { timesync: clocks, timestamp: new TimeStampExtension(), binary: new BinaryExtension(), replay };
+    const client = await connect(after, server.url, { transport, extensions });
+    const listen = (list) => reply((done) => { list.on = client.subscribe('/kept', (message) => list.push(message.data), done); });
+    assert.equal((await listen(got)).successful, true);
+    await until('what was kept', () => got.length >= 3);
+    await publish(server, 'kept', { n: 4 });
+    await until('what is new', () => got.length >= 4);
+    assert.deepEqual(got.map(({ n }) => n), [1, 2, 3, 4]);
+    await reply((done) => client.unsubscribe(got.on, done));
+    from['/kept'] = got[1].event.replayId;
+    const later = [];
+    assert.equal((await listen(later)).successful, true);
+    await until('what came behind', () => later.length >= 2);
+    assert.deepEqual(later.map(({ n }) => n), [3, 4]);
+    await reply((done) => client.unsubscribe(later.on, done));
+    from['/kept'] = 1;
+    assert.match((await listen([])).error, /^400::The replayId \{1\} you provided was invalid/);
+    assert.ok(Math.abs(clocks.getTimeOffset()) < 1000, 'both clocks are this machine\'s');
+    const bytes = [];
+    await reply((done) => client.subscribe('/bytes', (message) => bytes.push(new Uint8Array(message.data.data)), done));
+    client.publishBinary('/bytes', new Uint8Array([0, 255, 7, 8]), true);
+    await until('the bytes', () => bytes.length === 1);
+    assert.deepEqual([...bytes[0]], [0, 255, 7, 8]);
   });
 }
 
