@@ -20,6 +20,8 @@ pub enum Cmd {
     Report(Rc<Publication>, Fate),
     /// To everyone subscribed to a channel: what it held back.
     Release(Rc<str>),
+    /// A session has a new moment to be looked at.
+    Arm(SessionId),
     /// A session is to end.
     End(SessionId, Cause),
     /// Every session of a user is to end, by the application's word.

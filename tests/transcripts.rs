@@ -123,6 +123,7 @@ transcripts! {
     bayeux_is_held_to_the_rules_of_channels
     bayeux_is_spoken_as_in_2006
     bayeux_knows_the_extensions_of_its_clients
+    bayeux_lets_lazy_channels_wait_for_others
     bayeux_lets_tabs_of_a_browser_take_turns
     bayeux_long_polls
     bayeux_loses_nothing_where_clients_acknowledge

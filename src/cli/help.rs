@@ -349,6 +349,7 @@ mod tests {
   message    max    default
   rate       off    default
   slow       close  default
+  lazy       off    default
 
 channel b\\n
   subscribe  anyone  default
@@ -358,6 +359,7 @@ channel b\\n
   message    max     default
   rate       off     default
   slow       close   default
+  lazy       off     default
 "
         );
     }

@@ -228,7 +228,7 @@ fn a_rule_that_is_wrong_is_named_with_its_cure() {
     );
     assert_eq!(
         refusal(&["--channel", "a presence", "--channel", "a \u{7}=1"], &[]),
-        "--channel a \\u{7}=1: no key \\u{7} (there are subscribe, publish, history, presence, message, rate, slow)"
+        "--channel a \\u{7}=1: no key \\u{7} (there are subscribe, publish, history, presence, message, rate, slow, lazy)"
     );
     assert_eq!(
         refusal(&[], &[("ORBITED_CHANNEL", "a presence; b")]),

@@ -25,6 +25,8 @@ pub enum Setting {
     Rate(Option<Rate>),
     /// What becomes of who does not keep up.
     Slow(Slow),
+    /// Milliseconds that a message may wait for others.
+    Lazy(Option<u32>),
 }
 
 /// A key of rules: a row of the table.
@@ -62,7 +64,16 @@ impl Setting {
     /// The row that it is a value of.
     #[must_use]
     pub fn key(&self) -> &'static Key {
-        let [subscribe, publish, history, presence, message, rate, slow] = &KEYS;
+        let [
+            subscribe,
+            publish,
+            history,
+            presence,
+            message,
+            rate,
+            slow,
+            lazy,
+        ] = &KEYS;
         match self {
             Self::Subscribe(_) => subscribe,
             Self::Publish(_) => publish,
@@ -71,6 +82,7 @@ impl Setting {
             Self::Message(_) => message,
             Self::Rate(_) => rate,
             Self::Slow(_) => slow,
+            Self::Lazy(_) => lazy,
         }
     }
 
@@ -102,7 +114,8 @@ impl fmt::Display for Setting {
                     write!(out, ",{}/s", units::show_size(bytes))
                 })
             }
-            Self::History(None) | Self::Rate(None) => out.write_str(OFF),
+            Self::History(None) | Self::Rate(None) | Self::Lazy(None) => out.write_str(OFF),
+            Self::Lazy(Some(ms)) => out.write_str(&units::show_time((*ms).into())),
             Self::Slow(Slow::Every(ms)) => write!(out, "every={}", units::show_time(*ms)),
             Self::Slow(slow) => out.write_str(word_of(*slow, &SLOW)),
         }
@@ -223,8 +236,15 @@ fn slow(text: &str) -> Result<Slow, Misread> {
     }
 }
 
+fn lazy(text: &str) -> Result<Option<u32>, Misread> {
+    match text {
+        OFF => Ok(None),
+        text => units::time(text, EVERY_MS_MIN, EVERY_MS_MAX).map(|ms| Some(ms as u32)),
+    }
+}
+
 /// Every key, in the order in which they are explained.
-pub static KEYS: [Key; 7] = [
+pub static KEYS: [Key; 8] = [
     Key {
         name: "subscribe",
         form: "anyone|user|app|token",
@@ -283,6 +303,15 @@ pub static KEYS: [Key; 7] = [
                of each key waits, or everybody is sent the latest once in so long. Who misses something is told how many.",
         alone: None,
         read: |text| slow(text).map(Setting::Slow),
+    },
+    Key {
+        name: "lazy",
+        form: "TIME|off",
+        default: OFF,
+        help: "How long a message may wait at clients of Bayeux for others to go with, so that it wakes none by itself. lazy \
+               alone is lazy=5s.",
+        alone: Some("5s"),
+        read: |text| lazy(text).map(Setting::Lazy),
     },
 ];
 

@@ -23,6 +23,8 @@ pub struct Policy {
     pub rate: Option<Rate>,
     /// What becomes of a subscriber who does not keep up.
     pub slow: Slow,
+    /// Milliseconds for which a message may wait for others, so that it wakes no client of Bayeux by itself.
+    pub lazy_ms: Option<u32>,
 }
 
 /// Who may do something with a channel.
@@ -178,11 +180,12 @@ impl Policy {
             Setting::Message(max) => self.message_max = max,
             Setting::Rate(rate) => self.rate = rate,
             Setting::Slow(slow) => self.slow = slow,
+            Setting::Lazy(ms) => self.lazy_ms = ms,
         }
     }
 
     /// All of it, in the order of the table of keys.
-    pub(super) fn settings(&self) -> [Setting; 7] {
+    pub(super) fn settings(&self) -> [Setting; 8] {
         [
             Setting::Subscribe(self.subscribe),
             Setting::Publish(self.publish),
@@ -191,6 +194,7 @@ impl Policy {
             Setting::Message(self.message_max),
             Setting::Rate(self.rate),
             Setting::Slow(self.slow),
+            Setting::Lazy(self.lazy_ms),
         ]
     }
 }

@@ -39,6 +39,9 @@ fn every_value_of_every_key_is_read_and_shown() {
         ("history=1_000,2MiB,30m", "history=1000,30m,2MiB"),
         ("history=off", ""),
         ("presence", "presence=list"),
+        ("lazy", "lazy=5s"),
+        ("lazy=30s", ""),
+        ("lazy=off", ""),
         ("presence=list", ""),
         ("presence=count", ""),
         ("presence=off", ""),
@@ -102,7 +105,7 @@ fn a_rule_that_is_none_is_refused_with_the_cause_and_the_cure() {
     );
     assert_eq!(
         said("a chat/b presence"),
-        "no key chat/b (there are subscribe, publish, history, presence, message, rate, slow)"
+        "no key chat/b (there are subscribe, publish, history, presence, message, rate, slow, lazy)"
     );
     assert_eq!(
         said("a publish=app publish=app"),
@@ -271,6 +274,7 @@ fn what_decides_each_key_is_explained() {
             "message=max default",
             "rate=off default",
             "slow=close default",
+            "lazy=off default",
         ]
     );
 }

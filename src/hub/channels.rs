@@ -79,6 +79,10 @@ impl Hub {
         };
         let policy = self.book.get(policy);
         publication.follow(policy.slow);
+        policy
+            .lazy_ms
+            .into_iter()
+            .for_each(|ms| publication.put_off(ms));
         let (who, keep) = (policy.subscribe, policy.history);
         let id = match (found, keep) {
             (None, Some(_)) => Some(self.find_or_make(Scope::Channel, name)?),

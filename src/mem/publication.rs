@@ -91,6 +91,8 @@ pub struct Publication {
 struct Slack {
     /// What becomes of it where too much waits; its channel's policy, said by the hub.
     slow: Cell<Slow>,
+    /// Milliseconds that it may wait for others; 0 for none. The same.
+    lazy_ms: Cell<u32>,
     key: Option<Box<str>>,
     /// What its publisher sent beside the payload: an object that only clients of the same protocol get.
     ext: OnceCell<Box<str>>,
@@ -226,6 +228,18 @@ impl Publication {
         if slow != Slow::Close {
             self.slack.get_or_init(Box::default).slow.set(slow);
         }
+    }
+
+    /// Milliseconds for which it wakes no client by itself.
+    #[must_use]
+    pub fn lazy_ms(&self) -> Option<u32> {
+        let ms = self.slack.get()?.lazy_ms.get();
+        Some(ms).filter(|ms| *ms > 0)
+    }
+
+    /// Says for how long; before anybody has a view of it.
+    pub fn put_off(&self, ms: u32) {
+        self.slack.get_or_init(Box::default).lazy_ms.set(ms);
     }
 
     /// What it is the latest of, within its channel.

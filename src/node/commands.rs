@@ -86,6 +86,7 @@ impl Node {
                 }
                 Some(Cmd::Send(publication, origin)) => self.begin_send(publication, origin),
                 Some(Cmd::Release(channel)) => self.begin_release(&channel),
+                Some(Cmd::Arm(session)) => self.arm(session),
                 Some(Cmd::End(session, cause)) => self.end_session(session, cause),
                 Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),
                 Some(Cmd::Kick(user, origin)) => self.begin_kick(&user, origin),

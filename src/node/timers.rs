@@ -45,6 +45,7 @@ impl Node {
             Due::EndOfHold => self.end_hold(id),
             Due::Silence => self.heartbeat(id),
             Due::Idle => self.remove_session(id, Cause::Timeout),
+            Due::Waited => self.hurry(id),
             // Its client is told to stay away, and not that it is unknown.
             Due::Inactive => self.remove_session(id, Cause::Closed),
             Due::Lingered => self.finish_session(id),

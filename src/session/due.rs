@@ -18,6 +18,8 @@ pub enum Due {
     Silence,
     /// The client was not heard of for too long.
     Idle,
+    /// What may wait for others has waited long enough.
+    Waited,
     /// The client only kept its session open for too long.
     Inactive,
     /// The close packet was not acknowledged in time.

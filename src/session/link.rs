@@ -26,6 +26,8 @@ pub struct Link {
     pub way: Option<&'static Way>,
     hold_ms: u32,
     held_at: ShortTick,
+    /// Until when all that waits may wait, since it is of lazy channels.
+    lazy_until: Option<ShortTick>,
     /// When the client last wanted something.
     acted_at: ShortTick,
     /// The client acknowledges what it gets: deliveries come only with answers to its connects.
@@ -76,6 +78,29 @@ impl Session {
     /// The same, to be changed; made on first use.
     pub fn link_mut(&mut self, ledger: &Ledger) -> &mut Link {
         self.extra(ledger).link.get_or_insert_default()
+    }
+
+    /// A message is about to be pushed that may wait so many milliseconds for others, if that is said: where others wait
+    /// already, it goes with them. True when nothing else says when the session is to be looked at again.
+    pub fn put_off(&mut self, ms: Option<u32>, now: Tick, ledger: &Ledger) -> bool {
+        let waits = usize::from(self.sent) < self.backlog.len();
+        let was = self.link().and_then(|link| link.lazy_until);
+        let until = ms.map(|ms| now + u64::from(ms));
+        let until = match (until, waits, was) {
+            (Some(until), true, Some(was)) => Some(until.min(was.near(now))),
+            (Some(until), false, _) => Some(until),
+            (Some(_), true, None) | (None, _, _) => None,
+        };
+        let until = until.map(Tick::short);
+        if until != was {
+            self.link_mut(ledger).lazy_until = until;
+        }
+        until.is_some() && until != was
+    }
+
+    /// What waits has waited long enough.
+    pub fn hurry(&mut self, ledger: &Ledger) {
+        self.link_mut(ledger).lazy_until = None;
     }
 
     /// The client wants something, beside its session.
@@ -137,13 +162,21 @@ impl Session {
 
     /// Whether there is a way for messages: an answer that is waited for, or a WebSocket whose client takes them without.
     pub(super) fn may_say(&self) -> bool {
-        self.conn.is_some() && (self.holds() || !self.acks())
+        let lazy = self.link().is_some_and(|link| link.lazy_until.is_some());
+        self.conn.is_some() && !lazy && (self.holds() || !self.acks())
     }
 
     /// What `now` means for a session of Bayeux.
     pub(super) fn due_of_link(&self, now: Tick, times: &Times) -> Due {
         debug_assert_eq!(self.carriage, Carriage::Bayeux);
         let due = self.due_of_way(now, times);
+        let lazy = self.link().and_then(|link| link.lazy_until);
+        let due = match lazy {
+            Some(until) => {
+                super::due::sooner(due, super::due::at(now, until.near(now), Due::Waited))
+            }
+            None => due,
+        };
         match self.link() {
             Some(link) if times.active_ms > 0 => {
                 let end = link.acted_at.near(now) + times.active_ms;

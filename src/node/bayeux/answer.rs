@@ -181,6 +181,7 @@ impl Node {
 
     /// The node stops: what waits goes out, and the connect's answer behind it.
     pub(in super::super) fn dismiss_bayeux(&mut self, id: ConnId, session: SessionId) {
+        self.hurry(session);
         for _ in 0..FAREWELL_BATCHES {
             if !self.compose_bayeux(id, session) {
                 break;

@@ -207,6 +207,16 @@ impl Node {
         (known && same && session.is_open()).then_some(key.id)
     }
 
+    /// What waits for a client has waited long enough for more.
+    pub(super) fn hurry(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.hurry(&self.ledger);
+        }
+        // Marks what is due now.
+        self.with_service(id, |_, _, _| {});
+        self.arm(id);
+    }
+
     /// The client lives.
     fn touch(&mut self, id: SessionId) {
         let now = self.now();

@@ -52,6 +52,9 @@ impl Service for Bayeux {
         if to_user || names::is_reserved(&publication.target) {
             return;
         }
+        if session.put_off(publication.lazy_ms(), cx.now, cx.ledger) {
+            cx.cmds.push(Cmd::Arm(cx.id));
+        }
         let msg = match session.link().is_some_and(|link| link.replays) {
             true => replay::view(cx, publication),
             false => publication.view(View::Bayeux, cx.ledger, replies::delivery),
