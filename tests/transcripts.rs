@@ -122,6 +122,7 @@ transcripts! {
     bayeux_grants_pages_of_other_origins_their_cookies
     bayeux_is_held_to_the_rules_of_channels
     bayeux_is_spoken_as_in_2006
+    bayeux_is_told_when_to_come_back
     bayeux_knows_the_extensions_of_its_clients
     bayeux_lets_lazy_channels_wait_for_others
     bayeux_lets_tabs_of_a_browser_take_turns
