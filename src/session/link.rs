@@ -177,13 +177,23 @@ impl Session {
             }
             None => due,
         };
-        match self.link() {
-            Some(link) if times.active_ms > 0 => {
-                let end = link.acted_at.near(now) + times.active_ms;
+        match self.inactive_at(now, times) {
+            Some(end) if self.holds() => {
                 super::due::sooner(due, super::due::at(now, end, Due::Inactive))
             }
             _ => due,
         }
+    }
+
+    /// Whether the client has only kept its session open for too long. The session ends with a connect, which can be told.
+    #[must_use]
+    pub fn is_inactive(&self, now: Tick, times: &Times) -> bool {
+        self.inactive_at(now, times).is_some_and(|end| end <= now)
+    }
+
+    fn inactive_at(&self, now: Tick, times: &Times) -> Option<Tick> {
+        let link = self.link().filter(|_| times.active_ms > 0)?;
+        Some(link.acted_at.near(now) + times.active_ms)
     }
 
     fn due_of_way(&self, now: Tick, times: &Times) -> Due {

@@ -8,7 +8,7 @@ use super::Via;
 use super::answer::Answers;
 use super::shake::is_type;
 use super::stream::way_of;
-use crate::cmd::{Cmd, Fate};
+use crate::cmd::{Cause, Cmd, Fate};
 use crate::ids::SessionId;
 use crate::metrics::Kind;
 use crate::service::bayeux::messages::{self, Message};
@@ -35,8 +35,10 @@ impl Node {
             let reply = Reply::to(message).with("advice", replies::HANDSHAKE);
             return answers.add(&reply.failed("301::connection_type_unsupported"));
         }
+        let row = self.sessions.get(session);
+        let over = alone && row.is_some_and(|row| row.is_inactive(self.clock.tick, &self.times));
         if way.is_some_and(|way| way.row.sse) && !via.socket {
-            return self.connect_event_source(session, message, answers);
+            return self.connect_event_source((session, over), message, answers);
         }
         let ack = message.extension("ack").map(|ack| ack.get());
         self.settle(via, session, ack);
@@ -44,15 +46,18 @@ impl Node {
         self.answer_connect(session, false);
         let (first, advise) = self.note_connect(via, session, message.advice.is_some());
         let held = via.held(message, advise, self.clock.unix_ms);
-        if let Some(way) = way.filter(|_| streams && alone && !via.socket && !self.stopping) {
+        if let Some(way) =
+            way.filter(|_| streams && alone && !over && !via.socket && !self.stopping)
+        {
             return self.connect_stream(via, session, &held, (way, answers));
         }
         let hold_ms = message.timeout_ms().unwrap_or(HOLD_MS).min(HOLD_MS_MAX);
-        if way.is_some_and(|way| way.row.duration_s == 0) && !via.socket {
+        if way.is_some_and(|way| way.row.duration_s == 0) && !over && !via.socket {
             return self.answer_now(via, session, held, Some(replies::POLL.to_owned()), answers);
         }
-        let waits = alone && !first && hold_ms > 0 && !self.stopping;
-        let crowded = waits && !via.socket && !self.take_place(session);
+        // One that is over waits for the end of its session, which is now.
+        let waits = over || (alone && !first && hold_ms > 0 && !self.stopping);
+        let crowded = waits && !over && !via.socket && !self.take_place(session);
         if !waits || crowded {
             // Not in step: the tabs of one page began together.
             let advice = crowded.then(|| replies::multiple(TABS_MS + self.rng.below(TABS_MS / 2)));
@@ -69,10 +74,14 @@ impl Node {
     /// A connect of a client that has an event source, or is about to: it shows that the client lives.
     fn connect_event_source(
         &mut self,
-        session: SessionId,
+        (session, over): (SessionId, bool),
         message: &Message<'_>,
         answers: &mut Answers,
     ) {
+        if over {
+            self.remove_session(session, Cause::Closed);
+            return answers.add(&Reply::to(message).with("advice", replies::NONE).done());
+        }
         self.touch(session);
         if let Some(row) = self.sessions.get_mut(session) {
             row.link_mut(&self.ledger).connected = true;
@@ -106,7 +115,7 @@ impl Node {
             self.sessions.get(*before).and_then(|row| row.conn()) == Some(via.conn)
         });
         if let Some(before) = before {
-            self.detach(before, crate::cmd::Cause::Gone);
+            self.detach(before, Cause::Gone);
         }
     }
 
@@ -125,7 +134,7 @@ impl Node {
             let conn = self.sessions.get(session).and_then(|row| row.conn());
             if let Some(conn) = conn {
                 self.leave(conn);
-                self.detach(session, crate::cmd::Cause::Gone);
+                self.detach(session, Cause::Gone);
             }
             if let Some(row) = self.sessions.get_mut(session) {
                 row.rewind();
