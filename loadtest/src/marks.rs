@@ -46,7 +46,7 @@ impl Marks {
             Part::Chats(rooms) => Some(Chat {
                 seating: Seating::new(rooms),
                 first,
-                crossings: vec![Crossing::new(rooms.clients); clients as usize],
+                crossings: vec![Crossing::new(rooms.clients, rooms.burst); clients as usize],
             }),
             Part::Reads | Part::Idles | Part::Pairs(_) => None,
         };
@@ -94,11 +94,11 @@ impl Marks {
     /// How a number stands to those before it on its connection. `None` when it was meant for others.
     fn turn(&mut self, peer: &mut Peer, number: u32) -> Option<Turn> {
         match (self.part, &mut self.chat) {
-            (Part::Chats(rooms), Some(chat)) => {
+            (Part::Chats(_), Some(chat)) => {
                 let place = peer.client.checked_sub(chat.first)? as usize;
                 let crossing = chat.crossings.get_mut(place)?;
                 let mine = chat.seating.reaches(number, peer.client);
-                mine.then(|| crossing.note(number, rooms.clients))
+                mine.then(|| crossing.note(number))
             }
             (Part::Pairs(_), _) => {
                 let (sender, turn) = self.part.sender_and_turn(number);
@@ -194,6 +194,7 @@ mod tests {
             count: 10,
             each: 2,
             clients: 20,
+            burst: 1,
         };
         let mut marks = Marks::new(1, Part::Chats(rooms), 10, 10);
         let mut one = peer(15);

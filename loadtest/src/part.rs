@@ -27,6 +27,28 @@ pub struct Rooms {
     pub each: u32,
     /// How many clients.
     pub clients: u32,
+    /// How many messages a client sends at once; at least one.
+    pub burst: u32,
+}
+
+/// A message that a client sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// The number of the call; no other of its client has it.
+    pub id: u32,
+    /// To whom.
+    pub to: To,
+    /// What.
+    pub text: String,
+}
+
+/// To whom a message is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum To {
+    /// Everybody in a channel.
+    Channel(String),
+    /// Who has this name.
+    User(String),
 }
 
 impl Part {
@@ -59,38 +81,55 @@ impl Part {
     /// What a client says first: lines of Revolved, as many as [`Self::calls`].
     #[must_use]
     pub fn hello(self, channel: &str, client: u32) -> String {
+        if let Self::Pairs(_) = self {
+            return format!("[1,\"AUTH\",[\"{}\",null]]\n", user(client));
+        }
         let subscribe = |(n, name): (usize, String)| format!("[{n},\"SUBSCRIBE\",[\"{name}\"]]\n");
+        let names = self.channels(channel, client).into_iter();
+        (1..).zip(names).map(subscribe).collect()
+    }
+
+    /// What a client subscribes to; in pairs a channel with its name, for protocols that have no users.
+    #[must_use]
+    pub fn channels(self, channel: &str, client: u32) -> Vec<String> {
         match self {
-            Self::Idles => String::new(),
-            Self::Reads => subscribe((1, channel.to_owned())),
-            Self::Pairs(_) => format!("[1,\"AUTH\",[\"{}\",null]]\n", user(client)),
+            Self::Idles => Vec::new(),
+            Self::Reads => vec![channel.to_owned()],
+            Self::Pairs(_) => vec![format!("{channel}/{}", user(client))],
             Self::Chats(rooms) => {
                 let rooms = rooms.of(client).into_iter();
-                let names = rooms.map(|room| format!("{channel}/{room}"));
-                (1..).zip(names).map(subscribe).collect()
+                rooms.map(|room| format!("{channel}/{room}")).collect()
             }
         }
     }
 
-    /// The line that sends message `number` to `room`, or to its sender's partner; its sender is client `number`
-    /// modulo how many there are.
+    /// Message `number` to `room`, or to its sender's partner.
     #[must_use]
-    pub fn line(self, channel: &str, number: u32, room: u32, message: &str) -> String {
+    pub fn word(self, channel: &str, number: u32, room: u32, text: String) -> Word {
         let (sender, turn) = self.sender_and_turn(number);
+        let to = match self {
+            Self::Chats(_) => To::Channel(format!("{channel}/{room}")),
+            _ => To::User(user(sender ^ 1)),
+        };
         let id = self.calls() + 1 + turn;
-        match self {
-            Self::Chats(_) => {
-                format!("[{id},\"PUBLISH\",[\"{channel}/{room}\",\"{message}\"]]\n")
-            }
-            _ => format!("[{id},\"SEND\",[\"{}\",\"{message}\"]]\n", user(sender ^ 1)),
-        }
+        Word { id, to, text }
     }
 
-    /// Who sends message `number`, and how many it sent before.
+    /// Who sends message `number`, and how many it sent before: clients take turns, in each of which one sends a burst.
     #[must_use]
     pub fn sender_and_turn(self, number: u32) -> (u32, u32) {
         let clients = self.clients().unwrap_or(1).max(1);
-        (number % clients, number / clients)
+        let (burst, at) = (number / self.burst(), number % self.burst());
+        (burst % clients, burst / clients * self.burst() + at)
+    }
+
+    /// How many messages a client sends at once.
+    #[must_use]
+    pub fn burst(self) -> u32 {
+        match self {
+            Self::Chats(rooms) => rooms.burst.max(1),
+            _ => 1,
+        }
     }
 
     /// As it goes to a load process.
@@ -104,6 +143,7 @@ impl Part {
                 "count": rooms.count,
                 "each": rooms.each,
                 "clients": rooms.clients,
+                "burst": rooms.burst,
             }),
             Self::Pairs(clients) => json!({"part": "pairs", "clients": clients}),
         }
@@ -121,10 +161,28 @@ impl Part {
                 count: number("count")?,
                 each: number("each")?,
                 clients: number("clients")?,
+                burst: number("burst")?,
             })),
             _ => None,
         }
     }
+}
+
+impl Word {
+    /// As a line of Revolved.
+    fn line(&self) -> String {
+        let Self { id, to, text } = self;
+        match to {
+            To::Channel(name) => format!("[{id},\"PUBLISH\",[\"{name}\",\"{text}\"]]\n"),
+            To::User(name) => format!("[{id},\"SEND\",[\"{name}\",\"{text}\"]]\n"),
+        }
+    }
+}
+
+/// As lines of Revolved.
+#[must_use]
+pub fn lines(words: &[Word]) -> String {
+    words.iter().map(Word::line).collect()
 }
 
 fn user(client: u32) -> String {
@@ -217,6 +275,7 @@ mod tests {
         count: 100,
         each: 10,
         clients: 50,
+        burst: 1,
     };
 
     #[test]
@@ -235,6 +294,7 @@ mod tests {
             count: 3,
             each: 3,
             clients: 1,
+            burst: 1,
         };
         let mut rooms = all.of(7);
         rooms.sort_unstable();
@@ -260,21 +320,32 @@ mod tests {
             assert_eq!(part.sender_and_turn(number), (3, turn));
             assert_eq!(seating.target(number), rooms[turn as usize % 10]);
         }
-        let line = part.line("x", 53, 7, "hi");
+        let line = part.word("x", 53, 7, "hi".into()).line();
         assert_eq!(line, "[12,\"PUBLISH\",[\"x/7\",\"hi\"]]\n");
+    }
+
+    #[test]
+    fn a_burst_is_one_senders_and_goes_round_its_rooms() {
+        let rooms = Rooms { burst: 4, ..ROOMS };
+        let (part, seating) = (Part::Chats(rooms), Seating::new(rooms));
+        for number in 0..1000 {
+            let (sender, turn) = part.sender_and_turn(number);
+            assert_eq!((sender, turn % 4), (number / 4 % 50, number % 4));
+            assert_eq!(turn / 4, number / 200);
+            let room = rooms.of(sender)[turn as usize % 10];
+            assert_eq!(seating.target(number), room);
+        }
     }
 
     #[test]
     fn partners_send_to_each_other() {
         let part = Part::Pairs(4);
+        let words = [0, 7].map(|number| part.word("x", number, 0, "m".into()));
         assert_eq!(
-            part.line("x", 0, 0, "m"),
-            "[2,\"SEND\",[\"user1\",\"m\"]]\n"
+            lines(&words),
+            "[2,\"SEND\",[\"user1\",\"m\"]]\n[3,\"SEND\",[\"user2\",\"m\"]]\n"
         );
-        assert_eq!(
-            part.line("x", 7, 0, "m"),
-            "[3,\"SEND\",[\"user2\",\"m\"]]\n"
-        );
+        assert_eq!(part.channels("x", 2), ["x/user2"]);
         assert_eq!(part.hello("x", 2), "[1,\"AUTH\",[\"user2\",null]]\n");
     }
 

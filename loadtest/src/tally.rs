@@ -79,6 +79,8 @@ pub struct Tally {
     pub astray: u64,
     /// Messages of the clients themselves that the server did not take.
     pub refused: u64,
+    /// Responses, frames and events that brought messages.
+    pub responses: u64,
     /// Longest time until anybody had message 0, which finds the server cold.
     pub burst_us: u64,
     /// Microseconds from when a message was meant to be sent until it was read.
@@ -94,6 +96,7 @@ impl Default for Tally {
             skipped: 0,
             astray: 0,
             refused: 0,
+            responses: 0,
             burst_us: 0,
             latency_us: histogram(),
         }
@@ -133,6 +136,7 @@ impl Tally {
         self.skipped += other.skipped;
         self.astray += other.astray;
         self.refused += other.refused;
+        self.responses += other.responses;
         self.burst_us = self.burst_us.max(other.burst_us);
         for step in other.latency_us.iter_recorded() {
             let (value, count) = (step.value_iterated_to(), step.count_at_value());
@@ -150,6 +154,7 @@ impl Tally {
             "skipped": self.skipped,
             "astray": self.astray,
             "refused": self.refused,
+            "responses": self.responses,
             "burst_us": self.burst_us,
             "latency_us": steps_to_json(&self.latency_us),
         })
@@ -165,6 +170,7 @@ impl Tally {
             skipped: value.get("skipped")?.as_u64()?,
             astray: value.get("astray")?.as_u64()?,
             refused: value.get("refused")?.as_u64()?,
+            responses: value.get("responses")?.as_u64()?,
             burst_us: value.get("burst_us")?.as_u64()?,
             latency_us: steps_from_json(value.get("latency_us")?)?,
         })

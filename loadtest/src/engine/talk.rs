@@ -1,12 +1,14 @@
 //! Clients that send messages themselves, each when its turn is: an open loop over all of them.
 //!
 //! In: when it begins, how fast, how many. Out: messages through the mode, on the connection of whose turn it is.
-//! The processes agree without speaking: message n is client n's, modulo how many there are, and due n / rate later.
+//! The processes agree without speaking: burst n is client n's, modulo how many there are, and due when the first
+//! of its messages is: message n is due n / rate later.
 
 use super::Engine;
 use crate::payload::Mark;
 use crate::sys::now_ns;
 use serde_json::{Value, json};
+use std::ops::Range;
 
 /// What is to be said.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,7 +27,9 @@ pub struct Talk {
 #[derive(Debug)]
 pub struct Talking {
     talk: Talk,
-    /// The next of ours.
+    /// Messages that are sent at once.
+    burst: u32,
+    /// The next of ours, counted in bursts.
     next: u32,
     /// Clients that take turns, and the first and how many of them are ours.
     clients: u32,
@@ -41,9 +45,10 @@ pub struct Talking {
 
 impl Talking {
     /// For `ours` of `clients` clients, from number `first` on.
-    fn new(talk: Talk, clients: u32, first: u32, ours: u32) -> Self {
+    fn new(talk: Talk, burst: u32, clients: u32, first: u32, ours: u32) -> Self {
         Self {
             talk,
+            burst,
             next: if ours > 0 { first } else { talk.messages },
             clients,
             first,
@@ -56,8 +61,15 @@ impl Talking {
 
     /// When the next is due; `None` when all are sent.
     pub(super) fn due(&self) -> Option<u64> {
-        let after = f64::from(self.next) * 1e9 / self.talk.rate;
-        (self.next < self.talk.messages).then_some(self.talk.start_ns + after as u64)
+        let numbers = self.numbers();
+        let after = f64::from(numbers.start) * 1e9 / self.talk.rate;
+        (!numbers.is_empty()).then_some(self.talk.start_ns + after as u64)
+    }
+
+    /// The messages of the next.
+    fn numbers(&self) -> Range<u32> {
+        let first = self.next.saturating_mul(self.burst);
+        first..first.saturating_add(self.burst).min(self.talk.messages)
     }
 
     /// Goes on to the next of ours: the next client, or the first in the next round.
@@ -73,9 +85,10 @@ impl Talking {
 impl Engine {
     /// Begins to talk, under the marks of the run that has begun.
     pub fn talk(&mut self, talk: Talk) {
-        let (first, clients) = (self.setup.first, self.setup.part.clients());
+        let (first, part) = (self.setup.first, self.setup.part);
         let ours = self.seats.len() as u32;
-        self.talking = clients.map(|clients| Talking::new(talk, clients, first, ours));
+        let talking = |clients| Talking::new(talk, part.burst(), clients, first, ours);
+        self.talking = part.clients().map(talking);
     }
 
     /// What was said.
@@ -84,9 +97,9 @@ impl Engine {
         self.talking.as_ref()
     }
 
-    /// Says what is due, at most [`SAID_PER_TURN`], for there is reading to do between.
+    /// Says what is due, at most [`BURSTS_PER_TURN`], for there is reading to do between.
     pub(super) fn say_due(&mut self) {
-        for _ in 0..SAID_PER_TURN {
+        for _ in 0..BURSTS_PER_TURN {
             let Some(talking) = &mut self.talking else {
                 return;
             };
@@ -94,34 +107,31 @@ impl Engine {
             let Some(at_ns) = talking.due().filter(|due| *due <= now) else {
                 return;
             };
-            let (number, size) = (talking.next, talking.talk.size);
+            let (numbers, size) = (talking.numbers(), talking.talk.size);
             talking.late_us_max = talking.late_us_max.max((now - at_ns) / 1000);
-            let place = number % talking.clients - talking.first;
+            let place = talking.next % talking.clients - talking.first;
             talking.advance();
-            let seat = self.seats.get(place as usize).copied().flatten();
-            match (seat, &mut self.talking) {
-                (Some(_), Some(talking)) => talking.said += 1,
-                (None, Some(talking)) => talking.mute += 1,
-                _ => {}
-            }
-            if let Some(index) = seat {
-                self.say(index as usize, number, at_ns, size);
+            let count = numbers.len() as u32;
+            match self.seats.get(place as usize).copied().flatten() {
+                Some(index) => {
+                    talking.said += count;
+                    self.say(index as usize, numbers, at_ns, size);
+                }
+                None => talking.mute += count,
             }
         }
     }
 
-    fn say(&mut self, index: usize, number: u32, at_ns: u64, size: usize) {
-        let mark = Mark {
-            run: self.marks.run,
-            seq: number,
-            at_ns,
+    fn say(&mut self, index: usize, numbers: Range<u32>, at_ns: u64, size: usize) {
+        let (run, part, channel) = (self.marks.run, self.setup.part, &self.setup.channel);
+        let word = |seq| {
+            let message = Mark { run, seq, at_ns }.message(size);
+            let text = String::from_utf8(message).unwrap_or_default();
+            part.word(channel, seq, self.marks.room(seq), text)
         };
-        let message = mark.message(size);
-        let message = std::str::from_utf8(&message).unwrap_or_default();
-        let (part, room) = (self.setup.part, self.marks.room(number));
-        let line = part.line(&self.setup.channel, number, room, message);
+        let words: Vec<_> = numbers.map(word).collect();
         self.act(index, |mode, cx, conn| {
-            mode.say(cx, &mut conn.peer, &line);
+            mode.say(cx, &mut conn.peer, &words);
             Ok(())
         });
     }
@@ -153,7 +163,7 @@ impl Talk {
     }
 }
 
-const SAID_PER_TURN: usize = 256;
+const BURSTS_PER_TURN: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -166,12 +176,12 @@ mod tests {
         size: 50,
     };
 
-    fn all(clients: u32, first: u32, ours: u32) -> Vec<u32> {
-        let mut talking = Talking::new(TALK, clients, first, ours);
+    fn all(burst: u32, clients: u32, first: u32, ours: u32) -> Vec<u32> {
+        let mut talking = Talking::new(TALK, burst, clients, first, ours);
         let mut said = Vec::new();
         while let Some(due) = talking.due() {
-            assert_eq!(due, 1000 + u64::from(talking.next));
-            said.push(talking.next);
+            assert_eq!(due, 1000 + u64::from(talking.numbers().start));
+            said.extend(talking.numbers());
             talking.advance();
         }
         said
@@ -179,11 +189,15 @@ mod tests {
 
     #[test]
     fn the_processes_together_say_everything_once() {
-        let mut said = [all(10, 0, 4), all(10, 4, 3), all(10, 7, 3), all(10, 10, 0)].concat();
-        assert_eq!(&said[..5], [0, 1, 2, 3, 10]);
-        said.sort_unstable();
-        assert!(said.into_iter().eq(0..100));
-        assert!(all(1, 0, 1).into_iter().eq(0..100));
+        for burst in [1, 3, 200] {
+            let all = |first, ours| all(burst, 10, first, ours);
+            let mut said = [all(0, 4), all(4, 3), all(7, 3), all(10, 0)].concat();
+            said.sort_unstable();
+            assert!(said.into_iter().eq(0..100), "{burst}");
+        }
+        assert_eq!(all(1, 10, 0, 4)[..5], [0, 1, 2, 3, 10]);
+        assert_eq!(all(2, 10, 0, 2)[..5], [0, 1, 2, 3, 20]);
+        assert!(all(1, 1, 0, 1).into_iter().eq(0..100));
     }
 
     #[test]

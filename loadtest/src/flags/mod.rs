@@ -57,6 +57,8 @@ pub struct Options {
     pub rooms: u32,
     /// In how many of them each client is.
     pub rooms_per_client: u32,
+    /// Messages that a client of a chat sends at once.
+    pub burst: u32,
     /// Bytes of a message.
     pub size: usize,
     /// For how long messages are published.
@@ -101,7 +103,7 @@ pub struct Options {
     pub acks: bool,
     /// The server on processor 0, the load on 1.
     pub pin: bool,
-    /// For the modes `template` and `http`.
+    /// For the mode `template`, and where those that have one ask.
     pub template: Template,
     /// Lines of JSON are added to this file.
     pub json: Option<PathBuf>,
@@ -138,6 +140,7 @@ impl Default for Options {
             in_flight: None,
             rooms: 100,
             rooms_per_client: 10,
+            burst: 1,
             size: 200,
             time: Duration::from_secs(10),
             anew: false,
@@ -160,10 +163,7 @@ impl Default for Options {
             channel: "loadtest".into(),
             acks: true,
             pin: false,
-            template: Template {
-                path: "/".into(),
-                ..Template::default()
-            },
+            template: Template::default(),
             json: None,
             html: None,
             repeat: 1,

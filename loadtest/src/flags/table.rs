@@ -33,7 +33,7 @@ const fn flag(
 }
 
 /// Every flag.
-pub const FLAGS: [Flag; 52] = [
+pub const FLAGS: [Flag; 53] = [
     flag(
         "server",
         "COMMAND",
@@ -123,6 +123,12 @@ pub const FLAGS: [Flag; 52] = [
         "N",
         "chat: in how many each client is (10)",
         |o, v| set(&mut o.rooms_per_client, number(v, 1, 1000)),
+    ),
+    flag(
+        "burst",
+        "N",
+        "chat: messages that a client sends at once, to rooms in turn (1)",
+        |o, v| set(&mut o.burst, number(v, 1, 1000)),
     ),
     flag("size", "BYTES", "of a message (200)", |o, v| {
         set(&mut o.size, number(v, MARK_BYTES, 1 << 20))
@@ -241,7 +247,7 @@ pub const FLAGS: [Flag; 52] = [
     flag(
         "path",
         "PATH",
-        "template, http, bayeux, nchan-poll: what to ask for (/)",
+        "template, http, nchan-poll, bayeux: what to ask for (/, and /_/bayeux)",
         |o, v| set(&mut o.template.path, path(v)),
     ),
     flag(

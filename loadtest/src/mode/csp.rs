@@ -5,6 +5,7 @@
 
 use super::{Ack, Cx, Peer, post, refusals};
 use crate::held::Held;
+use crate::part::{Word, lines};
 use crate::proto::csp::{packets, session_key};
 use crate::proto::http::{self, Event};
 use crate::proto::ws;
@@ -164,6 +165,7 @@ pub fn stream(
 /// # Errors
 /// [`Fault::Batch`]: no batch, a hole before it, or the session's end.
 pub fn batch(cx: &mut Cx<'_>, peer: &mut Peer, batch: &[u8]) -> Result<(), Fault> {
+    let mut landed = false;
     for packet in packets(batch)? {
         let packet = packet?;
         if packet.id <= peer.got {
@@ -185,8 +187,9 @@ pub fn batch(cx: &mut Cx<'_>, peer: &mut Peer, batch: &[u8]) -> Result<(), Fault
             }
             peer.ready = cx.is_set_up(peer);
         }
-        cx.arrived(peer, data);
+        landed |= cx.landed(peer, data);
     }
+    cx.marks.tally.responses += u64::from(landed);
     Ok(())
 }
 
@@ -210,9 +213,9 @@ pub fn goodbye(cx: &mut Cx<'_>, peer: &mut Peer) {
     send(cx, peer, &batch);
 }
 
-/// Sends a line over a shared connection, as [`send_ack`] does, and acknowledges by the way.
-pub fn say(cx: &mut Cx<'_>, peer: &mut Peer, line: &str) {
-    let batch = upstream(peer, line);
+/// Sends messages over a shared connection, as [`send_ack`] does, and acknowledges by the way.
+pub fn say(cx: &mut Cx<'_>, peer: &mut Peer, words: &[Word]) {
+    let batch = upstream(peer, &lines(words));
     send(cx, peer, &batch);
 }
 

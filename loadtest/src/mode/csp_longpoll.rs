@@ -2,6 +2,7 @@
 
 use super::{Cx, Mode, Peer, csp};
 use crate::mode::csp::Setup;
+use crate::part::Word;
 use crate::proto::http;
 use crate::trouble::Fault;
 
@@ -48,7 +49,7 @@ impl Mode for CspLongPoll {
         true
     }
 
-    fn say(&self, cx: &mut Cx<'_>, peer: &mut Peer, line: &str) {
-        csp::say(cx, peer, line);
+    fn say(&self, cx: &mut Cx<'_>, peer: &mut Peer, words: &[Word]) {
+        csp::say(cx, peer, words);
     }
 }

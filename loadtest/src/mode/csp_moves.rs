@@ -4,6 +4,7 @@
 use super::csp_stream::SSE;
 use super::csp_ws::CspWs;
 use super::{Ack, Cx, Mode, Peer, csp};
+use crate::part::Word;
 use crate::trouble::Fault;
 
 /// The mode.
@@ -59,7 +60,7 @@ impl Mode for CspMoves {
         true
     }
 
-    fn say(&self, cx: &mut Cx<'_>, peer: &mut Peer, line: &str) {
-        now(peer).say(cx, peer, line);
+    fn say(&self, cx: &mut Cx<'_>, peer: &mut Peer, words: &[Word]) {
+        now(peer).say(cx, peer, words);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::events::Cut;
 use super::{Ack, Cx, Mode, Peer, csp, events};
+use crate::part::Word;
 use crate::proto::sse;
 use crate::trouble::Fault;
 
@@ -69,7 +70,7 @@ impl Mode for CspStream {
         true
     }
 
-    fn say(&self, cx: &mut Cx<'_>, peer: &mut Peer, line: &str) {
-        csp::say(cx, peer, line);
+    fn say(&self, cx: &mut Cx<'_>, peer: &mut Peer, words: &[Word]) {
+        csp::say(cx, peer, words);
     }
 }

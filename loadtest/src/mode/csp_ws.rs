@@ -3,6 +3,7 @@
 
 use super::{Ack, Cx, Mode, Peer, csp, ws as bare};
 use crate::mode::csp::Setup;
+use crate::part::{Word, lines};
 use crate::proto::http::{self, Body, Event};
 use crate::proto::ws;
 use crate::trouble::Fault;
@@ -69,8 +70,8 @@ impl Mode for CspWs {
         true
     }
 
-    fn say(&self, cx: &mut Cx<'_>, peer: &mut Peer, line: &str) {
-        let batch = csp::upstream(peer, line);
+    fn say(&self, cx: &mut Cx<'_>, peer: &mut Peer, words: &[Word]) {
+        let batch = csp::upstream(peer, &lines(words));
         ws::masked(cx.out, ws::TEXT, batch.as_bytes());
     }
 }

@@ -3,6 +3,10 @@
 //! In: bytes of one connection, and what is remembered of it (a [`Peer`]). Out: bytes to send, marks that
 //! arrived, whether it is ready.
 
+mod bayeux;
+mod bayeux_longpoll;
+#[cfg(test)]
+mod client;
 mod csp;
 mod csp_longpoll;
 mod csp_moves;
@@ -19,7 +23,7 @@ pub use template::Template;
 
 use crate::held::Held;
 use crate::marks::Marks;
-use crate::part::Part;
+use crate::part::{Part, Word};
 use crate::payload;
 use crate::proto::http::Body;
 use crate::tally::Window;
@@ -132,8 +136,14 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
-    /// Counts the marks in bytes that arrived.
-    pub fn arrived(&mut self, peer: &mut Peer, bytes: &[u8]) {
+    /// Counts a response that arrived, if there are marks in it, and these.
+    pub fn arrived(&mut self, peer: &mut Peer, response: &[u8]) {
+        let landed = self.landed(peer, response);
+        self.marks.tally.responses += u64::from(landed);
+    }
+
+    /// Counts the marks in a part of a response; whether there are some.
+    pub fn landed(&mut self, peer: &mut Peer, bytes: &[u8]) -> bool {
         let mut rest = bytes;
         while let Some((mark, behind)) = payload::find(rest) {
             rest = behind;
@@ -142,6 +152,7 @@ impl Cx<'_> {
         if self.part.speaks() && peer.ready {
             self.marks.tally.refused += refusals(bytes);
         }
+        rest.len() < bytes.len()
     }
 
     /// What this client says first.
@@ -166,9 +177,14 @@ impl Cx<'_> {
 
 /// A POST of text to be appended where it is to be sent.
 fn post(out: &mut Vec<u8>, host: &str, target: &str, body: &str) {
+    post_as("text/plain", out, host, target, body);
+}
+
+/// The same of another type.
+fn post_as(kind: &str, out: &mut Vec<u8>, host: &str, target: &str, body: &str) {
     let length = body.len();
     let head = format!(
-        "POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: text/plain\r\n\
+        "POST {target} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\n\
          Content-Length: {length}\r\n\r\n{body}"
     );
     out.extend_from_slice(head.as_bytes());
@@ -208,8 +224,8 @@ pub trait Mode: Debug {
         false
     }
 
-    /// Sends a line of Revolved.
-    fn say(&self, _: &mut Cx<'_>, _: &mut Peer, _line: &str) {}
+    /// Sends messages, together.
+    fn say(&self, _: &mut Cx<'_>, _: &mut Peer, _words: &[Word]) {}
 
     /// Says goodbye, after which the server ends the connection. False where the protocol has no such word, and the
     /// connection is just closed.
@@ -297,7 +313,7 @@ impl Row {
 }
 
 /// Every mode that is the node's own, and `template`.
-pub const ROWS: [Row; 10] = [
+pub const ROWS: [Row; 12] = [
     Row {
         name: "raw",
         help: "sockets that say nothing",
@@ -310,7 +326,7 @@ pub const ROWS: [Row; 10] = [
         help: "HTTP keep-alive: one GET of --path, then idle",
         floor: "http",
         subscribes: false,
-        make: |wish| Box::new(http::Http::new(&wish.template.path)),
+        make: |wish| Box::new(http::Http::new(wish.template.path_or("/"))),
     },
     Row {
         name: "ws",
@@ -353,6 +369,24 @@ pub const ROWS: [Row; 10] = [
         floor: "events",
         subscribes: true,
         make: |_| Box::new(csp_moves::CspMoves),
+    },
+    Row {
+        name: "bayeux",
+        help: "Bayeux on a WebSocket at --path, which other servers of it have elsewhere: CometD, Faye",
+        floor: "ws",
+        subscribes: true,
+        make: |wish| Box::new(bayeux::Bayeux::new(wish.template.path_or(bayeux::PATH))),
+    },
+    Row {
+        name: "bayeux-longpoll",
+        help: "the same on long-polls, publications on shared connections",
+        floor: "events",
+        subscribes: true,
+        make: |wish| {
+            Box::new(bayeux_longpoll::Poll::new(
+                wish.template.path_or(bayeux::PATH),
+            ))
+        },
     },
     Row {
         name: "events",

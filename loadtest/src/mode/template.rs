@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// The mode, filled in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Template {
-    /// The request target.
+    /// The request target; empty where it is the mode's own.
     pub path: String,
     /// Fields, `Name: value`.
     pub headers: Vec<String>,
@@ -20,6 +20,15 @@ pub struct Template {
 }
 
 impl Template {
+    /// The request target, or this.
+    #[must_use]
+    pub fn path_or<'a>(&'a self, own: &'a str) -> &'a str {
+        match &*self.path {
+            "" => own,
+            path => path,
+        }
+    }
+
     fn is_websocket(&self) -> bool {
         self.websocket || !self.first.is_empty()
     }
@@ -53,11 +62,11 @@ impl Mode for Template {
     fn opened(&self, cx: &mut Cx<'_>, _: &mut Peer) {
         let fields: String = self.headers.iter().map(|f| format!("{f}\r\n")).collect();
         if self.is_websocket() {
-            ws::upgrade(cx.out, cx.host, &self.path);
+            ws::upgrade(cx.out, cx.host, self.path_or("/"));
             cx.out.extend_from_slice(fields.as_bytes());
             cx.out.extend_from_slice(b"\r\n");
         } else {
-            cx.get(&self.path, &fields);
+            cx.get(self.path_or("/"), &fields);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A bare WebSocket that speaks Revolved: `/_/revolved/ws`, SUBSCRIBE.
 
 use super::{Cx, Mode, Peer, refusals};
+use crate::part::{Word, lines};
 use crate::proto::http::{self, Body, Event};
 use crate::proto::ws::{self, Frame};
 use crate::trouble::Fault;
@@ -50,8 +51,8 @@ impl Mode for Ws {
         !self.bare
     }
 
-    fn say(&self, cx: &mut Cx<'_>, _: &mut Peer, line: &str) {
-        ws::masked(cx.out, ws::TEXT, line.as_bytes());
+    fn say(&self, cx: &mut Cx<'_>, _: &mut Peer, words: &[Word]) {
+        ws::masked(cx.out, ws::TEXT, lines(words).as_bytes());
     }
 }
 

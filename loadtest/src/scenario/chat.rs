@@ -5,7 +5,7 @@ use crate::part::{Part, Rooms, Seating};
 use crate::report::Figure;
 use crate::trouble::Trouble;
 
-/// Everyone subscribes to --rooms-per-client of --rooms, and publishes to them in turn. A message goes to all of its
+/// Everyone subscribes to --rooms-per-client of --rooms, and publishes to them in turn, --burst messages at once. A message goes to all of its
 /// room, its sender too.
 ///
 /// # Errors
@@ -16,6 +16,7 @@ pub fn run(case: &Case<'_>) -> Result<Vec<Figure>, Trouble> {
         count: options.rooms,
         each: options.rooms_per_client,
         clients: options.connections,
+        burst: options.burst,
     };
     if rooms.each > rooms.count {
         let text = "--rooms-per-client is more than --rooms".to_owned();

@@ -34,8 +34,11 @@ pub fn run(
     case.eye.expect(deliveries(talk.messages));
     let most = options.time + options.drain + Duration::from_nanos(LEAD_NS);
     let said = crowd.talk(&talk, most, || meter.look())?;
+    let said_ns = now_ns();
     let expected = deliveries(talk.messages);
     crowd.await_messages(expected, options.drain)?;
+    let since = |end_ns: u64| end_ns.saturating_sub(talk.start_ns).max(1) as f64 / 1e9;
+    let (said_s, all_s) = (since(said_ns), since(now_ns()));
     let tally = crowd.report()?;
     let costs = meter.figures(tally.arrived)?;
     let late_ms = said.said_late_us as f64 / 1e3;
@@ -45,6 +48,12 @@ pub fn run(
         figure("publisher_late", late_ms, "ms at most"),
     ];
     figures.extend(delivery::counts(expected, &tally));
+    let (arrived, responses) = (tally.arrived as f64, tally.responses as f64);
+    figures.extend([
+        figure("rate_in", said.said as f64 / said_s, "messages a second"),
+        figure("rate_out", arrived / all_s, "deliveries a second"),
+        figure("response_rate", responses / all_s, "a second, with them"),
+    ]);
     figures.push(figure("astray", tally.astray as f64, "meant for others"));
     figures.extend(delivery::latency(&tally));
     figures.push(delivery::lost(&mut crowd)?);

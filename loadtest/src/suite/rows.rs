@@ -50,12 +50,14 @@ const TROUBLE: &str = "Everyone comes back at once; a tenth stops reading; one c
 /// Every row. The bars are of a release build on one core, beside the floor on the same core; the floor does not hear
 /// what clients say.
 #[rustfmt::skip]
-pub const ROWS: [Row; 26] = [
+pub const ROWS: [Row; 31] = [
     row(IDLE, "hold --mode http -n 19000 --floor", &["bytes_per_conn<=128", "rss_before<=3072", "idle_cpu<=0.05", "losses<=0"], &["connect_rate"]),
     row(IDLE, "hold --mode ws -n 19000 --floor", &["bytes_per_conn<=350", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
     row(IDLE, "hold --mode csp-ws -n 19000 --floor", &["bytes_per_conn<=400", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
     row(IDLE, "hold --mode csp-sse -n 19000 --floor", &["bytes_per_conn<=400", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
     row(IDLE, "hold --mode csp-longpoll -n 19000 --floor", &["bytes_per_conn<=400", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
+    row(IDLE, "hold --mode bayeux -n 10000 --floor", &["bytes_per_conn<=500", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
+    row(IDLE, "hold --mode bayeux-longpoll -n 10000 --floor", &["bytes_per_conn<=550", "idle_cpu<=0.05", "losses<=0"], &["connect_rate", "cpu_per_connect"]),
     row(IDLE, "hold --mode events -n 19000 --floor", &["losses<=0"], &["bytes_per_conn", "connect_rate", "cpu_per_connect", "idle_cpu"]),
     row(IDLE, "hold --mode ws -n 19000 --twice --floor", &["second_run_growth<=2", "losses<=0"], &["kept_after_close"]),
     row(IDLE, "hold --mode ws,csp-ws,events -n 19000 --idle 60s --floor-heartbeat 25s --floor", &["idle_cpu_above<=0.05", "losses<=0"], &["idle_cpu", "idle_wakeups"]),
@@ -67,9 +69,12 @@ pub const ROWS: [Row; 26] = [
     row(FANOUT, "fanout --mode events -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
     row(FANOUT, "fanout --mode csp-sse -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.2", "p99/floor<=1.15", "first_to_last/floor<=1.15", "rss_growth_peak<=5", "losses<=0"], &["p50"]),
     row(FANOUT, "fanout --mode csp-longpoll -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.9", "rss_growth_peak<=5", "losses<=0"], &["p50", "p99"]),
+    row(FANOUT, "fanout --mode bayeux -n 10000 --rate 10 --size 200 --floor", &["cpu_per_delivery/floor<=1.25", "rss_growth_peak<=5", "losses<=0"], &["p50", "p99"]),
     row(CLOSED, "fanout --mode ws -n 1000 --in-flight 1 --floor", &["closed_rate/floor>=0.9", "losses<=0"], &["deliveries", "done_p50", "done_p99"]),
     row(CLOSED, "fanout --mode ws -n 1000 --in-flight 16 --floor", &["closed_rate/floor>=4", "losses<=0"], &["deliveries", "done_p50", "done_p99"]),
     row(SPOKEN, "chat --mode csp-ws -n 1000 --rooms 100 --rate 1000", &["losses<=0"], &["arrived", "p50", "p99", "cpu_per_delivery"]),
+    row(SPOKEN, "chat --mode bayeux -n 1000 --rooms 100 --rate 1000 --burst 10 --size 50", &["losses<=0"], &["arrived", "rate_out", "response_rate", "p50", "p99", "max", "cpu_per_delivery"]),
+    row(SPOKEN, "chat --mode bayeux-longpoll -n 1000 --rooms 100 --rate 1000 --burst 10 --size 50", &["losses<=0"], &["arrived", "rate_out", "response_rate", "p50", "p99", "max", "cpu_per_delivery"]),
     row(SPOKEN, "peer --mode csp-ws -n 1000 --rate 1000", &["losses<=0"], &["arrived", "p50", "p99", "cpu_per_delivery"]),
     row(TROUBLE, "storm --mode csp-ws -n 5000 --floor", &["losses<=0"], &["storm_time", "reconnect_per_cpu", "reconnect_rate", "cpu_per_reconnect"]),
     row(TROUBLE, "storm --mode csp-ws -n 5000 --anew --floor", &["losses<=0"], &["storm_time", "reconnect_per_cpu", "reconnect_rate", "cpu_per_reconnect"]),

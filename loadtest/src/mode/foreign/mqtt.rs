@@ -85,8 +85,8 @@ fn next<'a>(input: &mut &'a [u8]) -> Result<Option<(u8, &'a [u8])>, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::{Client, message, play};
     use super::*;
+    use crate::mode::client::{Client, message, play};
 
     #[test]
     fn it_subscribes_and_counts_messages_however_they_are_cut() {

@@ -65,8 +65,8 @@ const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::{Client, message, play};
     use super::*;
+    use crate::mode::client::{Client, message, play};
 
     #[test]
     fn it_subscribes_and_counts_messages_however_they_are_cut() {

@@ -70,8 +70,8 @@ fn condition(head: &[u8]) -> Result<String, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::{Client, message, play};
     use super::*;
+    use crate::mode::client::{Client, message, play};
 
     #[test]
     fn each_request_says_what_came_last() {

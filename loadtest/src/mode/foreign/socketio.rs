@@ -40,8 +40,8 @@ impl Mode for SocketIo {
 
 #[cfg(test)]
 mod tests {
-    use super::super::client::{Client, message, play};
     use super::*;
+    use crate::mode::client::{Client, message, play};
 
     fn frames(texts: &[&str]) -> Vec<u8> {
         let mut out = b"HTTP/1.1 101 Switching Protocols\r\n\r\n".to_vec();
