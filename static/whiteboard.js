@@ -3,7 +3,7 @@
  *
  *   demo/board          {by, hue, points: [x, y, x, y, …], n}   a piece of a stroke, called n; 0 to 1 across and down the board
  *   demo/board/cursors  {by, hue, x, y}                         apart from the strokes, since only those are worth keeping
- *   demo/chat           {text}                                  or plain text, when published from outside
+ *   demo/chat           {text, name}                            or plain text, when published from outside; the name is for Bayeux, which tells no sender
  *
  * The server's rule for `demo/*` is what brings a latecomer the strokes and the names; without it the page shows what comes.
  * `?transports=longpoll,jsonp`, `?duration=1` and `?name=Ann` help to try things out; `window.demo` shows the state to tests.
@@ -226,7 +226,7 @@ function say(sender, payload) {
 $('form').onsubmit = (event) => {
   event.preventDefault();
   const text = $('text').value.trim();
-  if (text) r.publish(CHAT, { text }, { id: true });
+  if (text) r.publish(CHAT, { text, name: r.user }, { id: true });
   $('text').value = '';
 };
 

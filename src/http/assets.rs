@@ -70,7 +70,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 /// Type declarations are for people and compilers.
 const TEXT: &str = "text/plain; charset=utf-8";
 
-static FILES: [Asset; 9] = [
+static FILES: [Asset; 11] = [
     Asset {
         name: "CSP.js",
         content_type: SCRIPT,
@@ -105,6 +105,16 @@ static FILES: [Asset; 9] = [
         name: "whiteboard.js",
         content_type: SCRIPT,
         body: include_bytes!("../../static/whiteboard.js"),
+    },
+    Asset {
+        name: "demos/cometd.html",
+        content_type: "text/html; charset=utf-8",
+        body: include_bytes!("../../static/demos/cometd.html"),
+    },
+    Asset {
+        name: "demos/cometd.js",
+        content_type: SCRIPT,
+        body: include_bytes!("../../static/demos/cometd.js"),
     },
     Asset {
         name: "style.css",
