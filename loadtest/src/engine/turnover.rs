@@ -166,10 +166,10 @@ impl Engine {
             }
             Way::Resumes => {
                 turned.resumed += 1;
-                let calls = self.setup.part.calls();
+                let (calls, resumes) = (self.setup.part.calls(), self.mode.resumes());
                 let conn = self.conns.try_remove(index);
                 let peer = conn.map(|conn| conn.peer.cut(calls));
-                peer.filter(|peer| peer.key.is_some())
+                peer.filter(|peer| resumes && peer.key.is_some())
             }
         };
         self.parked.push(session.unwrap_or_else(|| Peer {

@@ -48,9 +48,13 @@ impl Mode for Bayeux {
                         if let Some(subscribe) = subscribe(cx, peer) {
                             say(cx, &subscribe);
                         }
-                        say(cx, &connect(peer, TYPE));
+                        let connect = connect(cx, peer, TYPE);
+                        say(cx, &connect);
                     }
-                    Heard::Connected => say(cx, &connect(peer, TYPE)),
+                    Heard::Connected => {
+                        let connect = connect(cx, peer, TYPE);
+                        say(cx, &connect);
+                    }
                     Heard::More => {}
                 }
             }
@@ -124,6 +128,8 @@ fn read(cx: &mut Cx<'_>, peer: &mut Peer, messages: &[u8]) -> Result<Heard, Faul
         match channel {
             "/meta/handshake" => {
                 peer.key = Some(text("clientId").into());
+                // Of the session before this, if there was one.
+                peer.got = 0;
                 peer.ready = cx.is_set_up(peer);
                 heard = Heard::Shaken;
             }
@@ -164,9 +170,15 @@ pub fn subscribe(cx: &Cx<'_>, peer: &Peer) -> Option<Value> {
     }))
 }
 
-/// Asks for what comes.
-pub fn connect(peer: &Peer, kind: &str) -> Value {
-    json!({"channel": "/meta/connect", "clientId": peer.key, "connectionType": kind})
+/// Asks for what comes, for as long as a silence may be.
+pub fn connect(cx: &Cx<'_>, peer: &Peer, kind: &str) -> Value {
+    let mut connect =
+        json!({"channel": "/meta/connect", "clientId": peer.key, "connectionType": kind});
+    let silence_s = cx.interval_s.max(cx.hold_s);
+    if silence_s > 0 {
+        connect["advice"] = json!({"timeout": silence_s * 1000});
+    }
+    connect
 }
 
 /// Messages of a client, as one array.

@@ -37,12 +37,15 @@ impl Mode for Poll {
             match heard(cx, peer, messages)? {
                 Heard::Shaken => {
                     // The first connect is to be answered at once.
-                    let mut first = connect(peer, TYPE);
+                    let mut first = connect(cx, peer, TYPE);
                     first["advice"] = json!({"timeout": 0});
                     let asked = subscribe(cx, peer).into_iter().chain([first]);
                     self.ask(cx, &Value::from_iter(asked));
                 }
-                Heard::Connected => self.ask(cx, &json!([connect(peer, TYPE)])),
+                Heard::Connected => {
+                    let connect = connect(cx, peer, TYPE);
+                    self.ask(cx, &json!([connect]));
+                }
                 Heard::More => return Err(Fault::Response),
             }
         }
