@@ -39,7 +39,7 @@ impl Mode for Bayeux {
         }
         if peer.step == OPENED {
             peer.step = SHAKING;
-            say(cx, &handshake(TYPE));
+            say(cx, &handshake(peer, TYPE));
         }
         while let Some(frame) = ws::next(&mut rest)? {
             if let Some(messages) = bare::message(cx, &frame)? {
@@ -145,17 +145,18 @@ fn read(cx: &mut Cx<'_>, peer: &mut Peer, messages: &[u8]) -> Result<Heard, Faul
     Ok(heard)
 }
 
-/// The first message.
-pub fn handshake(kind: &str) -> Value {
+/// The first message. Each has an id, as those of real clients do: a server has to remember that of a connect.
+pub fn handshake(peer: &mut Peer, kind: &str) -> Value {
     json!({
         "channel": "/meta/handshake",
+        "id": next_id(peer),
         "version": "1.0",
         "supportedConnectionTypes": [kind],
     })
 }
 
 /// Asks for everything that this client is to hear, if it is anything.
-pub fn subscribe(cx: &Cx<'_>, peer: &Peer) -> Option<Value> {
+pub fn subscribe(cx: &Cx<'_>, peer: &mut Peer) -> Option<Value> {
     let names = cx.part.channels(cx.channel, peer.client).into_iter();
     let mut names: Vec<_> = names.map(|name| Value::from(format!("/{name}"))).collect();
     let subscription = match names.len() {
@@ -165,15 +166,20 @@ pub fn subscribe(cx: &Cx<'_>, peer: &Peer) -> Option<Value> {
     };
     Some(json!({
         "channel": "/meta/subscribe",
+        "id": next_id(peer),
         "clientId": peer.key,
         "subscription": subscription,
     }))
 }
 
 /// Asks for what comes, for as long as a silence may be.
-pub fn connect(cx: &Cx<'_>, peer: &Peer, kind: &str) -> Value {
-    let mut connect =
-        json!({"channel": "/meta/connect", "clientId": peer.key, "connectionType": kind});
+pub fn connect(cx: &Cx<'_>, peer: &mut Peer, kind: &str) -> Value {
+    let mut connect = json!({
+        "channel": "/meta/connect",
+        "id": next_id(peer),
+        "clientId": peer.key,
+        "connectionType": kind,
+    });
     let silence_s = cx.interval_s.max(cx.hold_s);
     if silence_s > 0 {
         connect["advice"] = json!({"timeout": silence_s * 1000});
@@ -181,14 +187,19 @@ pub fn connect(cx: &Cx<'_>, peer: &Peer, kind: &str) -> Value {
     connect
 }
 
+fn next_id(peer: &mut Peer) -> String {
+    peer.sent += 1;
+    peer.sent.to_string()
+}
+
 /// Messages of a client, as one array.
-pub fn publications(cx: &Cx<'_>, peer: &Peer, words: &[Word]) -> String {
-    let publication = |Word { id, to, text }: &Word| {
+pub fn publications(cx: &Cx<'_>, peer: &mut Peer, words: &[Word]) -> String {
+    let publication = |Word { to, text, .. }: &Word| {
         let channel = match to {
             To::Channel(name) => format!("/{name}"),
             To::User(name) => format!("/{}/{name}", cx.channel),
         };
-        json!({"channel": channel, "id": id.to_string(), "clientId": peer.key, "data": text})
+        json!({"channel": channel, "id": next_id(peer), "clientId": peer.key, "data": text})
     };
     Value::from_iter(words.iter().map(publication)).to_string()
 }
@@ -283,7 +294,7 @@ mod tests {
         let said = read(&client.said);
         let one =
             |id, channel| json!({"channel": channel, "id": id, "clientId": "c1", "data": "hi"});
-        assert_eq!(said, [json!([one("7", "/m/1"), one("8", "/m/2")])]);
+        assert_eq!(said, [json!([one("4", "/m/1"), one("5", "/m/2")])]);
         let answer =
             r#"[{"channel":"/m/1","successful":true},{"channel":"/m/2","successful":false}]"#;
         client.hears(&frame(answer)).unwrap();

@@ -27,8 +27,8 @@ impl Poll {
 }
 
 impl Mode for Poll {
-    fn opened(&self, cx: &mut Cx<'_>, _: &mut Peer) {
-        self.ask(cx, &json!([handshake(TYPE)]));
+    fn opened(&self, cx: &mut Cx<'_>, peer: &mut Peer) {
+        self.ask(cx, &json!([handshake(peer, TYPE)]));
     }
 
     fn received(&self, cx: &mut Cx<'_>, peer: &mut Peer, input: &[u8]) -> Result<usize, Fault> {
@@ -36,10 +36,11 @@ impl Mode for Poll {
         while let Some(messages) = http::whole(&mut peer.body, &mut rest)? {
             match heard(cx, peer, messages)? {
                 Heard::Shaken => {
+                    let subscribe = subscribe(cx, peer);
                     // The first connect is to be answered at once.
                     let mut first = connect(cx, peer, TYPE);
                     first["advice"] = json!({"timeout": 0});
-                    let asked = subscribe(cx, peer).into_iter().chain([first]);
+                    let asked = subscribe.into_iter().chain([first]);
                     self.ask(cx, &Value::from_iter(asked));
                 }
                 Heard::Connected => {
@@ -92,20 +93,18 @@ mod tests {
             .flatten()
             .map(|body| serde_json::from_str(body).unwrap());
         let bodies: Vec<Value> = bodies.collect();
-        let connect = json!({"channel": "/meta/connect", "clientId": "c1", "connectionType": TYPE});
-        let mut first = connect.clone();
+        let connect = |id| json!({"channel": "/meta/connect", "id": id, "clientId": "c1", "connectionType": TYPE});
+        let mut first = connect("3");
         first["advice"] = json!({"timeout": 0});
-        let subscribe =
-            json!({"channel": "/meta/subscribe", "clientId": "c1", "subscription": "/news"});
-        assert_eq!(
-            bodies,
-            [
-                json!([handshake(TYPE)]),
-                json!([subscribe, first]),
-                json!([connect]),
-                json!([connect])
-            ]
-        );
+        let subscribe = json!({"channel": "/meta/subscribe", "id": "2", "clientId": "c1", "subscription": "/news"});
+        let shake = handshake(&mut Peer::default(), TYPE);
+        let expected = [
+            json!([shake]),
+            json!([subscribe, first]),
+            json!([connect("4")]),
+            json!([connect("5")]),
+        ];
+        assert_eq!(bodies, expected);
         assert_eq!(said.matches("POST /cometd HTTP/1.1\r\n").count(), 4);
         assert_eq!((arrived, ready), (1, true));
     }
