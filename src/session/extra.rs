@@ -15,11 +15,8 @@ use crate::time::Tick;
 /// The rarely used part of a session.
 #[derive(Debug)]
 pub struct Extra {
-    held: Vec<Held>,
-    line: Vec<u8>,
-    /// Of a session that was closed, and so left the hub: the user it was.
-    user: Option<Box<str>>,
-    rates: Rates,
+    /// Boxed again, since a session of Bayeux always has this one.
+    moment: Option<Box<Moment>>,
     /// Whether messages may be missing between what the client has and what it gets.
     unmet: bool,
     /// Of a session of Bayeux: what is its own. It is as bounded as the row, and accounted no more than that.
@@ -27,6 +24,16 @@ pub struct Extra {
     charge: Charge,
     /// While its client does not keep up.
     pub loose: Option<Box<Loose>>,
+}
+
+/// What a session has for a moment only.
+#[derive(Debug, Default)]
+struct Moment {
+    held: Vec<Held>,
+    line: Vec<u8>,
+    /// Of a session that was closed, and so left the hub: the user it was.
+    user: Option<Box<str>>,
+    rates: Rates,
 }
 
 /// An upstream packet that came before its turn.
@@ -43,10 +50,7 @@ impl Extra {
     #[must_use]
     pub fn new(ledger: &Ledger) -> Self {
         Self {
-            held: Vec::new(),
-            line: Vec::new(),
-            user: None,
-            rates: Rates::default(),
+            moment: None,
             unmet: false,
             link: None,
             charge: ledger.charge(0),
@@ -56,28 +60,31 @@ impl Extra {
 
     /// Takes the beginning of a line.
     pub fn take_line(&mut self) -> Vec<u8> {
-        let line = std::mem::take(&mut self.line);
+        let line = self
+            .moment
+            .as_mut()
+            .map(|own| std::mem::take(&mut own.line));
         self.account();
-        line
+        line.unwrap_or_default()
     }
 
     /// Keeps the beginning of a line.
     pub fn put_line(&mut self, mut line: Vec<u8>) {
         line.shrink_to_fit();
-        self.line = line;
+        self.moment().line = line;
         self.account();
     }
 
     /// Keeps the name of the user whose session this was.
     pub fn put_user(&mut self, user: Box<str>) {
-        self.user = Some(user);
+        self.moment().user = Some(user);
         self.account();
     }
 
     /// Whose session this was.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+        self.moment.as_ref()?.user.as_deref()
     }
 
     /// Takes a message from what may be published under `policy`.
@@ -91,7 +98,7 @@ impl Extra {
         bytes: usize,
         now: Tick,
     ) -> Result<(), u64> {
-        let spent = self.rates.spend(policy, rate, bytes, now);
+        let spent = self.moment().rates.spend(policy, rate, bytes, now);
         self.account();
         spent
     }
@@ -107,33 +114,37 @@ impl Extra {
         self.unmet
     }
 
+    fn moment(&mut self) -> &mut Moment {
+        self.moment.get_or_insert_default()
+    }
+
     fn account(&mut self) {
-        let bytes = |held: &Held| size_of::<Held>() + held.data.as_ref().map_or(0, Vec::capacity);
-        let held: usize = self.held.iter().map(bytes).sum();
-        let user = self.user.as_ref().map_or(0, |user| user.len());
+        self.moment = self.moment.take().filter(|own| !own.is_empty());
         self.charge
-            .set(held + self.line.capacity() + user + self.rates.memory());
+            .set(self.moment.as_ref().map_or(0, |own| own.memory()));
     }
 
     /// Keeps `packet` until its turn; false when that is more than may be kept.
     pub fn hold(&mut self, packet: Held) -> bool {
-        if self.held.iter().any(|held| held.id == packet.id) {
+        let held = &mut self.moment().held;
+        if held.iter().any(|held| held.id == packet.id) {
             return true;
         }
         let len = |held: &Held| held.data.as_ref().map_or(0, Vec::len);
-        let bytes: usize = self.held.iter().map(len).sum();
-        if self.held.len() >= GAP_PACKETS_MAX || bytes + len(&packet) > GAP_BYTES_MAX {
-            return false;
+        let bytes: usize = held.iter().map(len).sum();
+        let fits = held.len() < GAP_PACKETS_MAX && bytes + len(&packet) <= GAP_BYTES_MAX;
+        if fits {
+            held.push(packet);
         }
-        self.held.push(packet);
         self.account();
-        true
+        fits
     }
 
     /// Takes packet `id`, if it is kept.
     pub fn unhold(&mut self, id: u32) -> Option<Held> {
-        let at = self.held.iter().position(|held| held.id == id)?;
-        let packet = self.held.swap_remove(at);
+        let held = &mut self.moment.as_mut()?.held;
+        let at = held.iter().position(|held| held.id == id)?;
+        let packet = held.swap_remove(at);
         self.account();
         Some(packet)
     }
@@ -141,9 +152,22 @@ impl Extra {
     /// Whether nothing is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let own = self.user.is_none() && self.rates.is_empty() && !self.unmet;
-        let own = own && self.loose.is_none() && self.link.is_none();
-        self.held.is_empty() && self.line.is_empty() && own
+        let own = self.moment.as_ref().is_none_or(|own| own.is_empty());
+        own && !self.unmet && self.loose.is_none() && self.link.is_none()
+    }
+}
+
+impl Moment {
+    fn is_empty(&self) -> bool {
+        let up = self.held.is_empty() && self.line.is_empty();
+        up && self.user.is_none() && self.rates.is_empty()
+    }
+
+    fn memory(&self) -> usize {
+        let bytes = |held: &Held| size_of::<Held>() + held.data.as_ref().map_or(0, Vec::capacity);
+        let held: usize = self.held.iter().map(bytes).sum();
+        let user = self.user.as_ref().map_or(0, |user| user.len());
+        held + self.line.capacity() + user + self.rates.memory()
     }
 }
 
