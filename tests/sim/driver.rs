@@ -451,7 +451,7 @@ impl Driver {
         let unix_s = (1_700_000_000 + self.now / 1000).saturating_add_signed(self.date_off);
         self.node.turn(Clock {
             tick: Tick(self.now),
-            unix_ms: unix_s * 1000,
+            unix_ms: unix_s.saturating_mul(1000),
         });
         self.see_edges();
     }

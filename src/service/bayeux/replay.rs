@@ -75,9 +75,6 @@ fn behind(
     if number >> OFFSET_BITS != at.epoch & EPOCH_MAX {
         return None;
     }
-    if cx.hub.readmit(cx.id, name, since) {
-        return Some(Vec::new());
-    }
     let room = room(cx, session);
     let recovered = cx.hub.recover(name, since, (PACKETS_MAX / 4, room));
     let spelled = newest(cx, recovered.missed.iter().rev(), room);
