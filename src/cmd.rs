@@ -16,6 +16,10 @@ pub enum Cmd {
     Publish(Rc<Publication>, Origin, Option<OnceKey>),
     /// To every session of the user that the publication is addressed to.
     Send(Rc<Publication>, Origin),
+    /// To one session.
+    SendOne(SessionId, Rc<Publication>, Origin),
+    /// To every session that takes messages of users.
+    Broadcast(Rc<Publication>, Origin),
     /// A message became this at one of its recipients, and its sender wants to know.
     Report(Rc<Publication>, Fate),
     /// To everyone subscribed to a channel: what it held back.
@@ -26,6 +30,19 @@ pub enum Cmd {
     End(SessionId, Cause),
     /// Every session of a user is to end, by the application's word.
     Kick(Rc<str>, Origin),
+    /// One session is to end, by the application's word.
+    KickOne(SessionId, Origin),
+    /// Every session of a user is subscribed by the application, or not any more.
+    Seat {
+        /// The user.
+        user: Rc<str>,
+        /// A channel or a pattern.
+        topic: Rc<str>,
+        /// Whether they are subscribed from now on.
+        on: bool,
+        /// Who is told.
+        origin: Origin,
+    },
 }
 
 /// What makes a publication the same as another: its publisher's word, hashed with a key of this node's.
@@ -50,6 +67,8 @@ pub enum Origin {
     Session(SessionId, u64),
     /// A request of the internal API, whose connection waits for the answer.
     Api(ConnId),
+    /// The same with many publications, whose outcomes are answered together.
+    Batch(ConnId),
     /// The node itself, which waits for no answer.
     Node,
 }
@@ -77,6 +96,13 @@ pub enum Outcome {
     Kicked {
         /// Sessions that end.
         sessions: usize,
+    },
+    /// The application subscribed the sessions of a user, or ended that.
+    Seated {
+        /// Sessions of which that is true now.
+        sessions: usize,
+        /// Sessions that have no room for it, or are no readers of channels by their own choice.
+        refused: usize,
     },
 }
 

@@ -37,6 +37,13 @@ impl Kind {
         (Kind::Jsonp, "jsonp"),
         (Kind::Poll, "poll"),
     ];
+
+    /// Its label.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        let row = Self::ALL.iter().find(|(kind, _)| *kind == self);
+        row.map_or("", |(_, word)| word)
+    }
 }
 
 /// Totals since the start, and gauges that no table holds.

@@ -6,7 +6,10 @@
     reason = "a test fails by panicking"
 )]
 
-use orbited::codes;
+use orbited::http::routes;
+use orbited::{admin, codes};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -37,6 +40,29 @@ fn the_readme_has_the_table_of_close_codes() {
         table.trim(),
         "README.md: put this between <!-- codes --> and <!-- /codes -->:\n{table}"
     );
+}
+
+#[test]
+fn the_description_of_the_api_has_every_route_and_no_other() {
+    let document: Value = serde_json::from_str(admin::OPENAPI).unwrap();
+    let version = document["info"]["version"].as_str();
+    assert_eq!(version, Some(env!("CARGO_PKG_VERSION")));
+    let mut described = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, call) in methods.as_object().unwrap() {
+            described.insert((method.clone(), path.clone()));
+            let names = call["parameters"].as_array().into_iter().flatten();
+            let names = names.filter(|parameter| parameter["in"] == "path");
+            let names: Vec<_> = names
+                .map(|it| format!("{{{}}}", it["name"].as_str().unwrap()))
+                .collect();
+            let named = path.split('/').filter(|part| part.starts_with('{'));
+            assert_eq!(names, named.collect::<Vec<_>>(), "{method} {path}");
+        }
+    }
+    let served = routes::INTERNAL.iter();
+    let served = served.map(|(method, path)| ((*method).to_owned(), (*path).to_owned()));
+    assert_eq!(described, served.collect());
 }
 
 #[test]

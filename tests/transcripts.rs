@@ -149,6 +149,7 @@ transcripts! {
     head_has_the_head_and_options_the_methods
     js_io_falls_back_to_jsonp
     js_io_long_polls_by_xhr_merges_and_closes
+    many_messages_are_published_by_one_request_or_none
     nobody_reads_by_a_pattern_what_is_the_applications
     nobody_sends_where_the_operator_says_so
     nothing_of_a_bad_batch_is_taken
@@ -180,7 +181,10 @@ transcripts! {
     subscriptions_and_channels_have_their_bounds
     the_acceptance_suite_of_the_protocols_authors_passes
     the_application_kicks_a_user
+    the_application_looks_at_channels_and_sessions
     the_application_reads_what_a_session_never_got
+    the_application_sends_to_users_to_one_session_and_to_everybody
+    the_application_subscribes_the_sessions_of_a_user
     the_client_of_2009_puts_everything_in_a_form
     the_internal_port_grants_no_preflight
     the_internal_port_refuses_what_it_cannot_serve

@@ -1,4 +1,4 @@
-//! What an operator sees: the metrics text, and who may ask for it.
+//! What an operator sees: the metrics text, the description of the API, and who may ask for them.
 //!
 //! In: counters and facts about tables. Out: text. It changes nothing.
 
@@ -8,6 +8,9 @@ pub use prometheus::{Facts, prometheus};
 
 use crate::http::request::Request;
 use std::net::IpAddr;
+
+/// What the internal port offers, for programs: OpenAPI 3.1.
+pub const OPENAPI: &str = include_str!("openapi.json");
 
 /// Whether `host` (with its port, as sent) is this machine by a name no outsider can give it: an address, or
 /// `localhost`. A page whose name resolves here (DNS rebinding) sends its own name.

@@ -234,6 +234,7 @@ pub const fn reason(status: u16) -> &'static str {
         201 => "Created",
         202 => "Accepted",
         204 => "No Content",
+        207 => "Multi-Status",
         301 => "Moved Permanently",
         302 => "Found",
         304 => "Not Modified",

@@ -176,8 +176,32 @@ const NOT_OFFERED: [&str; 3] = ["orbit", "stomp", "tcp"];
 pub enum Internal<'a> {
     /// `/api/publish/CHANNEL`: the channel, decoded, not empty; it may hold slashes and is not yet checked to be a channel's name.
     Publish(Cow<'a, str>),
-    /// `/api/kick/USER`: the user, decoded, not empty, not yet checked.
+    /// `/api/publish`: many messages.
+    PublishMany,
+    /// `/api/send/USER`: the user, decoded, not empty, not yet checked.
+    Send(Cow<'a, str>),
+    /// `/api/send`: to one session.
+    SendOne,
+    /// `/api/broadcast`.
+    Broadcast,
+    /// `/api/kick/USER`: the user, as for [`Internal::Send`].
     Kick(Cow<'a, str>),
+    /// `/api/kick`: one session.
+    KickOne,
+    /// `/api/subscribe`.
+    Subscribe,
+    /// `/api/unsubscribe`.
+    Unsubscribe,
+    /// `/api/presence/CHANNEL`: the channel, as for [`Internal::Publish`].
+    Presence(Cow<'a, str>),
+    /// `/api/history/CHANNEL`: the channel, as for [`Internal::Publish`].
+    History(Cow<'a, str>),
+    /// `/api/channels`.
+    Channels,
+    /// `/api/sessions`.
+    Sessions,
+    /// `/api/openapi.json`.
+    Description,
     /// `/api/events/signoff`.
     Signoffs,
     /// `/healthz`.
@@ -203,17 +227,65 @@ pub fn internal(path: &str) -> Internal<'_> {
         "/metrics" => Internal::Metrics,
         "/" => Internal::Root,
         "/api/events/signoff" => Internal::Signoffs,
-        _ => {
-            let named = |front| path.strip_prefix(front).filter(|name| !name.is_empty());
-            let route = match (named("/api/publish/"), named("/api/kick/")) {
-                (Some(channel), _) => decode_path(channel).map(Internal::Publish),
-                (_, Some(user)) => decode_path(user).map(Internal::Kick),
-                _ => None,
-            };
-            route.unwrap_or(Internal::Unknown)
-        }
+        _ => path
+            .strip_prefix("/api/")
+            .and_then(api)
+            .unwrap_or(Internal::Unknown),
     }
 }
+
+/// What is behind `/api/`.
+fn api(rest: &str) -> Option<Internal<'_>> {
+    let Some((call, name)) = rest.split_once('/') else {
+        return match rest {
+            "publish" => Some(Internal::PublishMany),
+            "send" => Some(Internal::SendOne),
+            "broadcast" => Some(Internal::Broadcast),
+            "kick" => Some(Internal::KickOne),
+            "subscribe" => Some(Internal::Subscribe),
+            "unsubscribe" => Some(Internal::Unsubscribe),
+            "channels" => Some(Internal::Channels),
+            "sessions" => Some(Internal::Sessions),
+            "openapi.json" => Some(Internal::Description),
+            _ => None,
+        };
+    };
+    let make = match call {
+        "publish" => Internal::Publish,
+        "send" => Internal::Send,
+        "kick" => Internal::Kick,
+        "presence" => Internal::Presence,
+        "history" => Internal::History,
+        _ => return None,
+    };
+    let name = Some(name).filter(|name| !name.is_empty());
+    name.and_then(decode_path).map(make)
+}
+
+/// Every path that [`internal`] gives a meaning, and the method it takes; `{…}` is a name. The description of the API is
+/// held against it.
+pub const INTERNAL: [(&str, &str); 20] = [
+    ("post", "/api/publish/{channel}"),
+    ("post", "/api/publish"),
+    ("post", "/api/send/{user}"),
+    ("post", "/api/send"),
+    ("post", "/api/broadcast"),
+    ("post", "/api/subscribe"),
+    ("post", "/api/unsubscribe"),
+    ("post", "/api/kick/{user}"),
+    ("post", "/api/kick"),
+    ("get", "/api/presence/{channel}"),
+    ("get", "/api/history/{channel}"),
+    ("get", "/api/channels"),
+    ("get", "/api/sessions"),
+    ("get", "/api/events/signoff"),
+    ("get", "/api/openapi.json"),
+    ("get", "/metrics"),
+    ("get", "/healthz"),
+    ("get", "/livez"),
+    ("get", "/readyz"),
+    ("get", "/"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -360,13 +432,57 @@ mod tests {
             ("/api/events/signoff", Internal::Signoffs),
             ("/api/events/", Internal::Unknown),
             ("/api/publish/", Internal::Unknown),
-            ("/api/publish", Internal::Unknown),
+            ("/api/publish", Internal::PublishMany),
+            ("/api/send/a/b", Internal::Send("a/b".into())),
+            ("/api/send/", Internal::Unknown),
+            ("/api/history/%ff", Internal::Unknown),
+            ("/api/history/a", Internal::History("a".into())),
+            ("/api/channels/", Internal::Unknown),
+            ("/api/channels/a", Internal::Unknown),
+            ("/api/nothing/a", Internal::Unknown),
+            ("/api/nothing", Internal::Unknown),
+            ("/api/", Internal::Unknown),
+            ("/api", Internal::Unknown),
             ("/api/publish/%ff", Internal::Unknown),
             ("/api/publish/a%00", Internal::Unknown),
             ("/healthz/", Internal::Unknown),
             ("", Internal::Unknown),
         ] {
             assert_eq!(internal(path), route, "{path}");
+        }
+    }
+
+    /// The row of the table that a route belongs to; a new route must name its own.
+    fn row(route: &Internal<'_>) -> &'static str {
+        match route {
+            Internal::Publish(_) => "/api/publish/{channel}",
+            Internal::PublishMany => "/api/publish",
+            Internal::Send(_) => "/api/send/{user}",
+            Internal::SendOne => "/api/send",
+            Internal::Broadcast => "/api/broadcast",
+            Internal::Kick(_) => "/api/kick/{user}",
+            Internal::KickOne => "/api/kick",
+            Internal::Subscribe => "/api/subscribe",
+            Internal::Unsubscribe => "/api/unsubscribe",
+            Internal::Presence(_) => "/api/presence/{channel}",
+            Internal::History(_) => "/api/history/{channel}",
+            Internal::Channels => "/api/channels",
+            Internal::Sessions => "/api/sessions",
+            Internal::Description => "/api/openapi.json",
+            Internal::Signoffs => "/api/events/signoff",
+            Internal::Healthz => "/healthz",
+            Internal::Livez => "/livez",
+            Internal::Readyz => "/readyz",
+            Internal::Metrics => "/metrics",
+            Internal::Root => "/",
+            Internal::Unknown => "",
+        }
+    }
+
+    #[test]
+    fn every_path_of_the_table_is_the_route_it_says() {
+        for (_, path) in INTERNAL {
+            assert_eq!(row(&internal(&path.replace(['{', '}'], ""))), path);
         }
     }
 }

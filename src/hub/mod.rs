@@ -7,6 +7,7 @@ pub mod book;
 mod channels;
 mod history;
 mod index;
+mod listing;
 mod members;
 pub mod names;
 mod once;
@@ -16,6 +17,7 @@ mod reach;
 mod subs;
 
 pub use channels::{Asked, Page, Published, Recovered};
+pub use listing::Listed;
 pub use members::Members;
 pub use once::{Answered, Once};
 pub use pace::{Released, Turn};

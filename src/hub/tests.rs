@@ -393,3 +393,22 @@ fn what_a_forgotten_channel_held_back_goes_to_who_read_it_then() {
     assert_eq!(hub.release(&due, Tick(1000)).unwrap().taken, 2);
     assert_eq!(reached(&mut hub), [0]);
 }
+
+#[test]
+fn rows_are_listed_by_slots_and_users_by_their_sessions() {
+    let mut hub = hub();
+    let mut seats: Vec<Seat> = (0..3).map(|_| Seat::default()).collect();
+    for (n, seat) in (0..).zip(seats.iter_mut()) {
+        hub.sign_on(session(n), seat, "ann", b"").unwrap();
+        hub.subscribe(session(n), seat, "a", 9).unwrap();
+        hub.subscribe(session(n), seat, "b/*", 9).unwrap();
+    }
+    let names: Vec<&str> = (0..hub.end())
+        .filter_map(|slot| Some(hub.listed(slot)?.name))
+        .collect();
+    assert_eq!(names, ["a", "b/*"], "a user is no channel");
+    assert_eq!(hub.sessions_of("ann", 3).map(|all| all.len()), Some(3));
+    assert_eq!(hub.sessions_of("ann", 2), None);
+    assert_eq!(hub.sessions_of("a", 2), Some(Vec::new()));
+    assert_eq!(hub.subscribed_to(&seats[0]), 2);
+}

@@ -9,7 +9,8 @@ use crate::cmd::{Cause, Cmd, Fate, OnceKey, Origin, Outcome};
 use crate::hub::{Answered, Change, Turn};
 use crate::ids::{ChannelId, SessionId};
 use crate::mem::{PresenceEvent, Publication};
-use crate::session::Session;
+use crate::session::{ServiceKind, Session};
+use std::ops::Range;
 use std::rc::Rc;
 
 /// What is on its way to many sessions.
@@ -19,8 +20,22 @@ pub enum FanOut {
     Message(Delivery),
     /// Who came or went, to those of a channel's subscribers who watch.
     Presence(PresenceEvent, ChannelId),
+    /// A message to everybody: the slots of the sessions that it has still to reach.
+    Everybody(Delivery, Range<u32>),
     /// The end, to every session of a user, and how many it has reached.
     Kick(Origin, usize),
+    /// A subscription by the application, to every session of a user.
+    Seat(Seating),
+}
+
+/// A subscription by the application on its way.
+#[derive(Debug)]
+pub struct Seating {
+    topic: Rc<str>,
+    on: bool,
+    origin: Origin,
+    sessions: usize,
+    refused: usize,
 }
 
 /// A publication on its way.
@@ -85,11 +100,27 @@ impl Node {
                     self.begin_publish(publication, origin, once);
                 }
                 Some(Cmd::Send(publication, origin)) => self.begin_send(publication, origin),
+                Some(Cmd::SendOne(session, publication, origin)) => {
+                    self.send_one(session, publication, origin);
+                }
+                Some(Cmd::Broadcast(publication, origin)) => {
+                    self.begin_broadcast(publication, origin);
+                }
                 Some(Cmd::Release(channel)) => self.begin_release(&channel),
                 Some(Cmd::Arm(session)) => self.arm(session),
                 Some(Cmd::End(session, cause)) => self.end_session(session, cause),
                 Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),
                 Some(Cmd::Kick(user, origin)) => self.begin_kick(&user, origin),
+                Some(Cmd::KickOne(session, origin)) => {
+                    self.kick(session);
+                    self.tell(origin, Outcome::Kicked { sessions: 1 });
+                }
+                Some(Cmd::Seat {
+                    user,
+                    topic,
+                    on,
+                    origin,
+                }) => self.begin_seat(&user, topic, on, origin),
                 None => {}
             }
         }
@@ -154,6 +185,54 @@ impl Node {
         }
     }
 
+    fn send_one(&mut self, session: SessionId, publication: Rc<Publication>, origin: Origin) {
+        self.number(&publication);
+        let mut delivery = Delivery::new(publication, origin);
+        delivery.to_user = true;
+        match self.takes_messages(session) {
+            true => self.deliver(session, &mut delivery),
+            false => return self.tell(origin, Outcome::Absent),
+        }
+        self.through(&FanOut::Message(delivery));
+    }
+
+    fn begin_broadcast(&mut self, publication: Rc<Publication>, origin: Origin) {
+        self.number(&publication);
+        let mut delivery = Delivery::new(publication, origin);
+        delivery.to_user = true;
+        self.fan_out = Some(FanOut::Everybody(delivery, 0..self.sessions.end()));
+    }
+
+    /// Whether a session is one of those that users may send to.
+    fn takes_messages(&self, session: SessionId) -> bool {
+        let row = self.sessions.get(session);
+        row.is_some_and(|row| row.is_open() && row.service == ServiceKind::Revolved)
+    }
+
+    fn begin_seat(&mut self, user: &str, topic: Rc<str>, on: bool, origin: Origin) {
+        if !self.hub.begin_user(user) {
+            return self.tell(origin, Outcome::Absent);
+        }
+        self.fan_out = Some(FanOut::Seat(Seating {
+            topic,
+            on,
+            origin,
+            sessions: 0,
+            refused: 0,
+        }));
+    }
+
+    fn seat(&mut self, session: SessionId, seating: &mut Seating) {
+        let (topic, on) = (&seating.topic, seating.on);
+        let seated = self.with_service(session, |service, cx, row| {
+            service.seated(cx, row, topic, on)
+        });
+        match seated {
+            Some(true) => seating.sessions += 1,
+            _ => seating.refused += 1,
+        }
+    }
+
     fn number(&mut self, publication: &Publication) {
         self.published += 1;
         publication.take(self.published);
@@ -191,6 +270,10 @@ impl Node {
             FanOut::Presence(event, channel) => self.reach(budget, |node, session| {
                 node.tell_presence(session, event, *channel);
             }),
+            FanOut::Everybody(delivery, slots) => self.reach_everybody(budget, delivery, slots),
+            FanOut::Seat(seating) => self.reach(budget, |node, session| {
+                node.seat(session, seating);
+            }),
             FanOut::Kick(_, reached) => self.reach(budget, |node, session| {
                 *reached += 1;
                 node.kick(session);
@@ -210,6 +293,26 @@ impl Node {
             };
             *budget -= 1;
             each(self, session);
+        }
+        false
+    }
+
+    /// The same, slot by slot. A session that begins meanwhile may be among them.
+    fn reach_everybody(
+        &mut self,
+        budget: &mut usize,
+        delivery: &mut Delivery,
+        slots: &mut Range<u32>,
+    ) -> bool {
+        while *budget > 0 {
+            let Some(slot) = slots.next() else {
+                return true;
+            };
+            *budget -= 1;
+            let session = self.sessions.id_at(slot);
+            if let Some(session) = session.filter(|session| self.takes_messages(*session)) {
+                self.deliver(session, delivery);
+            }
         }
         false
     }
@@ -240,8 +343,12 @@ impl Node {
 
     fn through(&mut self, fan_out: &FanOut) {
         let delivery = match fan_out {
-            FanOut::Message(delivery) => delivery,
+            FanOut::Message(delivery) | FanOut::Everybody(delivery, _) => delivery,
             FanOut::Presence(..) => return,
+            FanOut::Seat(seating) => {
+                let (sessions, refused) = (seating.sessions, seating.refused);
+                return self.tell(seating.origin, Outcome::Seated { sessions, refused });
+            }
             FanOut::Kick(origin, sessions) => {
                 let sessions = *sessions;
                 return self.tell(*origin, Outcome::Kicked { sessions });
@@ -278,6 +385,7 @@ impl Node {
                 });
             }
             Origin::Api(id) => self.answer_api(id, outcome),
+            Origin::Batch(id) => self.answer_batch(id, outcome),
             Origin::Node => {}
         }
     }

@@ -74,6 +74,8 @@ pub struct Node {
     hub: Hub,
     cmds: Cmds,
     fan_out: Option<FanOut>,
+    /// Requests of many publications, until the last of each is run.
+    batches: BTreeMap<ConnId, api::Batch>,
     /// Publications that may come twice.
     once: Once,
     /// Whether it was a coming or going that was told last.
@@ -145,6 +147,7 @@ impl Node {
                 .with_grace(config.presence_grace_ms),
             cmds: Cmds::default(),
             fan_out: None,
+            batches: BTreeMap::new(),
             once: Once::new(config.once_ms),
             changes_next: false,
             published: 0,

@@ -80,6 +80,12 @@ pub trait Service {
     /// A user came to a channel that the session watches, or went.
     fn noticed(&self, _: &mut Cx<'_>, _: &mut Session, _event: &PresenceEvent) {}
 
+    /// The application subscribes the session to a channel or pattern, or ends that. False where that cannot be: there is no
+    /// room, or what such a session reads is fixed when it begins.
+    fn seated(&self, _: &mut Cx<'_>, _: &mut Session, _topic: &str, _on: bool) -> bool {
+        false
+    }
+
     /// A message that the session sent under the number `call`, and wanted to know of, became this at one recipient.
     fn reported(&self, _: &mut Cx<'_>, _: &mut Session, _call: u64, _: Fate) {}
 

@@ -10,6 +10,7 @@ mod due;
 pub mod extra;
 pub mod keys;
 mod link;
+mod look;
 pub mod loose;
 pub mod packets;
 pub mod profiles;

@@ -3,12 +3,13 @@
 //! In: a line from a client. Out: a typed call, or the lines a server sends. One JSON array per line.
 
 use crate::cmd::Fate;
-use crate::hub::{Members, Subscribed};
+use crate::hub::{Members, Page, Subscribed};
 use crate::mem::{Position, PresenceEvent, Publication};
 use crate::service::json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::io::Write as _;
+use std::rc::Rc;
 
 /// What a client asks for: `[id, VERB, args]`.
 #[derive(Debug)]
@@ -116,11 +117,29 @@ pub fn presence(event: &PresenceEvent) -> Vec<u8> {
     format!("[\"{verb}\",[{channel},{user}]]\n").into_bytes()
 }
 
-/// The result of HISTORY: where the channel stands, messages spelled by [`message`], whether there are more.
+/// The result of HISTORY: where the channel stands, as many messages as there is room for, whether there are more. One is
+/// given whatever it weighs, or a reader would ask for it for ever.
 #[must_use]
-pub fn page(at: Position, messages: &[String], more: bool) -> String {
-    let (at, messages) = (position(at), messages.join(","));
+pub fn page(page: &Page, room: usize) -> String {
+    let mut spelled = messages(&page.messages, room);
+    if let (true, Some(first)) = (spelled.is_empty(), page.messages.first()) {
+        spelled.push(message(first));
+    }
+    let more = page.more || spelled.len() < page.messages.len();
+    let (at, messages) = (position(page.position), spelled.join(","));
     format!("{{{at},\"messages\":[{messages}],\"more\":{more}}}")
+}
+
+/// Messages of the past, from the first on, as many as there is room for.
+#[must_use]
+pub fn messages(messages: &[Rc<Publication>], room: usize) -> Vec<String> {
+    let mut left = room;
+    let fits = |text: &String| {
+        let rest = left.checked_sub(text.len() + 1);
+        rest.map(|rest| left = rest).is_some()
+    };
+    let texts = messages.iter().map(|publication| message(publication));
+    texts.take_while(fits).collect()
 }
 
 fn position(Position { epoch, offset }: Position) -> String {
@@ -180,6 +199,13 @@ pub fn delivery(id: u64, fate: Fate) -> Vec<u8> {
     json::string_or_null(&mut out, reason);
     out.extend_from_slice(b"]]\n");
     out
+}
+
+/// `["SUBSCRIBED",[channel]]`, `["UNSUBSCRIBED",[channel]]`: the application did it.
+#[must_use]
+pub fn seated(channel: &str, on: bool) -> Vec<u8> {
+    let verb = if on { "SUBSCRIBED" } else { "UNSUBSCRIBED" };
+    format!("[\"{verb}\",[{}]]\n", json::text(channel)).into_bytes()
 }
 
 /// `["SEND",[sender,payload]]`.

@@ -103,14 +103,32 @@ impl Service for Revolved {
             Outcome::NoRoom => {
                 self.err(cx, session, call, refusal(Refused::TooManyChannels));
             }
-            // Only the application kicks.
-            Outcome::Kicked { .. } => {}
+            // Only the application kicks and subscribes others.
+            Outcome::Kicked { .. } | Outcome::Seated { .. } => {}
         }
     }
 
     fn noticed(&self, cx: &mut Cx<'_>, session: &mut Session, event: &PresenceEvent) {
         let line = event.line(|event| Msg::new(frames::presence(event), cx.ledger));
         cx.push(session, line);
+    }
+
+    fn seated(&self, cx: &mut Cx<'_>, session: &mut Session, topic: &str, on: bool) -> bool {
+        let changed = match on {
+            true if cx.hub.is_busy() => return false,
+            true => {
+                let max = cx.config.max_subscriptions;
+                match cx.hub.subscribe(cx.id, &mut session.seat, topic, max) {
+                    Ok(subscribed) => !subscribed.again,
+                    Err(_) => return false,
+                }
+            }
+            false => cx.hub.unsubscribe(&mut session.seat, topic),
+        };
+        if changed {
+            cx.push(session, Msg::new(frames::seated(topic, on), cx.ledger));
+        }
+        true
     }
 
     fn reported(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, fate: Fate) {

@@ -7,11 +7,9 @@ use super::refusal::Refusal;
 use super::{channel, frames, gate, options, refusal, topic};
 use crate::hub::names::{self, NAME_BYTES_MAX};
 use crate::hub::{Asked, Members, Recovered};
-use crate::mem::Publication;
 use crate::service::Cx;
 use crate::session::Session;
 use serde_json::value::RawValue;
-use std::rc::Rc;
 
 /// Subscribes, and tells what of the past the reader asks for.
 ///
@@ -72,7 +70,7 @@ fn past(cx: &Cx<'_>, name: &str, asked: &options::Subscribe, room: usize) -> Pas
         Some(since) => cx.hub.recover(name, since, (room / MESSAGE_MIN, room)),
         None => Recovered::default(),
     };
-    let messages = spelled(&recovered.missed, room);
+    let messages = frames::messages(&recovered.missed, room);
     if recovered.whole && messages.len() == recovered.missed.len() {
         return Past {
             recovered: true,
@@ -96,7 +94,7 @@ fn last(cx: &Cx<'_>, name: &str, messages: usize, room: usize) -> Vec<String> {
         messages,
         bytes: room,
     };
-    let mut messages = spelled(&cx.hub.page(name, asked).messages, room);
+    let mut messages = frames::messages(&cx.hub.page(name, asked).messages, room);
     messages.reverse();
     messages
 }
@@ -114,24 +112,7 @@ pub fn history(cx: &mut Cx<'_>, session: &Session, args: &[&RawValue]) -> Result
     if epoch.is_some_and(|epoch| epoch != page.position.epoch) {
         return Err(OTHER_EPOCH);
     }
-    let mut messages = spelled(&page.messages, room);
-    // One is given whatever it weighs, or a reader would ask for it for ever.
-    if let (true, Some(first)) = (messages.is_empty(), page.messages.first()) {
-        messages.push(frames::message(first));
-    }
-    let more = page.more || messages.len() < page.messages.len();
-    Ok(frames::page(page.position, &messages, more))
-}
-
-/// Messages as they are told, from the first on, as many as there is room for.
-fn spelled(messages: &[Rc<Publication>], room: usize) -> Vec<String> {
-    let mut left = room;
-    let fits = |text: &String| {
-        let rest = left.checked_sub(text.len() + 1);
-        rest.map(|rest| left = rest).is_some()
-    };
-    let texts = messages.iter().map(|message| frames::message(message));
-    texts.take_while(fits).collect()
+    Ok(frames::page(&page, room))
 }
 
 /// Who is in a channel.

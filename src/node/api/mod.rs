@@ -1,0 +1,231 @@
+//! The internal port: the application's API, health, metrics. For the application and the operator.
+//!
+//! In: a request that came through the internal listener. Out: a command whose outcome is the answer, or
+//! text. `publish` and `batch` are messages to channels, `peers` what is done to sessions, `lists` what may be looked
+//! at, `query` the form of queries.
+
+mod batch;
+mod lists;
+mod peers;
+mod publish;
+mod query;
+
+pub use publish::Batch;
+
+use super::Node;
+use super::conn::Stage;
+use super::csp::CHANNELS_FULL;
+use super::events::BAD_CHANNEL;
+use super::requests::QUEUES_FULL;
+use super::respond::Answer;
+use crate::admin;
+use crate::cmd::{Cmd, Outcome};
+use crate::http::fault::Fault;
+use crate::http::request::{Method, Request};
+use crate::http::routes::{self, Internal};
+use crate::hub::names;
+use crate::ids::ConnId;
+
+impl Node {
+    pub(super) fn serve_internal(&mut self, id: ConnId, request: &Request<'_>) {
+        if !admin::is_local_host(request.host) || !admin::is_own_origin(request) {
+            return self.fault(id, request, &FOREIGN);
+        }
+        if request.method == Method::Options {
+            let answer = Answer::new(204, "", b"");
+            let extra = &[("Allow", "GET, HEAD, POST, OPTIONS")];
+            return self.answer(id, request, Answer { extra, ..answer });
+        }
+        match routes::internal(request.path) {
+            Internal::Signoffs => self.serve_signoffs(id, request),
+            Internal::Healthz | Internal::Livez | Internal::Readyz => {
+                let ready = !self.stopping;
+                let body: &[u8] = if ready {
+                    b"{\"status\":\"ok\"}\n"
+                } else {
+                    b"{\"status\":\"stopping\"}\n"
+                };
+                let status = if ready { 200 } else { 503 };
+                self.answer(id, request, Answer::new(status, "application/json", body));
+            }
+            Internal::Metrics => {
+                let text = admin::prometheus(&self.facts(), &self.metrics);
+                let answer = Answer::new(
+                    200,
+                    "text/plain; version=0.0.4; charset=utf-8",
+                    text.as_bytes(),
+                );
+                self.answer(id, request, answer);
+            }
+            Internal::Root => self.answer(id, request, Answer::new(200, "text/plain", ROOT)),
+            Internal::Unknown => self.fault(id, request, &NOT_FOUND),
+            route => self.serve_call(id, request, &route),
+        }
+    }
+
+    /// A call of the API: what is only looked at is answered at once, what is done when its command was run.
+    fn serve_call(&mut self, id: ConnId, request: &Request<'_>, call: &Internal<'_>) {
+        let looked = match call {
+            Internal::Presence(_)
+            | Internal::History(_)
+            | Internal::Channels
+            | Internal::Sessions
+            | Internal::Description => Some(self.look(request, call)),
+            _ => None,
+        };
+        let done = match looked {
+            Some(Ok(body)) => {
+                let answer = Answer::new(200, "application/json", body.as_bytes());
+                return self.answer(id, request, answer);
+            }
+            Some(Err(fault)) => Err(fault),
+            None => self.act(id, request, call),
+        };
+        if let Err(fault) = done {
+            self.fault(id, request, &fault);
+        }
+    }
+
+    fn look(&mut self, request: &Request<'_>, call: &Internal<'_>) -> Result<String, Fault> {
+        if !matches!(request.method, Method::Get | Method::Head) {
+            return Err(GET_ONLY);
+        }
+        match call {
+            Internal::Presence(channel) => self.presence(request, channel),
+            Internal::History(channel) => self.history(request, channel),
+            Internal::Channels => self.channels(request),
+            Internal::Sessions => self.sessions(request),
+            Internal::Description => Ok(admin::OPENAPI.to_owned()),
+            _ => Err(NOT_FOUND),
+        }
+    }
+
+    fn act(&mut self, id: ConnId, request: &Request<'_>, call: &Internal<'_>) -> Result<(), Fault> {
+        if request.method != Method::Post {
+            return Err(POST_ONLY);
+        }
+        match call {
+            Internal::Publish(channel) => self.publish(id, request, channel),
+            Internal::PublishMany => self.publish_many(id, request),
+            Internal::Send(user) => self.send_to_user(id, request, user),
+            Internal::SendOne => self.send_to_session(id, request),
+            Internal::Broadcast => self.send_to_all(id, request),
+            Internal::Kick(user) => self.kick_user(id, user),
+            Internal::KickOne => self.kick_one(id, request),
+            Internal::Subscribe => self.seat_user(id, request, true),
+            Internal::Unsubscribe => self.seat_user(id, request, false),
+            _ => Err(NOT_FOUND),
+        }
+    }
+
+    /// The connection waits for a command's outcome.
+    fn ask(&mut self, id: ConnId, cmd: Cmd) {
+        self.wait(id);
+        self.cmds.push(cmd);
+    }
+
+    fn wait(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.stage = Stage::Waiting;
+        }
+    }
+
+    /// A command was run: 201 when a publication reached someone, 202 when not.
+    pub(super) fn answer_api(&mut self, id: ConnId, outcome: Outcome) {
+        let (status, body) = match outcome {
+            Outcome::Published {
+                offset,
+                subscribers,
+            } => {
+                let status = if subscribers > 0 { 201 } else { 202 };
+                let body = format!("{{\"subscribers\":{subscribers},\"offset\":{offset}}}\n");
+                (status, body)
+            }
+            Outcome::NoRoom => return self.refuse_waiting(id, &CHANNELS_FULL),
+            Outcome::Absent => return self.refuse_waiting(id, &peers::NOT_CONNECTED),
+            Outcome::Kicked { sessions } | Outcome::Sent { sessions } => {
+                (200, format!("{{\"sessions\":{sessions}}}\n"))
+            }
+            Outcome::Seated { sessions, refused } => {
+                let body = format!("{{\"sessions\":{sessions},\"refused\":{refused}}}\n");
+                (200, body)
+            }
+        };
+        self.answer_waiting(id, Answer::new(status, "application/json", body.as_bytes()));
+    }
+
+    fn refuse_waiting(&mut self, id: ConnId, fault: &Fault) {
+        self.refused(fault.code);
+        let body = fault.body_json();
+        let answer = Answer::new(fault.status, "application/json", body.as_bytes());
+        self.answer_waiting(id, answer);
+    }
+
+    /// Answers the request whose command was run, if its connection is still there.
+    fn answer_waiting(&mut self, id: ConnId, answer: Answer<'_>) {
+        let conn = self.conns.get(id);
+        if conn.is_none_or(|conn| conn.stage != Stage::Waiting) {
+            return;
+        }
+        self.write_answer(id, answer, false);
+        self.response_over(id);
+    }
+
+    fn facts(&self) -> admin::Facts {
+        admin::Facts {
+            connections: self.conns.len(),
+            channels: self.hub.len(),
+            subscriptions: self.hub.subscriptions(),
+            queue_bytes: self.queued_bytes(),
+            history: self.hub.kept(),
+            profiles: self.profiles.len(),
+        }
+    }
+}
+
+fn checked_channel(name: &str) -> Result<&str, Fault> {
+    names::channel(name).map_err(|error| BAD_CHANNEL.with_reason(error.reason().to_owned()))
+}
+
+const ROOT: &[u8] = b"orbited, internal port\n\
+    POST /api/publish/CHANNEL  publish the body\n\
+    POST /api/publish          publish many messages to many channels\n\
+    POST /api/send/USER        the body to the sessions of a user; ?session=KEY to one\n\
+    POST /api/broadcast        the body to everybody\n\
+    POST /api/subscribe        ?user=&channel= subscribes the sessions of a user\n\
+    POST /api/unsubscribe      ?user=&channel= ends that\n\
+    POST /api/kick/USER        end the sessions of a user; ?session=KEY one\n\
+    GET  /api/presence/CHANNEL who is in a channel\n\
+    GET  /api/history/CHANNEL  what a channel has kept\n\
+    GET  /api/channels         channels, a page at a time\n\
+    GET  /api/sessions         sessions, a page at a time\n\
+    GET  /api/events/signoff   an event stream: sessions that ended, and what they never got\n\
+    GET  /api/openapi.json     all of this for programs\n\
+    GET  /metrics              Prometheus text\n\
+    GET  /healthz              200 while it serves\n";
+const NOT_FOUND: Fault = Fault::new(
+    404,
+    "not-found",
+    "There is nothing here.",
+    "GET / lists what the internal port serves.",
+);
+const FOREIGN: Fault = Fault::new(
+    403,
+    "foreign-page",
+    "The internal port answers this machine's programs, not pages of other origins or other names for it.",
+    "Use its address, as in http://127.0.0.1:8001/.",
+);
+const POST_ONLY: Fault = Fault::new(
+    405,
+    "method-not-allowed",
+    "Publishing and kicking are POSTs.",
+    "Use POST.",
+)
+.with_headers(&[("Allow", "POST, OPTIONS")]);
+const GET_ONLY: Fault = Fault::new(
+    405,
+    "method-not-allowed",
+    "What is only looked at is a GET.",
+    "Use GET.",
+)
+.with_headers(&[("Allow", "GET, HEAD, OPTIONS")]);

@@ -1,0 +1,132 @@
+//! What the application does to sessions: tells them, ends them, subscribes them.
+//!
+//! In: requests that name a user, a session, or everybody. Out: commands, whose outcomes are the answer.
+
+use super::BAD_CHANNEL;
+use super::Node;
+use super::query::{BAD_USER, Query, session_target};
+use crate::cmd::{Cmd, Origin};
+use crate::http::fault::Fault;
+use crate::http::request::Request;
+use crate::hub::names;
+use crate::ids::ConnId;
+use crate::mem::Publication;
+use crate::session::SessionKey;
+use std::rc::Rc;
+
+impl Node {
+    /// To all sessions of a user.
+    pub(super) fn send_to_user(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        user: &str,
+    ) -> Result<(), Fault> {
+        Query::of(request, &[])?;
+        let publication = self.peer_message(request, checked_user(user)?)?;
+        self.ask(id, Cmd::Send(publication, Origin::Api(id)));
+        Ok(())
+    }
+
+    /// To one session.
+    pub(super) fn send_to_session(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+    ) -> Result<(), Fault> {
+        let key = Query::of(request, &["session"])?.session()?;
+        if !self.knows(&key) {
+            return Err(NO_SUCH_SESSION);
+        }
+        let (session, target) = session_target(&key);
+        let publication = self.peer_message(request, target)?;
+        self.ask(id, Cmd::SendOne(session, publication, Origin::Api(id)));
+        Ok(())
+    }
+
+    /// To everybody.
+    pub(super) fn send_to_all(&mut self, id: ConnId, request: &Request<'_>) -> Result<(), Fault> {
+        Query::of(request, &[])?;
+        let publication = self.peer_message(request, EVERYBODY.into())?;
+        self.ask(id, Cmd::Broadcast(publication, Origin::Api(id)));
+        Ok(())
+    }
+
+    fn peer_message(
+        &mut self,
+        request: &Request<'_>,
+        target: Rc<str>,
+    ) -> Result<Rc<Publication>, Fault> {
+        let content = self.message(request)?;
+        self.metrics.messages_in += 1;
+        let bytes = request.body.into();
+        Ok(Publication::new(target, None, content, bytes, &self.ledger))
+    }
+
+    pub(super) fn kick_user(&mut self, id: ConnId, user: &str) -> Result<(), Fault> {
+        let user = checked_user(user)?;
+        self.ask(id, Cmd::Kick(user, Origin::Api(id)));
+        Ok(())
+    }
+
+    pub(super) fn kick_one(&mut self, id: ConnId, request: &Request<'_>) -> Result<(), Fault> {
+        let key = Query::of(request, &["session"])?.session()?;
+        if !self.knows(&key) {
+            return Err(NO_SUCH_SESSION);
+        }
+        self.ask(id, Cmd::KickOne(key.id, Origin::Api(id)));
+        Ok(())
+    }
+
+    /// Subscribes all sessions of a user, or ends that.
+    pub(super) fn seat_user(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        on: bool,
+    ) -> Result<(), Fault> {
+        let query = Query::of(request, &["user", "channel"])?;
+        let user = query.user()?;
+        let topic = names::topic(query.needed("channel")?);
+        let topic = topic.map_err(|error| BAD_CHANNEL.with_reason(error.reason().to_owned()))?;
+        let topic = topic.into();
+        let origin = Origin::Api(id);
+        self.ask(
+            id,
+            Cmd::Seat {
+                user,
+                topic,
+                on,
+                origin,
+            },
+        );
+        Ok(())
+    }
+
+    fn knows(&self, key: &SessionKey) -> bool {
+        let session = self.sessions.get(key.id);
+        session.is_some_and(|session| session.opens(key) && session.is_open())
+    }
+}
+
+fn checked_user(user: &str) -> Result<Rc<str>, Fault> {
+    let user = names::user(user).map(Rc::from);
+    user.map_err(|error| BAD_USER.with_reason(error.reason().to_owned()))
+}
+
+/// Whom a message to everybody is addressed to, in the lists of what was not delivered: no user has this name.
+const EVERYBODY: &str = "";
+/// The answer where nobody is told.
+pub const NOT_CONNECTED: Fault = Fault::new(
+    404,
+    "not-connected",
+    "Nobody is there: the user has no session, or the session takes no messages.",
+    "GET /api/sessions?user= lists the sessions of a user.",
+);
+/// The answer where the session that is named is not there.
+pub const NO_SUCH_SESSION: Fault = Fault::new(
+    404,
+    "not-connected",
+    "There is no such session, or it has ended.",
+    "GET /api/sessions lists the keys of all sessions.",
+);
