@@ -40,7 +40,10 @@ fn start(settings: &Settings) -> Result<Loop, String> {
     logging::start(&config.log, clock::unix_ms).map_err(|error| error.to_string())?;
     let files = limits::raise_open_files();
     let seed = limits::seed().map_err(|error| format!("no entropy: {error}"))?;
-    let mut node = Node::new(config.clone(), seed)?;
+    let mut effective = config.clone();
+    effective.api_keys =
+        net::files::keys(&config.api_keys).map_err(|error| format!("--api-key {error}"))?;
+    let mut node = Node::new(effective, seed)?;
     if let Some(folder) = &config.static_dir {
         let error = |error| format!("--static-dir {}: {error}", folder.display());
         node.set_files(net::files::load(folder).map_err(error)?);
@@ -128,7 +131,11 @@ fn greet(config: &Config, files: u64, http: &[String], internal: &str) {
         eprintln!("  pages    http://{first}/");
     }
     if internal != "off" {
-        eprintln!("  publish  curl -d 'hello' http://{internal}/api/publish/demo/chat");
+        let key = match config.api_keys.is_empty() {
+            true => "",
+            false => "-H 'X-API-Key: …' ",
+        };
+        eprintln!("  publish  curl {key}-d 'hello' http://{internal}/api/publish/demo/chat");
         eprintln!("  metrics  http://{internal}/metrics");
     }
     let may = match config.policies.is_open() {

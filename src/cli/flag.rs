@@ -30,6 +30,8 @@ pub enum Group {
     Sessions,
     /// Channels and messages.
     Channels,
+    /// Who may do what.
+    Auth,
     /// Connections and requests.
     Limits,
     /// Times of connections.
@@ -104,10 +106,11 @@ pub struct Misfit {
 
 impl Group {
     /// All of them, in the order of `--help`.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Listen,
         Self::Sessions,
         Self::Channels,
+        Self::Auth,
         Self::Limits,
         Self::Timeouts,
         Self::Browsers,
@@ -120,6 +123,7 @@ impl Group {
             Self::Listen => "Listen",
             Self::Sessions => "Sessions",
             Self::Channels => "Channels",
+            Self::Auth => "Authentication",
             Self::Limits => "Limits",
             Self::Timeouts => "Timeouts",
             Self::Browsers => "Browsers",

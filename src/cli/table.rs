@@ -8,6 +8,7 @@ use super::flag::{Flag, Group, Kind, Misfit, Number, env_name};
 use super::{logging, value};
 use crate::config::policy::RULES_MAX;
 use crate::config::rule::{self, Rule};
+use crate::config::secret::API_KEY_FORM;
 use crate::config::units::Misread;
 use crate::config::{Config, Cookie, Listen, Peer, Policies, cookie};
 
@@ -187,6 +188,21 @@ pub static FLAGS: &[Flag] = &[
             write: set_peer,
         },
         help: "Who may send to users by name: any session, one with a user name, nobody.",
+    },
+    Flag {
+        name: "api-key",
+        group: Group::Auth,
+        kind: Kind::Words {
+            placeholder: "KEY|@FILE",
+            form: API_KEY_FORM,
+            between: ',',
+            read: |config| match config.api_keys.is_empty() {
+                true => NO_KEYS.to_owned(),
+                false => joined(&config.api_keys, ","),
+            },
+            write: set_api_keys,
+        },
+        help: "A key that every call of /api/ must show, as Authorization: Bearer or X-API-Key; of several, any. A file has one on each line.",
     },
     Flag {
         name: "max-connections",
@@ -378,6 +394,15 @@ fn set_channels(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
     Ok(())
 }
 
+fn set_api_keys(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
+    let none = values.len() == 1 && values.iter().all(|text| text == NO_KEYS);
+    config.api_keys = match none {
+        true => Vec::new(),
+        false => every(values, VALUES_MAX, value::api_key)?,
+    };
+    Ok(())
+}
+
 fn set_peer(config: &mut Config, text: &str) -> Result<(), Fault> {
     let row = PEERS.iter().find(|(word, _)| *word == text);
     let (_, peer) = row.ok_or(Misread::Malformed {
@@ -442,6 +467,7 @@ fn joined<T: ToString>(values: &[T], between: &str) -> String {
 const ANY: &str = "*";
 const BUILT_IN: &str = "built-in";
 const NO_RULES: &str = "none";
+const NO_KEYS: &str = "none";
 const PEER_FORM: &str = "anyone, user or off";
 const PEERS: [(&str, Peer); 3] = [
     ("anyone", Peer::Anyone),

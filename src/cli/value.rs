@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use crate::config::Listen;
+use crate::config::secret::{API_KEY_FORM, ApiKey};
 use crate::config::units::Misread;
 
 /// What a switch must look like.
@@ -68,6 +69,14 @@ pub fn on_loopback(address: &Listen) -> String {
         Listen::Tcp(SocketAddr::V6(v6)) => format!("[::1]:{}", v6.port()),
         Listen::Unix(_) => address.to_string(),
     }
+}
+
+/// A key of the application, or its file.
+pub fn api_key(text: &str) -> Result<ApiKey, Misread> {
+    ApiKey::parse(text).ok_or(Misread::Malformed {
+        form: API_KEY_FORM,
+        near: None,
+    })
 }
 
 /// An origin as browsers spell it (RFC 6454 6.2): lower case, no default port, no path. `null` is

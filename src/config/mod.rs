@@ -11,10 +11,12 @@ pub mod near;
 pub mod pattern;
 pub mod policy;
 pub mod rule;
+pub mod secret;
 pub mod units;
 
 pub use cookie::Cookie;
 pub use policy::{Peer, Policies, Policy, Who};
+pub use secret::ApiKey;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Where the application and the operator connect (API, health, metrics); `None` is off.
     pub internal: Option<Listen>,
+    /// Keys, of which every call of the API must show one; none is that none is asked for.
+    pub api_keys: Vec<ApiKey>,
     /// Bind with `SO_REUSEPORT`, so that several nodes share one address. Off: a second node by
     /// mistake must fail.
     pub reuse_port: bool,
@@ -149,6 +153,7 @@ impl Default for Config {
         Self {
             listen: vec![loopback(8000)],
             internal: Some(loopback(8001)),
+            api_keys: Vec::new(),
             reuse_port: false,
             backlog: 1024,
 

@@ -1,5 +1,7 @@
-//! Reads the operator's folder of pages, once, at the start.
+//! Reads the operator's files, once, at the start: the folder of pages, keys.
 
+use crate::config::ApiKey;
+use crate::config::secret::API_KEY_FORM;
 use crate::node::StaticFile;
 use std::fs;
 use std::io;
@@ -31,6 +33,34 @@ pub fn load(folder: &Path) -> io::Result<Vec<StaticFile>> {
         }
     }
     Ok(files)
+}
+
+/// The keys with those in their place that are in files: a key on each line, blanks around it and empty lines aside.
+///
+/// # Errors
+/// A file that cannot be read, or has no key, or something else in it; named with its path.
+pub fn keys(keys: &[ApiKey]) -> Result<Vec<ApiKey>, String> {
+    let mut found = Vec::new();
+    for key in keys {
+        let ApiKey::File(path) = key else {
+            found.push(key.clone());
+            continue;
+        };
+        let text = fs::read_to_string(path).map_err(|error| format!("{key}: {error}"))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let read = |line| match ApiKey::parse(line) {
+            Some(key @ ApiKey::Text(_)) => Ok(key),
+            _ => Err(format!("{key}: a line is no key: {API_KEY_FORM}")),
+        };
+        let before = found.len();
+        for line in lines {
+            found.push(read(line)?);
+        }
+        if found.len() == before {
+            return Err(format!("{key}: there is no key in it"));
+        }
+    }
+    Ok(found)
 }
 
 fn too_large() -> io::Error {

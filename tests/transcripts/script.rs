@@ -5,6 +5,7 @@
 use super::pattern::Pattern;
 use orbited::config::rule::Rule;
 use orbited::config::{Config, Cookie, Peer, Policies};
+use orbited::config::{ApiKey, Config, Peer, Policies};
 
 /// A transcript.
 #[derive(Debug)]
@@ -345,6 +346,11 @@ fn settings(list: &str) -> Result<Config, String> {
         let (name, value) = pair.split_once('=').ok_or("name=value")?;
         if name == "allow_origin" {
             config.allow_origin.push(value.to_owned());
+            continue;
+        }
+        if name == "api_key" {
+            let key = ApiKey::parse(value).ok_or("no such key")?;
+            config.api_keys.push(key);
             continue;
         }
         if name == "peer" {

@@ -36,6 +36,10 @@ impl Node {
             let extra = &[("Allow", "GET, HEAD, POST, OPTIONS")];
             return self.answer(id, request, Answer { extra, ..answer });
         }
+        // What is not there is nobody's business either.
+        if request.path.starts_with("/api/") && !admin::has_key(request, &self.config.api_keys) {
+            return self.fault(id, request, &NO_KEY);
+        }
         match routes::internal(request.path) {
             Internal::Signoffs => self.serve_signoffs(id, request),
             Internal::Healthz | Internal::Livez | Internal::Readyz => {
@@ -209,6 +213,13 @@ const NOT_FOUND: Fault = Fault::new(
     "There is nothing here.",
     "GET / lists what the internal port serves.",
 );
+const NO_KEY: Fault = Fault::new(
+    401,
+    "no-key",
+    "The API wants a key, and none was shown, or another one.",
+    "Send Authorization: Bearer KEY, or X-API-Key: KEY, with a key of --api-key.",
+)
+.with_headers(&[("WWW-Authenticate", "Bearer realm=\"orbited\"")]);
 const FOREIGN: Fault = Fault::new(
     403,
     "foreign-page",
