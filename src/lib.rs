@@ -21,6 +21,8 @@ pub mod service;
 pub mod hub;
 // What an operator sees.
 pub mod admin;
+// The command line's side of the API: it asks a running node, and is no part of one.
+pub mod client;
 // Flags.
 pub mod cli;
 pub mod config;

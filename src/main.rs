@@ -1,7 +1,8 @@
 //! The command: flags to settings, settings to a node, the node to a loop. Exit status 0 stopped as asked,
 //! 1 could not run, 2 wrong settings.
 
-use orbited::cli::{self, Command, Settings, help, logging};
+use orbited::cli::{self, Call, Command, Settings, help, logging};
+use orbited::client::{self, Undone};
 use orbited::config::{Config, Listen};
 use orbited::net::{self, Bind, Listener, Loop, clock, limits};
 use orbited::node::{Door, Node};
@@ -13,6 +14,8 @@ fn main() -> ExitCode {
     let parsed = cli::parse(std::env::args_os().skip(1), std::env::vars_os());
     let text = match parsed {
         Ok(Command::Run(settings)) => return run(&settings),
+        Ok(Command::Call(call)) => return ask(&call),
+        Ok(Command::HelpOf(verb)) => verb.help(),
         Ok(Command::Check(settings, names)) => help::check(&settings, &names),
         Ok(Command::Config(format)) => help::settings(format),
         Ok(Command::Help) => help::help(),
@@ -31,6 +34,28 @@ fn run(settings: &Settings) -> ExitCode {
             Err(error) => fail(1, &format!("the loop failed: {error}")),
         },
         Err(text) => fail(1, &text),
+    }
+}
+
+/// Asks a running node.
+fn ask(call: &Call) -> ExitCode {
+    let config = &call.settings.config;
+    let Some(address) = &config.internal else {
+        return fail(
+            1,
+            "--internal off: a node without an internal address cannot be asked",
+        );
+    };
+    let keys = match net::files::keys(&config.api_keys) {
+        Ok(keys) => keys,
+        Err(error) => return fail(1, &format!("--api-key {error}")),
+    };
+    let key = keys.first();
+    let node = client::Node { address, key };
+    let mut out = io::stdout().lock();
+    match client::run(&node, &call.ask, io::stdin().lock(), &mut out) {
+        Ok(()) | Err(Undone::Unread) => ExitCode::SUCCESS,
+        Err(Undone::Because(text)) => fail(1, &text),
     }
 }
 

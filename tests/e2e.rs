@@ -18,6 +18,8 @@ mod sessions;
 #[path = "e2e/websocket.rs"]
 mod websocket;
 
+#[path = "e2e/commands.rs"]
+mod commands;
 #[path = "e2e/crowds.rs"]
 mod crowds;
 #[path = "e2e/limits.rs"]

@@ -44,6 +44,11 @@ pub enum Error {
         /// The command it was given to.
         command: &'static str,
     },
+    /// A command without what it is about.
+    Incomplete {
+        /// The command.
+        command: &'static str,
+    },
     /// A flag that takes one value came twice.
     Repeated {
         /// The flag's name.
@@ -136,7 +141,7 @@ impl fmt::Display for Error {
                 write!(out, "unknown command {}", Escaped(word))?;
                 hint(
                     out,
-                    "there are check, config and version",
+                    "there are check, config, version, publish, sessions, channels and kick",
                     near.map(str::to_owned),
                 )
             }
@@ -145,6 +150,12 @@ impl fmt::Display for Error {
                     out,
                     "unexpected argument {} for {command} (see --help)",
                     Escaped(word)
+                )
+            }
+            Self::Incomplete { command } => {
+                write!(
+                    out,
+                    "{command}: something is missing (see orbited {command} --help)"
                 )
             }
             Self::NotAChannel { word, bad: None } => write!(

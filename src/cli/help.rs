@@ -221,6 +221,8 @@ Usage: orbited [FLAGS]                      run; without flags a demo on this ma
                                             and what holds for these channels
        orbited config [--env|--markdown]    print every setting there is
        orbited version
+       orbited publish CHANNEL [DATA|-]     these ask a running node; each has its own --help
+       orbited sessions | channels | kick
 
 Every flag has a variable: --max-sessions is ORBITED_MAX_SESSIONS. A flag wins over its variable.
 Sizes and times are written with units: 64KiB, 1MiB; 500ms, 30s, 5m, 24h.

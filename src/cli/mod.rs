@@ -1,11 +1,12 @@
 //! The command line: from arguments and environment to a `Command`, and the texts it prints.
 //!
 //! `table` has one row per flag (`flag` is what a row is), and everything else reads it: `parse`
-//! (flags, environment), `rules` (settings that must agree), `help` (`--help`, `check`, `config`).
+//! (flags, environment), `call` (the commands that ask a running node), `rules` (settings that must agree), `help` (`--help`, `check`, `config`).
 //! `value` is the text forms, `error` what is wrong and the cure, `logging` the log lines. Data out
 //! is `config::Config`. It must not know the layers that read the settings,
 //! and it does no I/O besides the log.
 
+pub mod call;
 pub mod error;
 pub mod flag;
 pub mod help;
@@ -15,6 +16,7 @@ pub mod rules;
 pub mod table;
 pub mod value;
 
+pub use call::{Ask, Call};
 pub use error::{Error, Fault};
 pub use parse::parse;
 
@@ -29,6 +31,10 @@ pub enum Command {
     Check(Settings, Vec<String>),
     /// Print every setting that exists (`help::settings`) and stop.
     Config(ConfigFormat),
+    /// Ask a running node.
+    Call(Call),
+    /// Print the `help` of such a command and stop.
+    HelpOf(&'static call::Verb),
     /// Print `help::help` and stop.
     Help,
     /// Print `help::version` and stop.

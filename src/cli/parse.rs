@@ -8,6 +8,7 @@ use std::ffi::{OsStr, OsString};
 
 use lexopt::{Arg, Parser};
 
+use super::call::{self, Call, Verb};
 use super::error::{Error, Fault, Setting};
 use super::flag::{ENV_PREFIX, Flag, Kind};
 use super::table::FLAGS;
@@ -43,6 +44,7 @@ pub fn parse(
                 Some("check") => check = true,
                 Some("config") => return config(parser, &given),
                 Some("version") => return nothing_more(parser, "version", Command::Version),
+                Some(word) if Verb::find(word).is_some() => return ask(parser, word, given, env),
                 _ => return Err(unknown_command(&word)),
             },
         }
@@ -53,6 +55,33 @@ pub fn parse(
     } else {
         Command::Run(settings)
     })
+}
+
+/// The rest behind a command that asks a running node. Of the settings it has those that say where that is.
+fn ask(
+    parser: Parser,
+    word: &str,
+    mut given: Vec<Vec<OsString>>,
+    env: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Command, Error> {
+    let verb = Verb::find(word).ok_or_else(|| unknown_command(OsStr::new(word)))?;
+    let foreign =
+        |(flag, values): &(&Flag, &Vec<_>)| !values.is_empty() && call::common(flag.name).is_none();
+    if let Some((flag, _)) = FLAGS.iter().zip(&given).find(foreign) {
+        let word = format!("--{}", flag.name);
+        return Err(unexpected(OsStr::new(&word), verb.name));
+    }
+    let ask = call::parse(parser, verb, |parser, at, flag| match given.get_mut(at) {
+        Some(values) => take(parser, flag, values),
+        None => Ok(()),
+    })?;
+    match ask {
+        Ok(ask) => {
+            let settings = settle(given, env)?;
+            Ok(Command::Call(Call { settings, ask }))
+        }
+        Err(help) => Ok(help),
+    }
 }
 
 fn command(check: bool) -> &'static str {
@@ -220,7 +249,11 @@ fn unknown_flag(flag: String) -> Error {
 
 fn unknown_command(word: &OsStr) -> Error {
     let word = word.to_string_lossy().into_owned();
-    let near = nearest(&word, ["check", "config", "version"].into_iter());
+    let verbs = call::VERBS.iter().map(|verb| verb.name);
+    let near = nearest(
+        &word,
+        ["check", "config", "version"].into_iter().chain(verbs),
+    );
     Error::UnknownCommand { word, near }
 }
 

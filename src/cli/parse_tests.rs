@@ -176,8 +176,8 @@ fn a_misplaced_argument_is_refused() {
         "unknown command chek (did you mean check?)"
     );
     assert_eq!(
-        refusal(&["publish"], &[]),
-        "unknown command publish (there are check, config and version)"
+        refusal(&["serve"], &[]),
+        "unknown command serve (there are check, config, version, publish, sessions, channels and kick)"
     );
 }
 
