@@ -146,7 +146,12 @@ declare class Revolved {
   onmembers: ((channel: string, members: string[]) => void) | null;
   /** A new session has taken a subscription back: `recovered`, or after a gap. */
   onresumed: ((channel: string, subscription: Revolved.Subscription) => void) | null;
+  /**
+   * The application has subscribed this session to a channel or pattern: its messages come by onpublish. That ends with the
+   * session; in a new one it is the application's to do it again.
+   */
   onsubscribed: ((channel: string) => void) | null;
+  /** The application has ended a subscription, its own or ours: a new session will not have it. */
   onunsubscribed: ((channel: string) => void) | null;
   /** Messages are missing, between the last that came and the next. */
   ongap: ((channel: string, gap: Revolved.Gap) => void) | null;

@@ -11,6 +11,7 @@ use super::flag::env_name;
 use super::logging::Escaped;
 use crate::config::pattern::BadPattern;
 use crate::config::rule::BadRule;
+use crate::config::secret::API_KEY_FORM;
 use crate::config::units::Misread;
 
 /// Why a command line was refused.
@@ -122,6 +123,8 @@ pub enum Fault {
         /// The protocol.
         protocol: &'static str,
     },
+    /// Not a key of the application; it may be one that was cut, so it is not repeated.
+    NotAKey,
     /// Bytes that are not UTF-8.
     NotText,
 }
@@ -169,6 +172,10 @@ impl fmt::Display for Error {
             } => write!(out, "check {}: {bad}", Escaped(word)),
             Self::Repeated { flag } => write!(out, "--{flag}: given twice, takes one value"),
             Self::NoValue { flag, form } => write!(out, "--{flag}: needs a value: {form}"),
+            Self::Value {
+                setting,
+                fault: Fault::NotAKey,
+            } => write!(out, "{}: {}", setting.name(), Fault::NotAKey),
             // A fault may repeat what was typed.
             Self::Value { setting, fault } => write!(out, "{setting}: {}", Escaped(fault)),
         }
@@ -181,6 +188,16 @@ fn hint(out: &mut fmt::Formatter<'_>, otherwise: &str, near: Option<String>) -> 
     match near {
         Some(near) => write!(out, " (did you mean {near}?)"),
         None => write!(out, " ({otherwise})"),
+    }
+}
+
+impl Setting {
+    /// As it was spelled, without its value.
+    fn name(&self) -> String {
+        match self.origin {
+            Origin::Env => env_name(self.flag),
+            Origin::Flag | Origin::Default => format!("--{}", self.flag),
+        }
     }
 }
 
@@ -234,6 +251,7 @@ impl fmt::Display for Fault {
                     "this version has no {protocol} port yet, only off is possible"
                 )
             }
+            Self::NotAKey => write!(out, "a key is {API_KEY_FORM}"),
             Self::NotText => write!(out, "not UTF-8"),
         }
     }

@@ -182,6 +182,22 @@ fn a_misplaced_argument_is_refused() {
 }
 
 #[test]
+fn a_key_that_is_none_is_not_repeated() {
+    let said = refusal(&["--api-key", "hunter2"], &[]);
+    assert!(
+        said.starts_with("--api-key: a key is at least 16"),
+        "{said}"
+    );
+    let said = refusal(&[], &[("ORBITED_API_KEY", "hunter2")]);
+    assert!(
+        said.starts_with("ORBITED_API_KEY: a key is at least 16"),
+        "{said}"
+    );
+    let none = run(&["--api-key", "none"], &[]).map(|settings| settings.config.api_keys);
+    assert_eq!(none, Ok(Vec::new()));
+}
+
+#[test]
 fn check_takes_names_of_channels_and_nothing_else() {
     let names = |args: &[&str]| match command(args, &[]) {
         Ok(Command::Check(_, names)) => names,

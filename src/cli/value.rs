@@ -5,8 +5,9 @@
 
 use std::net::SocketAddr;
 
+use super::error::Fault;
 use crate::config::Listen;
-use crate::config::secret::{API_KEY_FORM, ApiKey};
+use crate::config::secret::ApiKey;
 use crate::config::units::Misread;
 
 /// What a switch must look like.
@@ -72,11 +73,8 @@ pub fn on_loopback(address: &Listen) -> String {
 }
 
 /// A key of the application, or its file.
-pub fn api_key(text: &str) -> Result<ApiKey, Misread> {
-    ApiKey::parse(text).ok_or(Misread::Malformed {
-        form: API_KEY_FORM,
-        near: None,
-    })
+pub fn api_key(text: &str) -> Result<ApiKey, Fault> {
+    ApiKey::parse(text).ok_or(Fault::NotAKey)
 }
 
 /// An origin as browsers spell it (RFC 6454 6.2): lower case, no default port, no path. `null` is

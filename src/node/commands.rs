@@ -112,8 +112,10 @@ impl Node {
                 Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),
                 Some(Cmd::Kick(user, origin)) => self.begin_kick(&user, origin),
                 Some(Cmd::KickOne(session, origin)) => {
+                    let open = self.sessions.get(session).is_some_and(Session::is_open);
                     self.kick(session);
-                    self.tell(origin, Outcome::Kicked { sessions: 1 });
+                    let sessions = usize::from(open);
+                    self.tell(origin, Outcome::Kicked { sessions });
                 }
                 Some(Cmd::Seat {
                     user,

@@ -64,6 +64,29 @@ const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => fr
 const payloads = (one) => one.payloads.map(([payload]) => Number(payload));
 
 for (const transport of TRANSPORTS) {
+  test(`Revolved.js in node over ${transport}: the application subscribes a user, tells it and ends that`, async (after) => {
+    const server = await start(after, ...RULE), ann = await join(after, server.url, 'ann', transport);
+    const app = async (call, body) => (await fetch(`http://${server.internal}/api/${call}`, { method: 'POST', body })).json();
+    for (const name of ['subscribed', 'unsubscribed']) ann.r['on' + name] = (channel) => ann.log.push([name, channel]);
+    ann.r.onpublish = (channel, sender, payload) => ann.log.push(['publish', channel, payload]);
+    assert.deepEqual(await app('subscribe?user=ann&channel=room'), { sessions: 1, refused: 0 });
+    await post(server, 'room', 'one');
+    assert.deepEqual(await app('send/ann', 'psst'), { sessions: 1 });
+    assert.deepEqual(await app('broadcast', 'all'), { sessions: 1 });
+    assert.deepEqual(await app('unsubscribe?user=ann&channel=room'), { sessions: 1, refused: 0 });
+    await post(server, 'room', 'two');
+    await app('send/ann', 'end');
+    await until('the last of it', () => ann.said('receive').length === 3);
+    const told = ann.log.filter(([name]) => name !== 'open');
+    assert.deepEqual(told, [['subscribed', 'room'], ['publish', 'room', 'one'], ['receive', null, 'psst'], ['receive', null, 'all'],
+      ['unsubscribed', 'room'], ['receive', null, 'end']]);
+    // What the page had subscribed to itself is gone too, and is not taken up again.
+    await read(ann, 'mine');
+    await app('unsubscribe?user=ann&channel=mine');
+    await until('its end', () => ann.said('unsubscribed').length === 2);
+    assert.equal(ann.r.position('mine'), null);
+  });
+
   test(`Revolved.js in node over ${transport}: a latecomer reads the history, then what is live, each once`, async (after) => {
     const server = await start(after, ...RULE), ann = await join(after, server.url, 'ann', transport);
     for (const n of numbers(1, 60)) ann.r.publish('room', n);

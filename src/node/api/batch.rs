@@ -10,7 +10,7 @@ use crate::mem::Content;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// One message and the channels it goes to, at least one.
@@ -89,11 +89,16 @@ fn channels(fields: &mut Object<'_>) -> Result<Vec<Rc<str>>, String> {
     };
     let names = names.filter(|names| !names.is_empty());
     let names = names.ok_or("needs channel, a name, or channels, a list of names")?;
-    let checked = |name: &String| {
-        let name = checked_channel(name).map_err(|fault| fault.reason.into_owned());
-        name.map(Rc::from)
-    };
-    names.iter().map(checked).collect()
+    let mut channels: Vec<Rc<str>> = Vec::with_capacity(names.len());
+    let mut seen = BTreeSet::new();
+    for name in &names {
+        checked_channel(name).map_err(|fault| fault.reason.into_owned())?;
+        if !seen.insert(name) {
+            return Err(format!("names {name} twice"));
+        }
+        channels.push(Rc::from(name.as_str()));
+    }
+    Ok(channels)
 }
 
 fn payload(fields: &mut Object<'_>, kind: Option<&str>) -> Result<(Content, Box<[u8]>), String> {
@@ -203,6 +208,7 @@ mod tests {
                 "needs channel",
             ),
             (r#""channels":[],"data":1"#, "needs channel"),
+            (r#""channels":["b","a","b"],"data":1"#, "names b twice"),
             (r#""channel":"a/*","data":1"#, "name one channel"),
             (r#""channel":"a","text":1"#, "text is no text"),
             (r#""channel":"a","text":"x","type":"text/css""#, "type goes"),
@@ -227,7 +233,8 @@ mod tests {
     #[test]
     fn a_body_holds_a_thousand_publications() {
         let body = |many| {
-            let names = vec!["\"a\""; many].join(",");
+            let names: Vec<_> = (0..many).map(|n| format!("\"{n}\"")).collect();
+            let names = names.join(",");
             format!(r#"{{"messages":[{{"channels":[{names}],"data":0}}]}}"#)
         };
         assert!(parse(body(1_000).as_bytes(), 10).is_ok());
