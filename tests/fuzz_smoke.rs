@@ -56,6 +56,11 @@ target!(
     since,
     "fuzz/targets/since.rs"
 );
+target!(
+    a_body_of_many_messages_is_published_whole_or_not_at_all,
+    api_batch,
+    "fuzz/targets/api_batch.rs"
+);
 
 const ROUNDS: usize = 60_000;
 

@@ -60,10 +60,7 @@ impl Api {
             return self.ask_for_no(scene);
         }
         if scene.chance.one_in(12) {
-            let target =
-                scene
-                    .chance
-                    .pick(&["/metrics", "/healthz", "/", "/api/publish/", "/livez"]);
+            let target = scene.chance.pick(&LOOKS);
             let request = bare(&mut scene.chance, "GET", target, "");
             return self
                 .http
@@ -106,6 +103,10 @@ impl Api {
             ),
             ("/api/publish/a", "Origin: http://page.test\r\n", &[403]),
             ("/nothing", "", &[404]),
+            ("/api/publish", "", &[400]),
+            ("/api/send/nobody", "", &[404]),
+            ("/api/subscribe?user=nobody&channel=a", "", &[404]),
+            ("/api/kick?session=none", "", &[400]),
         ]);
         let request = post(&mut scene.chance, target, header, b"{nonsense");
         let what = What::Plain(statuses, None);
@@ -285,3 +286,18 @@ fn junk(scene: &mut Scene) -> Vec<u8> {
         at => lines[at].to_vec(),
     }
 }
+
+/// What may be looked at at any time, whatever it finds.
+const LOOKS: [&str; 11] = [
+    "/metrics",
+    "/healthz",
+    "/",
+    "/api/publish/",
+    "/livez",
+    "/api/sessions?limit=3",
+    "/api/sessions?user=ann",
+    "/api/channels",
+    "/api/channels?prefix=a&after=1",
+    "/api/presence/a?limit=1",
+    "/api/history/a?backwards&limit=2",
+];
