@@ -123,7 +123,7 @@ impl Crowd {
         let mut node = Node::new(config, [7; 32]).unwrap();
         node.turn(Clock {
             tick: Tick(1_000),
-            unix_s: 1_700_000_000,
+            unix_ms: 1_700_000_000_000,
         });
         let mut crowd = Self { node };
         let door = crowd.node.accept(Door::Public).unwrap();

@@ -22,6 +22,7 @@ impl ServiceKind {
             Self::Revolved => "revolved",
             Self::Events | Self::Objects | Self::Poll => "events",
             Self::Feed => "feed",
+            Self::Bayeux => "bayeux",
         }
     }
 }

@@ -4,8 +4,7 @@
 
 use super::pattern::Pattern;
 use orbited::config::rule::Rule;
-use orbited::config::{Config, Cookie, Peer, Policies};
-use orbited::config::{ApiKey, Config, Peer, Policies};
+use orbited::config::{ApiKey, Config, Cookie, Peer, Policies};
 
 /// A transcript.
 #[derive(Debug)]
