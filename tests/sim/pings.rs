@@ -13,8 +13,10 @@ pub struct Pings {
     frames: Option<Frames>,
     /// When the first ping was written whole since anything was read.
     asked_at: Option<u64>,
+    /// When one was that may have been answered before it was written, or asked only behind that.
+    perhaps_at: Option<u64>,
     woke_at: u64,
-    /// A ping that is written now was answered before it was.
+    /// A ping that is written now may have been answered before it was.
     answered_before: bool,
     /// The longest that an answer took: a goodbye that was decided then may be written only now.
     answered_after: u64,
@@ -32,11 +34,12 @@ impl Pings {
         }
         while let Some(frame) = self.frames.as_mut().and_then(Frames::next) {
             match frame.opcode {
-                PING if self.answered_before => {}
+                PING if self.answered_before => _ = self.perhaps_at.get_or_insert(now),
                 PING => _ = self.asked_at.get_or_insert(now),
                 CLOSE => {
                     self.closed = true;
-                    let waited = self.asked_at.map_or(0, |at| now - at);
+                    let asked_at = self.perhaps_at.or(self.asked_at);
+                    let waited = asked_at.map_or(0, |at| now - at);
                     self.closed_after = waited.max(self.answered_after);
                 }
                 _ => {}
@@ -47,7 +50,8 @@ impl Pings {
     /// The node read something; if it waits for room, that answers what it had to ask too.
     pub fn heard(&mut self, now: u64, blocked: bool) {
         self.answered_before |= blocked;
-        if let Some(at) = self.asked_at.take() {
+        let asked_at = self.asked_at.take();
+        if let Some(at) = self.perhaps_at.take().or(asked_at) {
             self.answered_after = self.answered_after.max(now - at);
         }
     }
