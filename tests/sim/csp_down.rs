@@ -476,7 +476,10 @@ impl Csp {
                 "{name} is told that another downstream took over, and there is none"
             ),
             1000 | 1002 | 1003 if down.broken => {}
-            1001 if scene.net.is_stopped() && !self.is_farewell(number) => {
+            // One that was ended in front of the stop was told that, and has its close packet.
+            1001 if scene.net.is_stopped()
+                && (!self.is_farewell(number) || self.closed_at.is_some()) =>
+            {
                 self.gives_up = true;
                 self.gone(scene, "stopped");
             }
