@@ -43,8 +43,8 @@ pub struct Account {
     pub packets: BTreeMap<u64, usize>,
     /// Calls without an answer.
     pub waiting: usize,
-    /// How many of these may be answered with some past.
-    pub pages: usize,
+    /// Of these, what may be answered with some past.
+    pub pages: Vec<Page>,
     pub topics: BTreeMap<usize, Topic>,
     /// How many messages it was told to have missed, each with the packet in which that ended, and which.
     pub gaps: Vec<(u64, u64)>,
@@ -66,6 +66,15 @@ pub enum Kind {
     Csp,
     Socket,
     Reader,
+}
+
+/// A call that may be answered with some past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// With as much as there is room for.
+    Subscribe,
+    /// Of this channel: with one message whatever it weighs.
+    History(usize),
 }
 
 /// A channel that a session reads, or asked for.
@@ -353,8 +362,13 @@ impl Account {
         };
         let listed: usize = listed.iter().map(line).sum();
         let most = packets + listed + (self.waiting + 1) * ANSWER_BYTES;
-        // Each page takes at most half of what is left.
-        let pages = self.pages * config.max_queue / 2;
+        // Each page takes at most half of what is left, but for one message of a history.
+        let half = config.max_queue / 2;
+        let page = |page: &Page| match page {
+            Page::Subscribe => half,
+            Page::History(channel) => half.max(facts.model.longest_of(*channel)),
+        };
+        let pages: usize = self.pages.iter().map(page).sum();
         full || most + pages > config.max_queue
     }
 }

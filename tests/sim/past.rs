@@ -418,6 +418,15 @@ impl Model {
         self.bytes
     }
 
+    /// Bytes of the longest message that a channel may have kept.
+    pub fn longest_of(&self, channel: usize) -> usize {
+        let of = |publication: &&super::model::Publication| {
+            publication.channel == channel && publication.fate != Fate::Refused
+        };
+        let own = self.publications().iter().filter(of);
+        own.map(super::model::Publication::len).max().unwrap_or(0)
+    }
+
     /// Whether what is at `offset` is kept until now, whatever else was published meanwhile, `last` being the last.
     fn is_surely_kept(&self, channel: usize, epoch: &str, offset: u64, last: u64) -> bool {
         // What is held back may have taken its place.

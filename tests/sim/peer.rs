@@ -5,7 +5,7 @@
 //! the answer to SUBSCRIBE on, in order, without gap, until the answer to UNSUBSCRIBE; messages of one
 //! publisher come in the order they were published.
 
-use super::account::{Account, Topic};
+use super::account::{Account, Page, Topic};
 use super::books::kicked;
 use super::model::{CHANNELS, Fate, Item, USERS, mark};
 use super::past::{Asked, Memory};
@@ -152,9 +152,12 @@ impl Peer {
         account.left = self.left.clone();
         self.pending_holes(account);
         account.waiting = self.asked.len();
-        let tells =
-            |(_, call): &&(u64, Call)| matches!(call, Call::Subscribe(_) | Call::History(_));
-        account.pages = self.asked.iter().filter(tells).count();
+        let page = |(_, call): &(u64, Call)| match call {
+            Call::Subscribe(_) => Some(Page::Subscribe),
+            Call::History(asked) => Some(Page::History(asked.channel)),
+            _ => None,
+        };
+        account.pages = self.asked.iter().filter_map(page).collect();
         let signs_on = |(_, call): &(u64, Call)| matches!(call, Call::Auth(_));
         account.user_since = (!self.asked.iter().any(signs_on)).then_some(self.user_since);
         for (channel, sub) in &self.subs {
