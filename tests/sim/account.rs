@@ -316,6 +316,8 @@ impl Account {
             said @ ("clean" | "protocol" | "too-big") => self.said.contains(&said),
             "timeout" => match (self.heard, bare) {
                 (Some((at, ms)), _) => notice.at - at >= ms,
+                // Nothing is asked of a reader: it ends with its connection.
+                (None, Some(_)) if self.kind == Kind::Reader => false,
                 (None, Some(link)) => facts.net.was_unheard(link) || blocked,
                 (None, None) => false,
             },
