@@ -43,8 +43,8 @@ const BASE: &[&str] = &[
     "mem", "ids", "time", "rng", "metrics", "cmd", "codes", "config",
 ];
 
-/// Of those names, what `src/client/` may use too: it runs in place of a node, and waits for its one socket.
-const CLIENT_IO: &[&str] = &["TcpStream", "UnixStream"];
+/// Of those names, what `src/client/` may use too: it runs in place of a node, and waits for its one socket, for a time.
+const CLIENT_IO: &[&str] = &["TcpStream", "UnixStream", "socket2", "Instant::now"];
 
 /// Names that only `src/net/` may use: sockets, clocks, files, threads, entropy, signals.
 const IO: &[&str] = &[

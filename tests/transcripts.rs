@@ -180,6 +180,7 @@ transcripts! {
     streamtest_tells_whether_something_buffers
     subscriptions_and_channels_have_their_bounds
     the_acceptance_suite_of_the_protocols_authors_passes
+    the_api_refuses_what_it_would_not_heed
     the_api_wants_a_key_where_there_is_one
     the_application_kicks_a_user
     the_application_looks_at_channels_and_sessions

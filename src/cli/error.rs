@@ -172,10 +172,9 @@ impl fmt::Display for Error {
             } => write!(out, "check {}: {bad}", Escaped(word)),
             Self::Repeated { flag } => write!(out, "--{flag}: given twice, takes one value"),
             Self::NoValue { flag, form } => write!(out, "--{flag}: needs a value: {form}"),
-            Self::Value {
-                setting,
-                fault: Fault::NotAKey,
-            } => write!(out, "{}: {}", setting.name(), Fault::NotAKey),
+            Self::Value { setting, fault } if setting.is_secret() => {
+                write!(out, "{}: {}", setting.name(), Escaped(fault))
+            }
             // A fault may repeat what was typed.
             Self::Value { setting, fault } => write!(out, "{setting}: {}", Escaped(fault)),
         }
@@ -192,6 +191,11 @@ fn hint(out: &mut fmt::Formatter<'_>, otherwise: &str, near: Option<String>) -> 
 }
 
 impl Setting {
+    /// Whether its value is not to be shown.
+    fn is_secret(&self) -> bool {
+        self.flag == "api-key"
+    }
+
     /// As it was spelled, without its value.
     fn name(&self) -> String {
         match self.origin {

@@ -4,10 +4,12 @@
 
 use super::Node;
 use crate::config::{ApiKey, Listen};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// A request.
 #[derive(Debug)]
@@ -82,17 +84,13 @@ impl<'a> Request<'a> {
 pub fn ask(node: &Node<'_>, request: &Request<'_>) -> Result<Answer, String> {
     let head = request.head(node.key)?;
     let address = node.address;
+    let until = Instant::now() + PATIENCE;
     let exchanged = match address {
-        Listen::Tcp(to) => TcpStream::connect_timeout(to, PATIENCE).and_then(|stream| {
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            exchange(stream, &head, request.body)
-        }),
-        Listen::Unix(path) => UnixStream::connect(path).and_then(|stream| {
-            stream.set_read_timeout(Some(PATIENCE))?;
-            stream.set_write_timeout(Some(PATIENCE))?;
-            exchange(stream, &head, request.body)
-        }),
+        Listen::Tcp(to) => TcpStream::connect_timeout(to, PATIENCE)
+            .and_then(|stream| exchange(stream, (&head, request.body), until)),
+        Listen::Unix(path) => {
+            connect(path).and_then(|stream| exchange(stream, (&head, request.body), until))
+        }
     };
     let bytes = exchanged.map_err(|error| match error.kind() {
         io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => format!(
@@ -103,16 +101,74 @@ pub fn ask(node: &Node<'_>, request: &Request<'_>) -> Result<Answer, String> {
     answer(&bytes).ok_or_else(|| format!("{address}: {}", super::NO_NODE))
 }
 
+/// A socket that does not wait for ever.
+trait Wire: Read + Write {
+    fn wait_for(&self, time: Duration) -> io::Result<()>;
+}
+
+impl Wire for TcpStream {
+    fn wait_for(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time))?;
+        self.set_write_timeout(Some(time))
+    }
+}
+
+impl Wire for UnixStream {
+    fn wait_for(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time))?;
+        self.set_write_timeout(Some(time))
+    }
+}
+
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.connect_timeout(&SockAddr::unix(path)?, PATIENCE)?;
+    Ok(socket.into())
+}
+
 /// A node may refuse a body before it has all of it: then writing fails, and its answer is there all the same.
-fn exchange(mut stream: impl Read + Write, head: &str, body: &[u8]) -> io::Result<Vec<u8>> {
-    let wrote = stream
-        .write_all(head.as_bytes())
-        .and_then(|()| stream.write_all(body));
+fn exchange(
+    mut stream: impl Wire,
+    (head, body): (&str, &[u8]),
+    until: Instant,
+) -> io::Result<Vec<u8>> {
+    let wrote =
+        write(&mut stream, head.as_bytes(), until).and_then(|()| write(&mut stream, body, until));
     let mut bytes = Vec::new();
-    let read = stream.take(ANSWER_MAX).read_to_end(&mut bytes);
+    let read = read(&mut stream, &mut bytes, until);
     match bytes.is_empty() {
-        true => wrote.and(read.map(|_| bytes)),
+        true => wrote.and(read).map(|()| bytes),
         false => Ok(bytes),
+    }
+}
+
+fn write(stream: &mut impl Wire, bytes: &[u8], until: Instant) -> io::Result<()> {
+    for piece in bytes.chunks(PIECE) {
+        wait(stream, until)?;
+        stream.write_all(piece)?;
+    }
+    Ok(())
+}
+
+fn read(stream: &mut impl Wire, bytes: &mut Vec<u8>, until: Instant) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    while bytes.len() < ANSWER_MAX {
+        wait(stream, until)?;
+        let many = stream.read(&mut piece)?;
+        if many == 0 {
+            break;
+        }
+        bytes.extend_from_slice(piece.get(..many).unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// The next call waits for what is left of the time.
+fn wait(stream: &impl Wire, until: Instant) -> io::Result<()> {
+    let left = until.saturating_duration_since(Instant::now());
+    match left.is_zero() {
+        true => Err(io::ErrorKind::TimedOut.into()),
+        false => stream.wait_for(left),
     }
 }
 
@@ -132,10 +188,12 @@ fn answer(bytes: &[u8]) -> Option<Answer> {
     is_whole.then_some(Answer { status, body })
 }
 
-/// How long a node may keep silent.
+/// How long a node may take, from the first byte to the last.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// No page is as long.
-const ANSWER_MAX: u64 = 64 << 20;
+const ANSWER_MAX: usize = 64 << 20;
+/// Bytes that are written and read at once.
+const PIECE: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {

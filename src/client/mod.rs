@@ -6,6 +6,7 @@
 mod http;
 
 use crate::cli::Ask;
+use crate::cli::logging::Escaped;
 use crate::config::{ApiKey, Listen};
 use http::{Answer, Request};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -102,7 +103,12 @@ fn list(
             print(out, row.get())?;
         }
         match page.get("after").map(|after| parsed(after.get())) {
-            Some(Ok(Value::String(slot))) => after = format!("&after={}", escaped(&slot)),
+            Some(Ok(Value::String(slot))) => {
+                let next = format!("&after={}", escaped(&slot));
+                if next == std::mem::replace(&mut after, next.clone()) {
+                    return Err(NO_NODE.to_owned().into());
+                }
+            }
             _ => return Ok(()),
         }
     }
@@ -122,11 +128,10 @@ fn done(node: &Node<'_>, request: &Request<'_>) -> Result<String, String> {
     let text = |name: &str| fault.get(name).and_then(Value::as_str).unwrap_or_default();
     match text("code") {
         "" => Err(format!("{status}: {NO_NODE}")),
-        code => Err(format!(
-            "{status} {code}: {} {}",
-            text("reason"),
-            text("hint")
-        )),
+        code => {
+            let said = format!("{status} {code}: {} {}", text("reason"), text("hint"));
+            Err(Escaped(said).to_string())
+        }
     }
 }
 

@@ -218,6 +218,25 @@ pub enum Internal<'a> {
     Unknown,
 }
 
+impl Internal<'_> {
+    /// Whether it is asked for by GET, and changes nothing.
+    #[must_use]
+    pub fn is_looked_at(&self) -> bool {
+        !matches!(
+            self,
+            Self::Publish(_)
+                | Self::PublishMany
+                | Self::Send(_)
+                | Self::SendOne
+                | Self::Broadcast
+                | Self::Kick(_)
+                | Self::KickOne
+                | Self::Subscribe
+                | Self::Unsubscribe
+        )
+    }
+}
+
 /// What `path` names on the internal port.
 pub fn internal(path: &str) -> Internal<'_> {
     match path {

@@ -234,7 +234,13 @@ impl Hub {
     #[must_use]
     pub fn once_key(&self, publication: &Publication, publisher: &str, id: &str) -> OnceKey {
         let (channel, payload) = (&*publication.target, &*publication.bytes);
-        let half = |n: u8| u128::from(self.by_name.hash((n, channel, publisher, id, payload)));
+        let what = (publication.content.media_type(), publication.key());
+        let half = |n: u8| {
+            u128::from(
+                self.by_name
+                    .hash((n, channel, publisher, id, payload, what)),
+            )
+        };
         OnceKey(half(0) << 64 | half(1))
     }
 

@@ -112,10 +112,11 @@ impl Node {
                 Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),
                 Some(Cmd::Kick(user, origin)) => self.begin_kick(&user, origin),
                 Some(Cmd::KickOne(session, origin)) => {
-                    let open = self.sessions.get(session).is_some_and(Session::is_open);
-                    self.kick(session);
-                    let sessions = usize::from(open);
-                    self.tell(origin, Outcome::Kicked { sessions });
+                    let outcome = match self.kick(session) {
+                        true => Outcome::Kicked { sessions: 1 },
+                        false => Outcome::Absent,
+                    };
+                    self.tell(origin, outcome);
                 }
                 Some(Cmd::Seat {
                     user,
@@ -245,8 +246,11 @@ impl Node {
         self.fan_out = Some(FanOut::Kick(origin, 0));
     }
 
-    /// Ends a session with a goodbye; where there is no room for that, at once.
-    fn kick(&mut self, id: SessionId) {
+    /// Ends a session with a goodbye; where there is no room for that, at once. False for one that ends already.
+    fn kick(&mut self, id: SessionId) -> bool {
+        if !self.sessions.get(id).is_some_and(Session::is_open) {
+            return false;
+        }
         self.with_service(id, |service, cx, session| {
             service.farewell(cx, session, Cause::Kicked);
         });
@@ -254,6 +258,15 @@ impl Node {
             true => self.end_session(id, Cause::Kicked),
             false => self.remove_session(id, Cause::Kicked),
         }
+        true
+    }
+
+    /// What it costs to walk the subscriptions of a session, in deliveries.
+    fn walk_of(&self, id: SessionId) -> usize {
+        let row = self.sessions.get(id);
+        row.map_or(0, |row| {
+            self.hub.subscribed_to(&row.seat) / WALKED_PER_DELIVERY
+        })
     }
 
     /// Who came is listed from now on, who went is not any more, and those who watch are told.
@@ -268,17 +281,21 @@ impl Node {
         let is_through = match &mut fan_out {
             FanOut::Message(delivery) => self.reach(budget, |node, session| {
                 node.deliver(session, delivery);
+                0
             }),
             FanOut::Presence(event, channel) => self.reach(budget, |node, session| {
                 node.tell_presence(session, event, *channel);
+                0
             }),
             FanOut::Everybody(delivery, slots) => self.reach_everybody(budget, delivery, slots),
             FanOut::Seat(seating) => self.reach(budget, |node, session| {
                 node.seat(session, seating);
+                node.walk_of(session)
             }),
             FanOut::Kick(_, reached) => self.reach(budget, |node, session| {
-                *reached += 1;
-                node.kick(session);
+                let walk = node.walk_of(session);
+                *reached += usize::from(node.kick(session));
+                walk
             }),
         };
         match is_through {
@@ -287,14 +304,20 @@ impl Node {
         }
     }
 
-    /// Goes on to as many of the fan-out's sessions as the budget has; true when there are no more.
-    fn reach(&mut self, budget: &mut usize, mut each: impl FnMut(&mut Self, SessionId)) -> bool {
+    /// Goes on to as many of the fan-out's sessions as the budget has; true when there are no more. `each` gives back what
+    /// a session costs beside its delivery.
+    fn reach(
+        &mut self,
+        budget: &mut usize,
+        mut each: impl FnMut(&mut Self, SessionId) -> usize,
+    ) -> bool {
         while *budget > 0 {
             let Some(session) = self.hub.next_subscriber() else {
                 return true;
             };
             *budget -= 1;
-            each(self, session);
+            let more = each(self, session);
+            *budget = budget.saturating_sub(more);
         }
         false
     }
@@ -409,5 +432,7 @@ fn published(answered: Answered) -> Outcome {
     }
 }
 
+/// Subscriptions of a session that are walked in the time of a delivery.
+const WALKED_PER_DELIVERY: usize = 16;
 /// Deliveries after which the loop looks at its sockets again: below a millisecond of work.
 pub const DELIVERIES_PER_TURN: usize = 8_192;

@@ -4,13 +4,14 @@
 //! of it checked, or the first thing that is wrong and the message it is in.
 
 use super::checked_channel;
+use super::fields::{Few, Fields, Object, nothing_else, start};
 use super::publish::content;
 use crate::http::fault::Fault;
 use crate::mem::Content;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// One message and the channels it goes to, at least one.
@@ -33,18 +34,19 @@ pub struct Message {
 /// # Errors
 /// Anything that is wrong anywhere in it.
 pub fn parse(body: &[u8], message_max: usize) -> Result<Vec<Message>, Fault> {
-    let object: Object<'_> = serde_json::from_slice(body).map_err(|_| bad(NO_OBJECT))?;
-    if let Some(name) = object.keys().find(|name| *name != "messages") {
-        return Err(bad(&format!("{name} is not known here")));
-    }
-    let list = object.get("messages").map(|list| list.get());
-    let list: Option<Vec<&RawValue>> = list.and_then(|list| serde_json::from_str(list).ok());
-    let list = list.ok_or_else(|| bad(NO_OBJECT))?;
+    let object: Fields<'_> = serde_json::from_slice(body).map_err(|_| bad(NO_OBJECT))?;
+    let mut object = object.once().map_err(|error| bad(&error))?;
+    let list = object.remove("messages").map(|list| list.get());
+    nothing_else(&object).map_err(|error| bad(&error))?;
+    let list: Option<Few<&RawValue>> = list.and_then(|list| serde_json::from_str(list).ok());
+    let list = list.ok_or_else(|| bad(NO_OBJECT))?.all().ok_or(TOO_MANY)?;
     let mut messages = Vec::new();
     let mut publications = 0;
     for (n, raw) in list.into_iter().enumerate() {
-        let message =
-            message(raw, message_max).map_err(|error| bad(&format!("messages[{n}]: {error}")))?;
+        let message = message(raw, message_max).map_err(|wrong| match wrong {
+            Wrong::Named(error) => bad(&format!("messages[{n}]: {error}")),
+            Wrong::TooMany => TOO_MANY,
+        })?;
         publications += message.channels.len();
         if publications > PUBLICATIONS_MAX {
             return Err(TOO_MANY);
@@ -57,17 +59,26 @@ pub fn parse(body: &[u8], message_max: usize) -> Result<Vec<Message>, Fault> {
     }
 }
 
-type Object<'a> = BTreeMap<String, &'a RawValue>;
+/// What is wrong with a message.
+enum Wrong {
+    Named(String),
+    TooMany,
+}
 
-fn message(raw: &RawValue, message_max: usize) -> Result<Message, String> {
-    let mut fields: Object<'_> = serde_json::from_str(raw.get()).map_err(|_| "is no object")?;
+impl<T: Into<String>> From<T> for Wrong {
+    fn from(error: T) -> Self {
+        Self::Named(error.into())
+    }
+}
+
+fn message(raw: &RawValue, message_max: usize) -> Result<Message, Wrong> {
+    let fields: Fields<'_> = serde_json::from_str(raw.get()).map_err(|_| "is no object")?;
+    let mut fields = fields.once()?;
     let channels = channels(&mut fields)?;
     let kind = text(&mut fields, "type")?;
     let (content, bytes) = payload(&mut fields, kind.as_deref())?;
     let (id, key) = (text(&mut fields, "id")?, text(&mut fields, "key")?);
-    if let Some(name) = fields.keys().next() {
-        return Err(format!("{name} is not known here"));
-    }
+    nothing_else(&fields)?;
     if bytes.len() > message_max {
         return Err("is larger than --max-message".into());
     }
@@ -80,21 +91,22 @@ fn message(raw: &RawValue, message_max: usize) -> Result<Message, String> {
     })
 }
 
-fn channels(fields: &mut Object<'_>) -> Result<Vec<Rc<str>>, String> {
+fn channels(fields: &mut Object<'_>) -> Result<Vec<Rc<str>>, Wrong> {
     let (one, many) = (fields.remove("channel"), fields.remove("channels"));
-    let names: Option<Vec<String>> = match (one, many) {
-        (Some(one), None) => serde_json::from_str(one.get()).ok().map(|one| vec![one]),
+    let names: Option<Few<String>> = match (one, many) {
+        (Some(one), None) => serde_json::from_str(one.get()).ok().map(Few::one),
         (None, Some(many)) => serde_json::from_str(many.get()).ok(),
         _ => None,
     };
     let names = names.filter(|names| !names.is_empty());
     let names = names.ok_or("needs channel, a name, or channels, a list of names")?;
+    let names = names.all().ok_or(Wrong::TooMany)?;
     let mut channels: Vec<Rc<str>> = Vec::with_capacity(names.len());
     let mut seen = BTreeSet::new();
     for name in &names {
         checked_channel(name).map_err(|fault| fault.reason.into_owned())?;
         if !seen.insert(name) {
-            return Err(format!("names {name} twice"));
+            return Err(format!("names {} twice", start(name)).into());
         }
         channels.push(Rc::from(name.as_str()));
     }
@@ -145,7 +157,7 @@ fn bad(what: &str) -> Fault {
 /// Longest `id`, `key` and `type`; what a message is the latest of stays with it as long as it waits.
 pub const KEY_BYTES_MAX: usize = 255;
 /// Publications of one body, each channel of a message counted: a fraction of a turn's deliveries.
-const PUBLICATIONS_MAX: usize = 1_000;
+pub const PUBLICATIONS_MAX: usize = 1_000;
 const NO_OBJECT: &str = "the body is no JSON object with a list of messages";
 const BAD_BATCH: Fault = Fault::new(
     400,
@@ -195,6 +207,7 @@ mod tests {
             ("{\"messages\":1}", "no JSON object"),
             ("{\"messages\":[],\"x\":1}", "x is not known"),
             ("{\"messages\":[]}", "messages is empty"),
+            ("{\"messages\":[],\"messages\":[]}", "messages stands twice"),
             ("{\"messages\":[1]}", "messages[0]: is no object"),
             ("{\"messages\":[{\"text\":\"\"}]}", "needs channel"),
         ] {
@@ -219,6 +232,7 @@ mod tests {
             ),
             (r#""channel":"a","text":"12345678901""#, "larger than"),
             (r#""channel":"a","data":1,"ttl":2"#, "ttl is not known"),
+            (r#""channel":"a","data":1,"data":2"#, "data stands twice"),
         ] {
             let body = format!(r#"{{"messages":[{{"channel":"ok","data":0}},{{{message}}}]}}"#);
             let reason = reason(&body);

@@ -2,9 +2,10 @@
 //!
 //! In: a request that came through the internal listener. Out: a command whose outcome is the answer, or
 //! text. `publish` and `batch` are messages to channels, `peers` what is done to sessions, `lists` what may be looked
-//! at, `query` the form of queries.
+//! at, `query` and `fields` the form of queries and bodies.
 
 mod batch;
+mod fields;
 mod lists;
 mod peers;
 mod publish;
@@ -40,7 +41,11 @@ impl Node {
         if request.path.starts_with("/api/") && !admin::has_key(request, &self.config.api_keys) {
             return self.fault(id, request, &NO_KEY);
         }
-        match routes::internal(request.path) {
+        let route = routes::internal(request.path);
+        if let Err(fault) = asks_well(request, &route) {
+            return self.fault(id, request, &fault);
+        }
+        match route {
             Internal::Signoffs => self.serve_signoffs(id, request),
             Internal::Healthz | Internal::Livez | Internal::Readyz => {
                 let ready = !self.stopping;
@@ -91,9 +96,6 @@ impl Node {
     }
 
     fn look(&mut self, request: &Request<'_>, call: &Internal<'_>) -> Result<String, Fault> {
-        if !matches!(request.method, Method::Get | Method::Head) {
-            return Err(GET_ONLY);
-        }
         match call {
             Internal::Presence(channel) => self.presence(request, channel),
             Internal::History(channel) => self.history(request, channel),
@@ -105,8 +107,10 @@ impl Node {
     }
 
     fn act(&mut self, id: ConnId, request: &Request<'_>, call: &Internal<'_>) -> Result<(), Fault> {
-        if request.method != Method::Post {
-            return Err(POST_ONLY);
+        // What ends sessions is let in even so.
+        let ends = matches!(call, Internal::Kick(_) | Internal::KickOne);
+        if self.cmds.is_full() && !ends {
+            return Err(QUEUES_FULL);
         }
         match call {
             Internal::Publish(channel) => self.publish(id, request, channel),
@@ -114,7 +118,7 @@ impl Node {
             Internal::Send(user) => self.send_to_user(id, request, user),
             Internal::SendOne => self.send_to_session(id, request),
             Internal::Broadcast => self.send_to_all(id, request),
-            Internal::Kick(user) => self.kick_user(id, user),
+            Internal::Kick(user) => self.kick_user(id, request, user),
             Internal::KickOne => self.kick_one(id, request),
             Internal::Subscribe => self.seat_user(id, request, true),
             Internal::Unsubscribe => self.seat_user(id, request, false),
@@ -187,6 +191,18 @@ impl Node {
     }
 }
 
+/// Whether a request has the method of its call, and a query only where its call has one.
+fn asks_well(request: &Request<'_>, route: &Internal<'_>) -> Result<(), Fault> {
+    let looks = matches!(request.method, Method::Get | Method::Head);
+    match route {
+        Internal::Unknown => Ok(()),
+        _ if route.is_looked_at() && !looks => Err(GET_ONLY),
+        _ if !route.is_looked_at() && request.method != Method::Post => Err(POST_ONLY),
+        Internal::Signoffs | Internal::Description => query::Query::of(request, &[]).map(drop),
+        _ => Ok(()),
+    }
+}
+
 fn checked_channel(name: &str) -> Result<&str, Fault> {
     names::channel(name).map_err(|error| BAD_CHANNEL.with_reason(error.reason().to_owned()))
 }
@@ -194,11 +210,13 @@ fn checked_channel(name: &str) -> Result<&str, Fault> {
 const ROOT: &[u8] = b"orbited, internal port\n\
     POST /api/publish/CHANNEL  publish the body\n\
     POST /api/publish          publish many messages to many channels\n\
-    POST /api/send/USER        the body to the sessions of a user; ?session=KEY to one\n\
+    POST /api/send/USER        the body to the sessions of a user\n\
+    POST /api/send             ?session=KEY the body to one session\n\
     POST /api/broadcast        the body to everybody\n\
     POST /api/subscribe        ?user=&channel= subscribes the sessions of a user\n\
     POST /api/unsubscribe      ?user=&channel= ends that\n\
-    POST /api/kick/USER        end the sessions of a user; ?session=KEY one\n\
+    POST /api/kick/USER        end the sessions of a user\n\
+    POST /api/kick             ?session=KEY ends one session\n\
     GET  /api/presence/CHANNEL who is in a channel\n\
     GET  /api/history/CHANNEL  what a channel has kept\n\
     GET  /api/channels         channels, a page at a time\n\
@@ -229,7 +247,7 @@ const FOREIGN: Fault = Fault::new(
 const POST_ONLY: Fault = Fault::new(
     405,
     "method-not-allowed",
-    "Publishing and kicking are POSTs.",
+    "What changes something is a POST.",
     "Use POST.",
 )
 .with_headers(&[("Allow", "POST, OPTIONS")]);

@@ -4,7 +4,7 @@
 
 use super::BAD_CHANNEL;
 use super::Node;
-use super::query::{BAD_USER, Query, session_target};
+use super::query::{Query, checked_user, session_target};
 use crate::cmd::{Cmd, Origin};
 use crate::http::fault::Fault;
 use crate::http::request::Request;
@@ -63,7 +63,13 @@ impl Node {
         Ok(Publication::new(target, None, content, bytes, &self.ledger))
     }
 
-    pub(super) fn kick_user(&mut self, id: ConnId, user: &str) -> Result<(), Fault> {
+    pub(super) fn kick_user(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        user: &str,
+    ) -> Result<(), Fault> {
+        Query::of(request, &[])?;
         let user = checked_user(user)?;
         self.ask(id, Cmd::Kick(user, Origin::Api(id)));
         Ok(())
@@ -107,11 +113,6 @@ impl Node {
         let session = self.sessions.get(key.id);
         session.is_some_and(|session| session.opens(key) && session.is_open())
     }
-}
-
-fn checked_user(user: &str) -> Result<Rc<str>, Fault> {
-    let user = names::user(user).map(Rc::from);
-    user.map_err(|error| BAD_USER.with_reason(error.reason().to_owned()))
 }
 
 /// Whom a message to everybody is addressed to, in the lists of what was not delivered: no user has this name.

@@ -5,11 +5,10 @@
 
 use super::Node;
 use super::batch::{self, Message};
-use super::{BAD_CHANNEL, QUEUES_FULL, query::Query};
+use super::{QUEUES_FULL, checked_channel, query::Query};
 use crate::cmd::{Cmd, Origin, Outcome};
 use crate::http::fault::Fault;
 use crate::http::request::Request;
-use crate::hub::names;
 use crate::ids::ConnId;
 use crate::mem::{Content, Publication};
 use crate::node::csp::CHANNELS_FULL;
@@ -34,10 +33,8 @@ impl Node {
         request: &Request<'_>,
         name: &str,
     ) -> Result<(), Fault> {
-        let name = match names::channel(name) {
-            Ok(name) => name,
-            Err(error) => return Err(BAD_CHANNEL.with_reason(error.reason().to_owned())),
-        };
+        Query::of(request, &[])?;
+        let name = checked_channel(name)?;
         let content = self.message(request)?;
         let latest_of = request.headers.first("orbited-key");
         let latest_of = latest_of.map(String::from_utf8_lossy);
@@ -84,6 +81,9 @@ impl Node {
         let messages = batch::parse(request.body, self.config.max_message)?;
         let weight = |message: &Message| message.bytes.len() * message.channels.len();
         let bytes: usize = messages.iter().map(weight).sum();
+        if bytes > BATCH_BYTES_MAX {
+            return Err(TOO_MUCH);
+        }
         let room = self.config.max_queue_total as u64;
         if self.is_full() || self.queued_bytes() + bytes as u64 > room {
             return Err(QUEUES_FULL);
@@ -192,6 +192,14 @@ pub fn content(kind: &str, bytes: &[u8]) -> Result<Content, Fault> {
     }
 }
 
+/// Bytes of all publications of one body: what one turn may copy.
+const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+const TOO_MUCH: Fault = Fault::new(
+    413,
+    "too-many",
+    "More than 8 MiB, each message counted for each of its channels; nothing was published.",
+    "Send them in several requests.",
+);
 /// Whose ids the application's are: no user's name holds a control character.
 const APPLICATION: &str = "\0";
 const LONG_KEY: Fault = Fault::new(

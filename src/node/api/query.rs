@@ -107,8 +107,8 @@ impl Query {
         };
         let positions = since::parse(text.as_bytes(), 1);
         match positions.and_then(|positions| positions.into_iter().next()) {
-            Some(position) => Ok(position),
-            None => Err(bad("since", "is no place, as in 229c60b9d:17")),
+            Some(Some(position)) => Ok(Some(position)),
+            _ => Err(bad("since", "is no place, as in 229c60b9d:17")),
         }
     }
 
@@ -126,10 +126,17 @@ impl Query {
     /// # Errors
     /// It is missing, or no user's name.
     pub fn user(&self) -> Result<Rc<str>, Fault> {
-        let user = names::user(self.needed("user")?);
-        user.map(Rc::from)
-            .map_err(|error| BAD_USER.with_reason(error.reason().to_owned()))
+        checked_user(self.needed("user")?)
     }
+}
+
+/// A user's name, from the path or the query.
+///
+/// # Errors
+/// It is none.
+pub fn checked_user(user: &str) -> Result<Rc<str>, Fault> {
+    let user = names::user(user).map(Rc::from);
+    user.map_err(|error| BAD_USER.with_reason(error.reason().to_owned()))
 }
 
 fn bad(name: &str, what: &str) -> Fault {
@@ -148,8 +155,7 @@ const BAD_QUERY: Fault = Fault::new(
     "",
     "GET /api/openapi.json describes every call; names and values are percent-encoded.",
 );
-/// The answer to a user's name that is none.
-pub const BAD_USER: Fault = Fault::new(
+const BAD_USER: Fault = Fault::new(
     400,
     "bad-user",
     "",
