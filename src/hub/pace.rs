@@ -125,7 +125,10 @@ impl Hub {
         };
         let mut lists = match self.channel(&name) {
             Some((position, _)) if is_of(position) => Vec::from_iter(self.list(&name)),
-            _ => Vec::new(),
+            _ => {
+                publication.displace();
+                Vec::new()
+            }
         };
         if self.patterns > 0 && matches!(who, Who::Anyone | Who::User) {
             self.match_patterns(&name, &mut lists);

@@ -390,7 +390,14 @@ fn what_a_forgotten_channel_held_back_goes_to_who_read_it_then() {
     let came = hub.subscribe(session(2), &mut seats[2], "p/a", 9).unwrap();
     assert_eq!(came.position.offset, 0);
     let due = hub.pop_paced(Tick(1000)).unwrap();
-    assert_eq!(hub.release(&due, Tick(1000)).unwrap().taken, 2);
+    let released = hub.release(&due, Tick(1000)).unwrap();
+    assert_eq!(released.taken, 2);
+    let place = released.publication.place().unwrap();
+    assert_eq!(
+        (place.epoch, place.offset),
+        (0, 3),
+        "the channel does not stand there"
+    );
     assert_eq!(reached(&mut hub), [0]);
 }
 

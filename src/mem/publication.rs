@@ -76,7 +76,7 @@ pub struct Publication {
     pub bytes: Box<[u8]>,
     number: Cell<u64>,
     report_to: Cell<Option<(SessionId, u64)>>,
-    place: OnceCell<Position>,
+    place: Cell<Option<Position>>,
     /// Of what may be dropped, has a key, or has more beside the payload.
     slack: OnceCell<Box<Slack>>,
     /// While somebody holds them: a view holds its publication.
@@ -149,7 +149,7 @@ impl Publication {
             bytes,
             number: Cell::new(0),
             report_to: Cell::new(None),
-            place: OnceCell::new(),
+            place: Cell::new(None),
             slack,
             views: Default::default(),
             held: RefCell::new(None),
@@ -202,12 +202,19 @@ impl Publication {
     /// Its place in its channel; `None` until the hub has taken it, and for messages to users.
     #[must_use]
     pub fn place(&self) -> Option<Position> {
-        self.place.get().copied()
+        self.place.get()
     }
 
     /// Gives it its place; the first call counts.
     pub fn put(&self, place: Position) {
-        let _ = self.place.set(place);
+        self.place.set(self.place.get().or(Some(place)));
+    }
+
+    /// Its channel was forgotten: whoever reads one of that name now does not stand there.
+    pub fn displace(&self) {
+        let place = self.place.get();
+        self.place
+            .set(place.map(|place| Position { epoch: 0, ..place }));
     }
 
     /// It is on its way to many, or there: in between its views are kept. Whoever begins it ends it, or both stay.
