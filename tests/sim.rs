@@ -46,6 +46,8 @@ mod http;
 mod model;
 #[path = "sim/past.rs"]
 mod past;
+#[path = "sim/patterns.rs"]
+mod patterns;
 #[path = "sim/peer.rs"]
 mod peer;
 #[path = "sim/pings.rs"]
@@ -260,7 +262,7 @@ const LINES: u64 = 60;
 const FAILURES_SHOWN: usize = 5;
 /// A simulation in which these do not happen proves little: every action, every transport, every refusal that a
 /// client can come by without the operator's doing, every end of a session.
-const MUST_HAPPEN: [(&str, &[&str]); 14] = [
+const MUST_HAPPEN: [(&str, &[&str]); 15] = [
     (
         "",
         &[
@@ -377,6 +379,15 @@ const MUST_HAPPEN: [(&str, &[&str]); 14] = [
             "pages",
             "pages that join",
             "recovered",
+        ],
+    ),
+    (
+        "patterns",
+        &[
+            "left",
+            "messages",
+            "messages that have no place",
+            "subscribed",
         ],
     ),
     (

@@ -8,6 +8,7 @@ use super::books::{Kick, kicked};
 use super::driver::{Driver, LinkId};
 use super::feed::Notice;
 use super::model::{CHANNELS, Item, Model, Place};
+use super::patterns::Wide;
 use super::slow::Hole;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +47,8 @@ pub struct Account {
     /// Of these, what may be answered with some past.
     pub pages: Vec<Page>,
     pub topics: BTreeMap<usize, Topic>,
+    /// What it reads by patterns.
+    pub wide: Wide,
     /// How many messages it was told to have missed, each with the packet in which that ended, and which.
     pub gaps: Vec<(u64, u64)>,
     pub holes: Vec<Hole>,
@@ -229,7 +232,13 @@ impl Account {
         for (channel, offsets) in runs {
             let at = CHANNELS.iter().position(|known| *known == channel);
             let topic = at.and_then(|at| self.topics.get(&at));
-            let Some(topic) = topic.filter(|topic| topic.next.is_some() || topic.asks > 0) else {
+            let topic = topic.filter(|topic| topic.next.is_some() || topic.asks > 0);
+            let wide = at.is_some_and(|at| self.may_be_given(at, facts.model));
+            // Only from the answer to a subscription by name on is there a place that all of them follow.
+            if wide && topic.is_none_or(|topic| topic.leaves || topic.next.is_none()) {
+                continue;
+            }
+            let Some(topic) = topic else {
                 return Err(format!("it was not subscribed to {channel}"));
             };
             if at.is_some_and(|at| facts.model.is_loose(at)) {
@@ -294,6 +303,9 @@ impl Account {
                 ));
             }
         }
+        if !lost {
+            self.is_wide_whole(notice, unseen, until, facts)?;
+        }
         let user = self.users.first().cloned().flatten();
         let due = self.user_since.zip(user);
         let due = due.map(|(since, user)| facts.model.sent_until(&user, since, until));
@@ -350,8 +362,14 @@ impl Account {
         let config = facts.net.node.config();
         let bare = matches!(self.kind, Kind::Socket | Kind::Reader);
         let full = bare && config.max_queue_total < 1024 * 1024;
-        // It may have run over in front of what else was read in that turn.
-        let acked = self.acked_before(notice.turns.0);
+        // It may have run over in front of what else was read in that turn; the last of that was answered, if the feed does
+        // not tell when.
+        let last = self.acked.iter().map(|(turn, _)| *turn).max();
+        let turn = match facts.steady {
+            true => notice.turns.0,
+            false => last.unwrap_or(0).min(notice.turns.0),
+        };
+        let acked = self.acked_before(turn);
         let behind = self.packets.range(acked + 1..);
         let packets: usize = behind.map(|(_, bytes)| bytes + PLACE_BYTES).sum();
         let listed = &notice.undelivered[notice.undelivered.len() - unseen.len()..];

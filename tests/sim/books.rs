@@ -9,6 +9,7 @@ use super::chance::Totals;
 use super::driver::Driver;
 use super::feed::Notice;
 use super::model::{Item, Model, Place};
+use super::patterns::check_orders;
 use super::slow::dropped_for;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,6 +90,7 @@ impl Books {
             model.count_listed(&fit.unseen);
         }
         model.check_places();
+        check_orders(&self.accounts, model);
         if self.steady {
             let missed: Vec<(&Account, bool)> = self.missed(&told);
             let slack = model.check_readers(|item, place, known| {
@@ -273,7 +275,8 @@ fn lost_by(
         let seen = account.seen.iter().any(|(_, seen)| *seen == item);
         let reads = place.is_none_or(|(channel, place)| {
             let topic = account.topics.get(&channel);
-            topic.is_some_and(|topic| topic.leaves || !topic.is_behind(place))
+            let named = topic.is_some_and(|topic| topic.leaves || !topic.is_behind(place));
+            named || account.wide.reads(channel)
         });
         there && !seen && reads
     };

@@ -30,6 +30,8 @@ pub struct Model {
     publications: Vec<Publication>,
     /// What holds for each channel.
     pub(super) policies: Vec<Policy>,
+    /// And for subscribing to each pattern.
+    pub(super) pattern_policies: Vec<Policy>,
     /// What is kept of each channel, and of all together, in bytes.
     pub(super) keeps: Vec<Option<History>>,
     pub(super) kept_max: usize,
@@ -71,6 +73,8 @@ pub struct Publication {
     pub key: Option<&'static str>,
     pub fate: Fate,
     pub place: Option<Place>,
+    /// Where who reads it by a pattern is told that it is, if that is anywhere.
+    wide: Option<Option<u64>>,
     seen: usize,
     /// How many readers its publisher was told of.
     told: Option<usize>,
@@ -90,7 +94,7 @@ impl Publication {
         match (self.fate, &self.place) {
             (Fate::At(offset), _) => Some(offset),
             (_, Some((_, offset))) => Some(*offset),
-            _ => None,
+            _ => self.wide.flatten(),
         }
     }
 
@@ -116,6 +120,11 @@ impl Publication {
     /// Whether it need not be in its publisher's order.
     pub fn is_late(&self) -> bool {
         self.late
+    }
+
+    /// Whether it reached anybody.
+    pub fn was_seen(&self) -> bool {
+        self.seen > 0
     }
 
     /// Bytes of the payload as JSON.
@@ -169,6 +178,7 @@ impl Model {
             key: None,
             fate: Fate::Unknown,
             place: None,
+            wide: None,
             seen: 0,
             told: None,
             ended_before: ended,
@@ -277,6 +287,34 @@ impl Model {
         number
     }
 
+    /// A publication reaches somebody who does not read its channel by name. Gives back its number.
+    pub fn reaches_widely(
+        &mut self,
+        channel: usize,
+        sender: Option<&str>,
+        payload: &str,
+        offset: Option<u64>,
+    ) -> usize {
+        let number = self.recognises(channel, sender, payload, offset);
+        assert!(
+            offset.is_some() || self.keeps[channel].is_none() || self.is_paced(channel),
+            "publication {number} is kept, and nowhere"
+        );
+        let publication = &mut self.publications[number];
+        let place = publication.place.as_ref().map(|(_, offset)| *offset);
+        assert!(
+            place.is_none() || place == offset,
+            "publication {number} is at {offset:?} and at {place:?}"
+        );
+        assert_eq!(
+            *publication.wide.get_or_insert(offset),
+            offset,
+            "publication {number} has two places"
+        );
+        publication.seen += 1;
+        number
+    }
+
     /// A publication is told at its place, as it was. Gives back its number.
     pub fn recalls(
         &mut self,
@@ -285,7 +323,35 @@ impl Model {
         payload: &str,
         place: Place,
     ) -> usize {
+        let number = self.recognises(channel, sender, payload, Some(place.1));
+        let publication = &mut self.publications[number];
+        let first = publication.place.get_or_insert_with(|| place.clone());
+        assert_eq!(*first, place, "publication {number} has two places");
+        let (epoch, offset) = place;
+        assert!(
+            publication.wide.is_none_or(|wide| wide == Some(offset)),
+            "publication {number} is at {offset} and at {:?}",
+            publication.wide
+        );
+        let there = *self
+            .places
+            .entry((channel, epoch.clone(), offset))
+            .or_insert(number);
+        assert_eq!(there, number, "two publications at {epoch} {offset}");
+        number
+    }
+
+    /// It is what was published, as its publisher was told.
+    fn recognises(
+        &mut self,
+        channel: usize,
+        sender: Option<&str>,
+        payload: &str,
+        offset: Option<u64>,
+    ) -> usize {
         let number = number_in(payload);
+        // What was held back when its channel was forgotten had a place there.
+        let forgotten = offset.is_none() && self.is_paced(channel);
         let publication = &mut self.publications[number];
         assert_eq!(
             publication.channel, channel,
@@ -310,21 +376,13 @@ impl Model {
             Fate::Refused,
             "publication {number} was refused and is seen"
         );
-        if let Fate::At(offset) = publication.fate {
-            assert_eq!(
-                offset, place.1,
-                "publication {number} is not where its publisher was told"
+        if let Fate::At(known) = publication.fate {
+            assert!(
+                forgotten || known == offset.unwrap_or(NOWHERE),
+                "publication {number} is at {offset:?}, and its publisher was told {known}"
             );
         }
         publication.known.get_or_insert((self.turn, self.now));
-        let first = publication.place.get_or_insert_with(|| place.clone());
-        assert_eq!(*first, place, "publication {number} has two places");
-        let (epoch, offset) = place;
-        let there = *self
-            .places
-            .entry((channel, epoch.clone(), offset))
-            .or_insert(number);
-        assert_eq!(there, number, "two publications at {epoch} {offset}");
         number
     }
 
@@ -517,7 +575,10 @@ impl Model {
                 );
                 let known = match publication.fate {
                     Fate::At(known) => Some(known),
-                    Fate::Unknown => publication.place.as_ref().map(|(_, known)| *known),
+                    Fate::Unknown => {
+                        let place = publication.place.as_ref().map(|(_, known)| *known);
+                        place.or(publication.wide.flatten())
+                    }
                     Fate::Refused => panic!("publication {number} was refused and is listed"),
                 };
                 assert!(
@@ -665,6 +726,9 @@ impl Model {
 
 /// Most that a message takes in a queue beside its payload.
 const WAITS_BYTES: usize = 200;
+
+/// What is told of a place in a channel that nobody reads by its name and that keeps nothing.
+const NOWHERE: u64 = 1;
 
 /// How a number stands in a payload.
 pub fn mark(number: usize) -> String {

@@ -5,6 +5,7 @@
 //! a page joins the one before; a channel's epoch stays as long as something of its past is surely kept.
 
 use super::model::{CHANNELS, Fate, Model, Place, mark};
+use super::patterns::PATTERNS;
 use super::peer::{Call, Peer, field, json, null_or, raw_field, text};
 use super::scene::Scene;
 use orbited::config::Config;
@@ -191,7 +192,9 @@ impl Peer {
             );
             let late = |number: &usize| model.publication(*number).is_late();
             let ordered: Vec<usize> = numbers.into_iter().filter(|n| !late(n)).collect();
-            for number in ordered.into_iter().filter(|_| exact) {
+            // What it has by a pattern comes again, perhaps behind something later.
+            let fresh = exact && ordered.iter().all(|number| !self.wide.has(*number));
+            for number in ordered.into_iter().filter(|_| fresh) {
                 let by = scene.model.publication(number).by;
                 self.in_order(by, Some(asked.channel), number);
             }
@@ -407,6 +410,8 @@ impl Model {
     pub fn set_rules(&mut self, config: &Config) {
         let policies = CHANNELS.iter().map(|name| config.policies.of(name));
         self.policies = policies.collect();
+        let patterns = PATTERNS.iter().map(|name| config.policies.of(name));
+        self.pattern_policies = patterns.collect();
         self.keeps = self.policies.iter().map(|policy| policy.history).collect();
         // A table of channels that is full lets go those that only remember.
         let bounded = config.max_channels < 100;

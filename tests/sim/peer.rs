@@ -9,6 +9,7 @@ use super::account::{Account, Page, Topic};
 use super::books::kicked;
 use super::model::{CHANNELS, Fate, Item, USERS, mark};
 use super::past::{Asked, Memory};
+use super::patterns::{Leaving, Wide};
 use super::rights::Spent;
 use super::scene::Scene;
 use super::slow::{Hole, draw_key};
@@ -23,7 +24,7 @@ pub struct Peer {
     line: Vec<u8>,
     pub(super) next_call: u64,
     /// Calls without answer, in the order they were made.
-    asked: VecDeque<(u64, Call)>,
+    pub(super) asked: VecDeque<(u64, Call)>,
     pub(super) subs: BTreeMap<usize, Sub>,
     pub(super) user: Option<String>,
     /// By publisher and channel (none for peer messages), the last that came.
@@ -51,6 +52,7 @@ pub struct Peer {
     /// Of messages whose fate it asked for, by the call: how many there are to be told, and how many were.
     pub(super) reports: BTreeMap<u64, (Option<u64>, u64)>,
     pub(super) spent: Spent,
+    pub(super) wide: Wide,
     /// Messages to its user from this number on are its.
     user_since: usize,
 }
@@ -73,8 +75,10 @@ pub(super) struct Sub {
 pub(super) enum Call {
     Auth(String),
     Subscribe(Asked),
+    /// Subscribes to a pattern.
+    Cover(usize),
     History(Asked),
-    Unsubscribe(Vec<usize>),
+    Unsubscribe(Vec<usize>, Leaving),
     Publish(usize),
     /// Once more, under the same name.
     PublishAgain(usize),
@@ -98,6 +102,7 @@ impl Peer {
     pub fn new(name: u32, user: Option<String>, scene: &Scene) -> Self {
         Self {
             name,
+            wide: Wide::new(user.is_some()),
             out: Vec::new(),
             line: Vec::new(),
             next_call: 1,
@@ -151,6 +156,7 @@ impl Peer {
         (account.gaps, account.holes) = (self.gaps.clone(), self.holes.clone());
         account.left = self.left.clone();
         self.pending_holes(account);
+        self.tell_wide(account);
         account.waiting = self.asked.len();
         let page = |(_, call): &(u64, Call)| match call {
             Call::Subscribe(_) => Some(Page::Subscribe),
@@ -174,7 +180,7 @@ impl Peer {
                         .or_insert_with(Topic::asked);
                     topic.asks += 1;
                 }
-                Call::Unsubscribe(channels) => {
+                Call::Unsubscribe(channels, _) => {
                     for channel in channels {
                         let topic = account.topics.entry(*channel).or_insert_with(Topic::asked);
                         topic.leaves = true;
@@ -190,7 +196,7 @@ impl Peer {
         if self.asked.len() > 20 {
             return;
         }
-        let fresh = self.subs.is_empty() && !self.asks_to_subscribe();
+        let fresh = self.subs.is_empty() && self.wide.is_empty() && !self.asks_to_subscribe();
         let weights = if fresh {
             [0, 9, 0, 1, 0, 0, 1, 0]
         } else {
@@ -198,6 +204,7 @@ impl Peer {
         };
         match scene.chance.weighted(&weights) {
             0 => self.auth(scene),
+            1 if scene.wide && scene.chance.one_in(3) => self.subscribe_widely(scene),
             1 => self.subscribe(scene),
             2 => self.unsubscribe(scene),
             3 => self.publish(scene),
@@ -248,13 +255,12 @@ impl Peer {
         let channels: Vec<usize> = (0..many)
             .map(|_| scene.chance.below(CHANNELS.len()))
             .collect();
-        let names: Vec<String> = channels
-            .iter()
-            .map(|channel| json(CHANNELS[*channel]))
-            .collect();
+        let leaving = self.draw_leaving(scene);
+        let names = channels.iter().map(|channel| CHANNELS[*channel]);
+        let names: Vec<String> = names.chain(leaving.names()).map(json).collect();
         self.ask(
             scene,
-            Call::Unsubscribe(channels),
+            Call::Unsubscribe(channels, leaving),
             &format!("\"UNSUBSCRIBE\",[{}]", names.join(", ")),
         );
     }
@@ -442,20 +448,25 @@ impl Peer {
             Call::Auth(user) => {
                 assert_eq!(text(result), user);
                 self.user = Some(user);
+                self.wide.signs_on(&scene.model);
                 self.user_since = scene.model.next_peer();
             }
             Call::Subscribe(asked) => self.subscribed(scene, &asked, result),
+            Call::Cover(pattern) => self.covers(scene, pattern, result),
             Call::History(asked) => self.page(scene, &asked, result),
             Call::PublishAgain(number) => {
                 scene
                     .model
                     .taken_again(number, field(result, "offset"), None)
             }
-            Call::Unsubscribe(channels) => channels.iter().for_each(|channel| {
-                self.subs.remove(channel);
-                self.left.insert(*channel);
-                self.rooms.remove(channel);
-            }),
+            Call::Unsubscribe(channels, leaving) => {
+                for channel in &channels {
+                    self.subs.remove(channel);
+                    self.left.insert(*channel);
+                    self.rooms.remove(channel);
+                }
+                self.uncovers(scene, &leaving);
+            }
             Call::Publish(number) => scene.model.taken(number, field(result, "offset"), None),
             Call::Send(number) => {
                 let sessions = field(result, "sessions");
@@ -485,7 +496,8 @@ impl Peer {
                 scene.count("rights: refused by a rate");
             }
             (Call::Auth(_), "name-taken") | (Call::Send(_), "not-connected") => {}
-            (Call::Subscribe(_), "too-many") | (Call::Subscribe(_) | Call::Auth(_), "full") => {
+            (Call::Subscribe(_) | Call::Cover(_), "too-many" | "full")
+            | (Call::Auth(_), "full") => {
                 assert!(bounded)
             }
             // One that is to be kept may be one channel too many.
@@ -558,26 +570,39 @@ impl Peer {
             .iter()
             .position(|known| *known == channel)
             .expect("a channel");
-        let offset = field(facts, "offset");
         let name = self.name;
-        scene.note(|| format!("{name} gets {} of {channel}", offset));
-        let Some(sub) = self.subs.get_mut(&channel) else {
-            panic!(
-                "{name} gets offset {offset} of channel {channel}, to which it is not subscribed"
-            );
+        scene.note(|| format!("{name} gets {facts} of {channel}"));
+        let offset = facts.contains("offset").then(|| field(facts, "offset"));
+        // What was held back when it had no place yet comes by a pattern, whatever it reads by name by now.
+        let placed = offset.is_some() || !scene.model.is_paced(channel);
+        let number = match self.subs.contains_key(&channel) && placed {
+            true => self.comes_by_name(scene, channel, (sender, payload), field(facts, "offset")),
+            false => self.comes_widely(scene, channel, (sender, payload), offset),
         };
-        let again = self.left.contains(&channel) || scene.model.is_paced(channel);
-        self.holes.extend(sub.goes_on(name, channel, offset, again));
-        let place = (sub.epoch.clone(), offset);
-        self.memory.last.insert(channel, place.clone());
-        let number = scene
-            .model
-            .reaches(channel, null_or(sender).as_deref(), payload, place);
+        self.wide.sees(name, number);
         let by = scene.model.publication(number).by;
         if !scene.model.publication(number).is_late() {
             self.in_order(by, Some(channel), number);
         }
         number
+    }
+
+    fn comes_by_name(
+        &mut self,
+        scene: &mut Scene,
+        channel: usize,
+        (sender, payload): (&str, &str),
+        offset: u64,
+    ) -> usize {
+        let sub = self.subs.get_mut(&channel).expect("a subscription");
+        let again = self.left.contains(&channel) || scene.model.is_paced(channel);
+        self.holes
+            .extend(sub.goes_on(self.name, channel, offset, again));
+        let place = (sub.epoch.clone(), offset);
+        self.memory.last.insert(channel, place.clone());
+        scene
+            .model
+            .reaches(channel, null_or(sender).as_deref(), payload, place)
     }
 
     fn sent(&mut self, scene: &mut Scene, sender: &str, payload: &str) -> usize {
@@ -635,6 +660,7 @@ impl Peer {
 
     fn check_seen(&self, scene: &Scene) {
         self.check_newest(scene);
+        self.check_wide(scene);
         for (channel, sub) in &self.subs {
             for number in sub.since..scene.model.next() {
                 let publication = scene.model.publication(number);

@@ -103,6 +103,7 @@ impl Model {
     fn needed(&self, call: &Call) -> Who {
         match call {
             Call::Subscribe(asked) | Call::History(asked) => self.policies[asked.channel].subscribe,
+            Call::Cover(pattern) => self.pattern_policies[*pattern].subscribe,
             Call::Publish(number) | Call::PublishAgain(number) => {
                 self.policies[self.publication(*number).channel].publish
             }

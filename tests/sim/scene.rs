@@ -8,6 +8,7 @@ use super::chance::{Chance, Totals};
 use super::driver::Driver;
 use super::model::Model;
 use super::past::{self, Memory};
+use super::patterns;
 use super::peer::Peer;
 use super::rights;
 use super::rooms;
@@ -36,6 +37,8 @@ pub struct Scene {
     /// At its end the run waits until every session that nobody uses is over: who is where, and what became of messages
     /// to users, is exact then.
     pub waits: bool,
+    /// Some subscribe by patterns.
+    pub wide: bool,
     /// The limit of sessions was lowered at some time.
     pub shrunk: bool,
 }
@@ -99,6 +102,7 @@ impl Scene {
             small,
             shrunk: false,
             waits,
+            wide: patterns::draw(seed),
         }
     }
 
