@@ -90,6 +90,7 @@ impl Books {
             model.count_listed(&fit.unseen);
         }
         model.check_places();
+        model.check_outdated();
         check_orders(&self.accounts, model);
         if self.steady {
             let missed: Vec<(&Account, bool)> = self.missed(&told);

@@ -7,6 +7,7 @@
 use super::account::Topic;
 use super::feed::{Entry, Notice};
 use super::past::HEADS_MAX;
+use super::slow::Outdated;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use orbited::config::policy::{History, Policy};
@@ -36,6 +37,8 @@ pub struct Model {
     pub(super) keeps: Vec<Option<History>>,
     pub(super) kept_max: usize,
     pub(super) bytes: usize,
+    /// What was dropped because something newer stands for it.
+    pub(super) outdated: Vec<Outdated>,
     /// The moment at which clients are looking.
     pub now: u64,
     peers: Vec<PeerMessage>,

@@ -15,7 +15,7 @@ use orbited::config::policy::Who;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The patterns of a run. Some match no channel.
-pub const PATTERNS: [&str; 9] = [
+pub const PATTERNS: [&str; 10] = [
     "**",
     "*",
     "chat/*",
@@ -23,6 +23,7 @@ pub const PATTERNS: [&str; 9] = [
     "news/**",
     "news/*",
     "news/2009/*",
+    "news/2009/**",
     "r\u{e4}ume/**",
     "a/*",
 ];

@@ -596,9 +596,11 @@ impl Peer {
     ) -> usize {
         let sub = self.subs.get_mut(&channel).expect("a subscription");
         let again = self.left.contains(&channel) || scene.model.is_paced(channel);
-        self.holes
-            .extend(sub.goes_on(self.name, channel, offset, again));
+        let hole = sub.goes_on(self.name, channel, offset, again);
         let place = (sub.epoch.clone(), offset);
+        if let Some(hole) = hole {
+            self.finds(scene, hole, &place.0);
+        }
         self.memory.last.insert(channel, place.clone());
         scene
             .model

@@ -23,6 +23,16 @@ pub struct Hole {
     pub last: u64,
 }
 
+/// Messages of a channel whose latest of each key is enough, which a reader with room for all of them was not given.
+#[derive(Debug)]
+pub struct Outdated {
+    name: u32,
+    hole: Hole,
+    epoch: String,
+    /// What takes their place was published before this number.
+    until: usize,
+}
+
 /// Draws rules by which some channels drop messages.
 pub fn draw_rules(chance: &mut Chance) -> Vec<Rule> {
     let mut rules = Vec::new();
@@ -90,6 +100,21 @@ impl Peer {
                 "{name} misses {missed} of {channel}, to which it was never subscribed"
             ),
         }
+    }
+
+    /// There is a hole in a channel: if there was room, something newer is to stand for each of it.
+    pub(super) fn finds(&mut self, scene: &mut Scene, hole: Hole, epoch: &str) {
+        let latest = scene.model.policies[hole.channel].slow == Slow::Latest;
+        if latest && self.has_room(scene) {
+            let until = scene.model.next();
+            scene.model.outdated.push(Outdated {
+                name: self.name,
+                hole: hole.clone(),
+                epoch: epoch.to_owned(),
+                until,
+            });
+        }
+        self.holes.push(hole);
     }
 
     /// What it was told to have missed at the end, with nothing behind.
@@ -177,6 +202,36 @@ impl Model {
             may,
             "something of channel {channel} was dropped, which is {slow:?}"
         );
+    }
+
+    /// At the end: what was dropped where there was room had something newer of its key behind it.
+    pub fn check_outdated(&self) {
+        for Outdated {
+            name,
+            hole,
+            epoch,
+            until,
+        } in &self.outdated
+        {
+            let here = |publication: &&Publication| {
+                let place = publication.place.as_ref();
+                publication.channel == hole.channel && place.is_none_or(|(its, _)| its == epoch)
+            };
+            let before = self.publications().iter().take(*until).filter(here);
+            let newer = |one: &Publication| {
+                let mut others = before.clone().filter(|other| other.key == one.key);
+                others.any(|other| other.offset() > one.offset())
+            };
+            for offset in hole.first..=hole.last {
+                let mut there = self.publications().iter().filter(here);
+                let known = there.clone().any(|one| one.offset() == Some(offset));
+                assert!(
+                    !known || there.any(|one| one.offset() == Some(offset) && newer(one)),
+                    "{name} was not given {offset} of channel {}, and nothing stands for it",
+                    hole.channel
+                );
+            }
+        }
     }
 
     /// By key, the newest that a subscriber of a channel must have seen.
