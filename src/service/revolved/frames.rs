@@ -160,7 +160,7 @@ pub fn message(publication: &Publication) -> String {
 }
 
 /// `["PUBLISH",[channel,sender,payload,{"offset":n}]]`; without an offset in a channel that nobody reads by its name and
-/// that keeps nothing.
+/// that keeps nothing, or that was forgotten while it held this back.
 #[must_use]
 pub fn published(publication: &Publication) -> Vec<u8> {
     let mut out = b"[\"PUBLISH\",[".to_vec();
