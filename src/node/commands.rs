@@ -206,10 +206,11 @@ impl Node {
         self.fan_out = Some(FanOut::Everybody(delivery, 0..self.sessions.end()));
     }
 
-    /// Whether a session is one of those that users may send to.
+    /// Whether a session is one of those that may be sent to.
     fn takes_messages(&self, session: SessionId) -> bool {
         let row = self.sessions.get(session);
-        row.is_some_and(|row| row.is_open() && row.service == ServiceKind::Revolved)
+        let takes = |kind| matches!(kind, ServiceKind::Revolved | ServiceKind::Bayeux);
+        row.is_some_and(|row| row.is_open() && takes(row.service))
     }
 
     fn begin_seat(&mut self, user: &str, topic: Rc<str>, on: bool, origin: Origin) {

@@ -58,6 +58,10 @@ impl Node {
         if !self.origins.allows(request.headers.first("origin")) {
             return self.fault(id, request, &ORIGIN);
         }
+        if request.method == Method::Head {
+            // An answer without its messages would have lost them.
+            return self.fault(id, request, &NOT_HEAD);
+        }
         if request.method == Method::Get && request.headers.has_token("upgrade", "websocket") {
             return self.bayeux_socket(id, request);
         }
@@ -77,17 +81,13 @@ impl Node {
             Ok(callback) => callback,
             Err(fault) => return self.fault(id, request, &fault),
         };
-        let mut batch = Vec::new();
-        for text in &texts {
-            let room = self.config.max_batch - batch.len();
-            match messages::parse(text, room) {
-                Ok(messages) => batch.extend(messages),
-                Err(bad) => return self.fault(id, request, &bad_fault(bad)),
-            }
-        }
         if texts.is_empty() {
             return self.fault(id, request, &NO_MESSAGE);
         }
+        let batch = match messages::parse_all(&texts, self.config.max_batch) {
+            Ok(batch) => batch,
+            Err(bad) => return self.fault(id, request, &bad_fault(bad)),
+        };
         let via = self.via(id, request, &callback);
         let answers = self.take_messages(&via, &batch);
         self.give(&via, &answers);
@@ -95,6 +95,8 @@ impl Node {
 
     fn via<'a>(&self, conn: ConnId, request: &Request<'a>, callback: &'a str) -> Via<'a> {
         let origin = request.headers.first("origin");
+        // It is kept as long as the connect waits. One that is longer than any is answered as a page without cookies is.
+        let origin = origin.filter(|text| text.len() <= ORIGIN_BYTES_MAX);
         let origin = origin.and_then(|text| str::from_utf8(text).ok());
         let cookie = cookies::cookie(&request.headers, COOKIE);
         Via {
@@ -331,6 +333,13 @@ const NO_MESSAGE: Fault = Fault::new(
     "Bayeux is spoken here, and the request has no message.",
     "POST an array of messages, open a WebSocket, or use a library such as cometd or faye.",
 );
+const NOT_HEAD: Fault = Fault::new(
+    405,
+    "method-not-allowed",
+    "Messages are not asked for by HEAD.",
+    "Use POST or GET.",
+)
+.with_headers(&[("Allow", "GET, POST, OPTIONS")]);
 const NOT_A_CALLBACK: Fault = Fault::new(
     400,
     "not-a-callback",
@@ -345,3 +354,5 @@ const DISCONNECT: &str = "/meta/disconnect";
 /// The cookie by which a browser's tabs are counted and a stolen clientId is told.
 const COOKIE: &str = "BAYEUX_BROWSER";
 const CALLBACK_BYTES_MAX: usize = 64;
+/// Bytes of an origin: a scheme, the longest name of a host, and a port would be some more, but nobody has that.
+const ORIGIN_BYTES_MAX: usize = 255;

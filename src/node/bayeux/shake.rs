@@ -83,8 +83,16 @@ impl Node {
     ) -> Result<crate::ids::SessionId, &'static str> {
         let shown = message.extension("authentication");
         let shown: Option<Value> = shown.and_then(|shown| serde_json::from_str(shown.get()).ok());
+        let shown = shown.filter(|shown| !shown.is_null());
+        // What names nobody is not taken for somebody who gave no name.
+        if shown.as_ref().is_some_and(|shown| !shown.is_object()) {
+            return Err(DENIED);
+        }
         let member = |name: &str| shown.as_ref().and_then(|shown| shown.get(name));
-        let user = member("user").and_then(Value::as_str);
+        let user = match member("user") {
+            None | Some(Value::Null) => None,
+            Some(user) => Some(user.as_str().ok_or(DENIED)?),
+        };
         if user.is_some_and(|user| names::user(user).is_err()) {
             return Err(DENIED);
         }

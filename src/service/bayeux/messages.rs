@@ -58,6 +58,9 @@ pub fn parse(bytes: &[u8], messages_max: usize) -> Result<Vec<Message<'_>>, Bad>
         return Err(Bad::TooDeep);
     }
     if text.trim_ascii_start().starts_with('{') {
+        if messages_max == 0 {
+            return Err(Bad::TooMany);
+        }
         let one = serde_json::from_str(text);
         return one.map(|one| vec![one]).map_err(|_| Bad::Syntax);
     }
@@ -73,6 +76,24 @@ pub fn parse(bytes: &[u8], messages_max: usize) -> Result<Vec<Message<'_>>, Bad>
         true => Bad::TooMany,
         false => Bad::Syntax,
     })
+}
+
+/// Reads the batches of one request, of at most `messages_max` messages together.
+///
+/// # Errors
+/// [`Bad`]; nothing of any of them is taken.
+pub fn parse_all<T: AsRef<[u8]>>(
+    texts: &[T],
+    messages_max: usize,
+) -> Result<Vec<Message<'_>>, Bad> {
+    let mut all = Vec::new();
+    for text in texts {
+        all.extend(parse(
+            text.as_ref(),
+            messages_max.saturating_sub(all.len()),
+        )?);
+    }
+    Ok(all)
 }
 
 /// Whether brackets outside strings nest deeper than `max`: readers by recursion fail on what a publisher nests.
@@ -319,6 +340,12 @@ mod tests {
         }
         assert_eq!(parse(b"\xff", 9).unwrap_err(), Bad::Syntax);
         assert_eq!(parse(b"[{},{}]", 1).unwrap_err(), Bad::TooMany);
+        assert_eq!(parse(b"{}", 0).unwrap_err(), Bad::TooMany);
+        assert_eq!(parse_all(&["{}", "[{}]"], 2).unwrap().len(), 2);
+        for more in ["{}", "[{}]"] {
+            let texts = ["{}", "{}", more];
+            assert_eq!(parse_all(&texts, 2).unwrap_err(), Bad::TooMany);
+        }
     }
 
     #[test]

@@ -48,14 +48,15 @@ impl Service for Bayeux {
         publication: &Rc<Publication>,
         to_user: bool,
     ) {
-        // The protocol has no messages to users; and what looks like its own messages is not passed on.
-        if to_user || names::is_reserved(&publication.target) {
+        // What looks like the protocol's own messages is not passed on.
+        if !to_user && names::is_reserved(&publication.target) {
             return;
         }
         if session.put_off(publication.lazy_ms(), cx.now, cx.ledger) {
             cx.cmds.push(Cmd::Arm(cx.id));
         }
         let msg = match session.link().is_some_and(|link| link.replays) {
+            _ if to_user => publication.view(View::Bayeux, cx.ledger, replies::sent),
             true => replay::view(cx, publication),
             false => publication.view(View::Bayeux, cx.ledger, replies::delivery),
         };
@@ -67,7 +68,7 @@ impl Service for Bayeux {
 #[must_use]
 pub fn answer(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>) -> Vec<u8> {
     match &*message.channel {
-        "/meta/subscribe" => change(cx, session, message, subscribe),
+        SUBSCRIBE => change(cx, session, message, subscribe),
         "/meta/unsubscribe" => change(cx, session, message, unsubscribe),
         channel => {
             let done = match Name::of(channel) {
@@ -108,8 +109,11 @@ fn change(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>, each: E
         Name::TooLong => Some("403::subscription_too_long"),
         Name::Service | Name::Topic(_) => None,
     });
+    let comes = message.channel == SUBSCRIBE;
     let done = match bad {
         Some(error) => Err(error.into()),
+        // Whoever comes may have to be told of: none of them does while that is behind.
+        None if comes && cx.hub.is_busy() => Err("503::server_busy".into()),
         None => each_topic(cx, session, (&named, message), each),
     };
     let sync = timesync::answer_now(message, cx.unix_ms);
@@ -152,9 +156,6 @@ fn subscribe(
     message: &Message<'_>,
 ) -> Result<bool, Cow<'static, str>> {
     gate::subscribe(cx, session, name).map_err(|refusal| denied(&refusal, "subscribe_denied"))?;
-    if cx.hub.is_busy() {
-        return Err("503::server_busy".into());
-    }
     let max = cx.config.max_subscriptions;
     let subscribed = cx.hub.subscribe(cx.id, &mut session.seat, name, max);
     let subscribed = subscribed.map_err(|refused| match refused {
@@ -186,10 +187,13 @@ fn unsubscribe(
 
 fn publish(cx: &mut Cx<'_>, session: &mut Session, name: &str, message: &Message<'_>) -> Done {
     let data = message.data.ok_or("400::data_missing")?;
-    if data.len() > cx.config.max_message {
+    let ext = message.forwarded_ext();
+    // Readers get both, and both wait for them.
+    let bytes = data.len() + ext.as_ref().map_or(0, |ext| ext.len());
+    if bytes > cx.config.max_message {
         return Err("413::message_too_large".into());
     }
-    gate::publish(cx, session, name, data.len())
+    gate::publish(cx, session, name, bytes)
         .map_err(|refusal| denied(&refusal, "publish_denied"))?;
     if cx.is_full() || !cx.hub.has_room_for(name) {
         return Err("503::server_full".into());
@@ -202,7 +206,7 @@ fn publish(cx: &mut Cx<'_>, session: &mut Session, name: &str, message: &Message
         data.as_bytes().into(),
         cx.ledger,
     );
-    if let Some(ext) = message.forwarded_ext() {
+    if let Some(ext) = ext {
         publication.put_ext(ext);
     }
     cx.metrics.messages_in += 1;
@@ -218,3 +222,5 @@ fn denied(refusal: &Refusal, what: &str) -> Cow<'static, str> {
         _ => format!("403:denied_by_security_policy:{what}").into(),
     }
 }
+
+const SUBSCRIBE: &str = "/meta/subscribe";

@@ -96,6 +96,17 @@ pub fn spell(publication: &Publication, data: &[u8], beside: &str) -> Vec<u8> {
     out
 }
 
+/// How a client gets what was sent to its user.
+#[must_use]
+pub fn sent(publication: &Publication) -> Vec<u8> {
+    let mut out = format!("{{\"channel\":\"{SENT}\",\"data\":{{\"sender\":").into_bytes();
+    json::string_or_null(&mut out, publication.sender.as_deref());
+    out.extend_from_slice(b",\"payload\":");
+    json::payload(&mut out, &publication.content, &publication.bytes);
+    out.extend_from_slice(b"}}");
+    out
+}
+
 /// How a client is told that it missed so many messages of a channel: on a channel of its own, so that whoever listens to
 /// the channel itself is not given what nobody published.
 #[must_use]
@@ -107,6 +118,8 @@ pub fn gap(channel: &str, missed: u64) -> Vec<u8> {
     out
 }
 
+/// Where a client gets what was sent to its user: a channel on which clients publish to nobody.
+const SENT: &str = "/service/send";
 /// Where a client is told what it missed.
 const GAP: &str = "/service/gap";
 /// What a client that has no session here is to do.

@@ -1,6 +1,7 @@
 //! A batch of Bayeux messages is read as a plain JSON reader reads it, and what goes on of it is JSON again.
 
-use orbited::service::bayeux::messages::{Bad, DEPTH_MAX, ID_BYTES_MAX, Message, parse};
+use orbited::http::forms;
+use orbited::service::bayeux::messages::{Bad, DEPTH_MAX, ID_BYTES_MAX, Message, parse, parse_all};
 use orbited::service::bayeux::names::Name;
 use orbited::service::bayeux::replies::Reply;
 use serde_json::Value;
@@ -9,6 +10,7 @@ const MESSAGES_MAX: usize = 8;
 
 /// Panics where the parser and the plain reader disagree.
 pub fn run(data: &[u8]) {
+    together(data);
     let plain = serde_json::from_slice::<Value>(data).ok();
     match parse(data, MESSAGES_MAX) {
         Ok(messages) => {
@@ -29,6 +31,18 @@ pub fn run(data: &[u8]) {
         Err(Bad::TooDeep) => {
             assert!(data.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() > DEPTH_MAX);
         }
+    }
+}
+
+/// The batches of a form: as many messages as each of them has alone, and no more than one may have.
+fn together(data: &[u8]) {
+    let texts: Vec<_> = forms::pairs(data).map(|(_, text)| text).collect();
+    let alone: Result<Vec<_>, _> = texts.iter().map(|text| parse(text, usize::MAX)).collect();
+    let counted = alone.map(|batches| batches.iter().map(Vec::len).sum::<usize>());
+    match (parse_all(&texts, MESSAGES_MAX), counted) {
+        (Ok(all), counted) => assert!(all.len() <= MESSAGES_MAX && counted == Ok(all.len())),
+        (Err(Bad::TooMany), counted) => assert!(counted.map_or(true, |many| many > MESSAGES_MAX)),
+        (Err(bad), counted) => assert_eq!(counted, Err(bad)),
     }
 }
 
