@@ -118,6 +118,8 @@ transcripts! {
     an_owed_acknowledgement_does_not_hurry_a_long_poll
     an_unknown_session_is_told_in_quotes
     an_upgrade_that_is_none_is_refused
+    bayeux_carries_sessions_on_one_websocket
+    bayeux_confirms_only_what_a_socket_took
     bayeux_ends_sessions_that_want_nothing
     bayeux_grants_pages_of_other_origins_their_cookies
     bayeux_is_held_to_the_rules_of_channels
@@ -132,6 +134,7 @@ transcripts! {
     bayeux_refuses_with_its_own_errors
     bayeux_replays_what_is_kept
     bayeux_rides_on_a_websocket
+    bayeux_says_at_the_end_what_a_socket_never_took
     bayeux_sessions_end_and_say_why
     bayeux_sets_its_cookie_as_it_is_told
     bayeux_streams_to_frames_and_event_sources

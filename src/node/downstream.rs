@@ -155,7 +155,12 @@ impl Node {
             // A client may shut its side and wait for the answer; it gets it, and the connection closes.
             if conn.stage == Stage::Open {
                 conn.keep_alive = false;
+                let answered = conn.session;
                 self.response_over(id);
+                // Should it break yet, what it was answered is due again.
+                if let Some(conn) = self.conns.get_mut(id) {
+                    conn.session = answered;
+                }
             }
             return;
         }

@@ -142,6 +142,9 @@ impl Node {
     /// Ends the WebSocket from here; the session, if it can, goes on without.
     pub(super) fn drop_socket(&mut self, id: ConnId, code: u16, cause: Cause) {
         let session = self.conns.get(id).and_then(|conn| conn.session);
+        if self.conns.get(id).is_some_and(|conn| conn.out.is_some()) {
+            self.undo_answer(id);
+        }
         self.close_socket(id, code);
         if let Some(session) = session
             && self

@@ -114,11 +114,17 @@ impl Node {
 
     /// Something came on a WebSocket: its peer is there.
     pub(super) fn hear(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id)
-            && !std::mem::replace(&mut conn.heard, true)
-            && conn.write != WriteSide::Blocked
-        {
-            self.conn_timers.clear(id.index());
+        let idle_until = self.now() + self.config.keepalive_timeout_ms;
+        let Some(conn) = self.conns.get_mut(id) else {
+            return;
+        };
+        if std::mem::replace(&mut conn.heard, true) || conn.write == WriteSide::Blocked {
+            return;
+        }
+        match conn.session {
+            Some(_) => self.conn_timers.clear(id.index()),
+            // Nobody's moment but its own ends it.
+            None => self.conn_timers.set(id.index(), idle_until),
         }
     }
 

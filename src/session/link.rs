@@ -36,8 +36,19 @@ pub struct Link {
     pub replays: bool,
     /// The client has connected before.
     pub connected: bool,
-    /// What the client was told over WebSocket or over HTTP how to connect.
-    pub advised: (bool, bool),
+    /// Of the session's last words, those that the socket took count as arrived.
+    pub parted: bool,
+    /// How the client was told to connect.
+    pub advised: Advised,
+}
+
+/// By which ways a client was told how to connect.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Advised {
+    /// Over WebSocket.
+    pub socket: bool,
+    /// Over HTTP.
+    pub http: bool,
 }
 
 /// What the answer to a connect needs to know of it.

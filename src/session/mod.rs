@@ -20,7 +20,7 @@ mod up;
 
 pub use due::{Due, Times};
 pub use keys::{Secret, SessionKey};
-pub use link::{Held, Link, Timesync};
+pub use link::{Advised, Held, Link, Timesync};
 pub use loose::Terms;
 pub use packets::{BatchError, Encoding, Up};
 pub use profiles::{ProfileId, Profiles};

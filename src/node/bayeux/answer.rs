@@ -59,7 +59,10 @@ impl Node {
         let connect = answers.connect.as_ref();
         let mut wrote = false;
         if let Some((session, held, advice)) = connect {
-            wrote = self.put_messages(*session, &mut array);
+            // On a WebSocket another session of the batch may have taken its place.
+            let row = self.sessions.get(*session);
+            let carried = row.is_some_and(|row| row.conn() == Some(via.conn));
+            wrote = (carried || !via.socket) && self.put_messages(*session, &mut array);
             let reply = self.connect_reply(*session, held, advice.as_deref());
             array.text(&reply);
         }
@@ -87,16 +90,21 @@ impl Node {
         let Some(row) = self.sessions.get(session) else {
             return false;
         };
-        let (due, acks) = (row.has_pending(), row.acks());
-        let socket = row.down() == Kind::WebSocket;
-        let way = self.way_on(session, id);
-        if (socket || way.is_some()) && !acks {
+        let counts = row.down() == Kind::WebSocket || self.way_on(session, id).is_some();
+        if counts && !row.acks() {
             // Whatever was composed before is written: only then does a flush compose again.
             self.confirm(session);
         }
-        if !due {
+        self.compose_more(id, session)
+    }
+
+    /// The same, whatever was composed before and is not written yet.
+    fn compose_more(&mut self, id: ConnId, session: SessionId) -> bool {
+        let Some(row) = self.sessions.get(session).filter(|row| row.has_pending()) else {
             return false;
-        }
+        };
+        let (socket, acks) = (row.down() == Kind::WebSocket, row.acks());
+        let way = self.way_on(session, id);
         if let Some(way) = way {
             self.write_piece(id, session, way, b"");
             return true;
@@ -183,7 +191,7 @@ impl Node {
     pub(in super::super) fn dismiss_bayeux(&mut self, id: ConnId, session: SessionId) {
         self.hurry(session);
         for _ in 0..FAREWELL_BATCHES {
-            if !self.compose_bayeux(id, session) {
+            if !self.compose_more(id, session) {
                 break;
             }
         }
@@ -195,6 +203,22 @@ impl Node {
                 true => self.leave(id),
                 false => self.close_socket(id, Cause::Shutdown.code().number()),
             }
+            self.note_answer(id, session);
+            if let Some(row) = self.sessions.get_mut(session) {
+                row.link_mut(&self.ledger).parted = true;
+            }
+        }
+    }
+
+    /// The node ends a session that it has parted from: what its socket took of its last words has arrived.
+    pub(in super::super) fn settle_last(&mut self, session: SessionId) {
+        let row = self.sessions.get(session);
+        let link = row.and_then(Session::link).filter(|link| link.parted);
+        let Some(last) = link.and_then(|link| link.answered_on) else {
+            return;
+        };
+        if self.conns.get(last).is_none_or(|conn| conn.out.is_none()) {
+            self.confirm(session);
         }
     }
 
@@ -316,7 +340,8 @@ impl Node {
     }
 }
 
-fn reply_to(held: &Held) -> Reply {
+/// The reply to a connect.
+pub(super) fn reply_to(held: &Held) -> Reply {
     Reply::on(if held.reconnect { RECONNECT } else { CONNECT }, &held.id)
 }
 

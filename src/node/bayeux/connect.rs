@@ -5,7 +5,7 @@
 use super::super::Node;
 use super::super::conn::Stage;
 use super::Via;
-use super::answer::Answers;
+use super::answer::{Answers, reply_to};
 use super::shake::is_type;
 use super::stream::way_of;
 use crate::cmd::{Cause, Cmd, Fate};
@@ -14,7 +14,7 @@ use crate::metrics::Kind;
 use crate::service::bayeux::messages::{self, Message};
 use crate::service::bayeux::replies::{self, Reply};
 use crate::service::bayeux::timesync;
-use crate::session::Held;
+use crate::session::{Advised, Held};
 
 impl Node {
     pub(super) fn connect(
@@ -61,6 +61,10 @@ impl Node {
         if !waits || crowded {
             // Not in step: the tabs of one page began together.
             let advice = crowded.then(|| replies::multiple(TABS_MS + self.rng.below(TABS_MS / 2)));
+            if let Some(row) = self.sessions.get_mut(session).filter(|_| crowded) {
+                // The one that may wait again is told so.
+                row.link_mut(&self.ledger).advised = Advised::default();
+            }
             return self.answer_now(via, session, held, advice, answers);
         }
         let now = self.now();
@@ -115,6 +119,15 @@ impl Node {
             self.sessions.get(*before).and_then(|row| row.conn()) == Some(via.conn)
         });
         if let Some(before) = before {
+            let waits = self
+                .conns
+                .get(via.conn)
+                .is_some_and(|conn| conn.out.is_some());
+            if waits {
+                // Nobody will know when it is written.
+                self.undo_answer(via.conn);
+            }
+            self.answer_connect(before, false);
             self.detach(before, Cause::Gone);
         }
     }
@@ -141,10 +154,15 @@ impl Node {
             }
         }
         self.touch(session);
-        match answers.connect {
+        match &answers.connect {
             None => answers.connect = Some((session, held, advice)),
-            // One of several in a batch has brought what waits.
-            Some(_) => answers.add(&Reply::on(super::CONNECT, &held.id).done()),
+            // One of several in a batch brings what waits.
+            Some((first, ..)) if *first == session => answers.add(&reply_to(&held).done()),
+            // What waits for another session comes with its next connect.
+            Some(_) => {
+                let reply = self.connect_reply(session, &held, advice.as_deref());
+                answers.add(&reply);
+            }
         }
     }
 
@@ -163,11 +181,14 @@ impl Node {
             self.acknowledge(session, ack);
             return;
         }
-        let last = answered_on.or(row.conn()).filter(|last| *last != via.conn);
-        let stuck = last.and_then(|last| self.conns.get(last));
-        match stuck.is_some_and(|conn| conn.out.is_some()) {
-            true => row.rewind(),
-            false => self.confirm(session),
+        let last = answered_on.or(row.conn());
+        let waits = last.and_then(|last| self.conns.get(last)?.out.as_ref());
+        match (waits.is_some(), last == Some(via.conn)) {
+            (false, _) => self.confirm(session),
+            // What waits is written in front of the answer to this: the flush that has written all of it confirms it.
+            (true, true) if via.socket => {}
+            (true, true) => self.confirm(session),
+            (true, false) => row.rewind(),
         }
     }
 
@@ -189,8 +210,8 @@ impl Node {
         };
         let link = row.link_mut(&self.ledger);
         let told = match via.socket {
-            true => &mut link.advised.0,
-            false => &mut link.advised.1,
+            true => &mut link.advised.socket,
+            false => &mut link.advised.http,
         };
         let advise = !std::mem::replace(told, true) || asks;
         (!std::mem::replace(&mut link.connected, true), advise)
