@@ -54,15 +54,18 @@ pub enum View {
     Revolved,
     /// An event of `text/event-stream`, with its id.
     Event,
-    /// The same without an id, for who reads several channels: of them all the id is who reads them's own.
-    EventOfMany,
     /// A JSON object.
     Object,
     /// A message of Bayeux.
     Bayeux,
-    /// The same with its number.
+    /// An event without an id, for who reads several channels: of them all the id is who reads them's own.
+    EventOfMany,
+    /// A message of Bayeux with its number.
     BayeuxReplay,
 }
+
+/// The first of them that few clients read.
+const RARE: usize = View::EventOfMany as usize;
 
 /// A message on its way through the hub.
 pub struct Publication {
@@ -77,10 +80,10 @@ pub struct Publication {
     number: Cell<u64>,
     report_to: Cell<Option<(SessionId, u64)>>,
     place: Cell<Option<Position>>,
-    /// Of what may be dropped, has a key, or has more beside the payload.
+    /// Of what may be dropped, has a key or more beside the payload, or is read by few.
     slack: OnceCell<Box<Slack>>,
     /// While somebody holds them: a view holds its publication.
-    views: [RefCell<Weak<Msg>>; 6],
+    views: [RefCell<Weak<Msg>>; RARE],
     /// While it is on its way to many: the views made so far, so that none is made twice.
     held: RefCell<Option<Vec<Rc<Msg>>>>,
     charge: RefCell<Charge>,
@@ -100,6 +103,8 @@ struct Slack {
     skipped: Cell<u64>,
     /// Of a notice: how many messages of its channel one reader was not sent.
     missed: u64,
+    /// Views that few clients read, as those of all publications.
+    rare: [RefCell<Weak<Msg>>; 2],
 }
 
 /// Names and sizes, never the payload: this goes into traces.
@@ -287,7 +292,10 @@ impl Publication {
         ledger: &Ledger,
         make: impl FnOnce(&Self) -> Vec<u8>,
     ) -> Rc<Msg> {
-        let cell = self.views.get(view as usize);
+        let cell = match self.views.get(view as usize) {
+            None => self.rare(view),
+            often => often,
+        };
         if let Some(made) = cell.and_then(|cell| cell.borrow().upgrade()) {
             return made;
         }
@@ -299,6 +307,12 @@ impl Publication {
             held.push(made.clone());
         }
         made
+    }
+
+    #[cold]
+    fn rare(&self, view: View) -> Option<&RefCell<Weak<Msg>>> {
+        let slack = self.slack.get_or_init(Box::default);
+        slack.rare.get((view as usize).checked_sub(RARE)?)
     }
 
     /// Bytes that it holds, without its views.
