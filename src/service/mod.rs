@@ -7,9 +7,11 @@
 pub mod bayeux;
 pub mod echo;
 pub mod events;
+mod gate;
 mod join;
 pub mod json;
 mod notice;
+mod refusal;
 pub mod revolved;
 pub mod since;
 
@@ -93,7 +95,7 @@ pub trait Service {
     fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
 
     /// The session is over, and this is what its client never acknowledged (over a transport without acknowledgements:
-    /// what was not written), in the order it was sent. Whoever wants to know is told.
+    /// what was not written; of Bayeux over HTTP, what no later connect confirmed), in the order it was sent. Whoever wants to know is told.
     fn closed(
         &self,
         cx: &mut Cx<'_>,

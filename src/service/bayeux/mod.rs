@@ -9,8 +9,8 @@ pub mod replay;
 pub mod replies;
 pub mod timesync;
 
-use super::revolved::{gate, refusal::Refusal};
-use super::{Cx, Hello, Service, json};
+use super::refusal::Refusal;
+use super::{Cx, Hello, Service, gate, json};
 use crate::cmd::{Cmd, Origin};
 use crate::hub::{Refused, names::is_pattern};
 use crate::mem::{Content, Publication, View};

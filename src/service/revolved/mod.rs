@@ -4,11 +4,11 @@
 //! peer messages as commands. Every call is answered exactly once, by its number.
 
 pub mod frames;
-pub(super) mod gate;
 mod options;
 mod past;
-pub(super) mod refusal;
 
+use super::gate;
+use super::refusal::Refusal;
 use super::{Cx, Hello, Service};
 use crate::cmd::{Cause, Cmd, Fate, Origin, Outcome};
 use crate::hub::Refused;
@@ -16,7 +16,6 @@ use crate::hub::names::{self, NameError};
 use crate::mem::{Content, Msg, PresenceEvent, Publication, View};
 use crate::session::Session;
 use frames::Call;
-use refusal::Refusal;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;

@@ -3,9 +3,9 @@
 //! In: JSON. Out: typed options, or what is wrong with them. A name that is not known is refused: what a client asks
 //! for and does not get would be a silent loss.
 
-use super::refusal::Refusal;
 use crate::hub::Asked;
 use crate::mem::Position;
+use crate::service::refusal::Refusal;
 use crate::service::since;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};

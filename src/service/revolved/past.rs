@@ -3,11 +3,12 @@
 //! In: SUBSCRIBE, HISTORY, PRESENCE. Out: answers that fit into what the session's queue has left: an answer is not to be
 //! what ends its session.
 
-use super::refusal::Refusal;
-use super::{channel, frames, gate, options, refusal, topic};
+use super::{channel, frames, options, refusal, topic};
 use crate::hub::names::{self, NAME_BYTES_MAX};
 use crate::hub::{Asked, Members, Recovered};
 use crate::service::Cx;
+use crate::service::gate;
+use crate::service::refusal::Refusal;
 use crate::session::Session;
 use serde_json::value::RawValue;
 
