@@ -245,4 +245,4 @@ impl Node {
 }
 
 /// Batches in front of a goodbye: as much as a full queue of the default bound.
-const FAREWELL_BATCHES: usize = 24;
+pub(super) const FAREWELL_BATCHES: usize = 24;

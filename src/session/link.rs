@@ -3,7 +3,8 @@
 //! In: connects of a client, moments. Out: what is due. Messages are numbered as packets of CSP are; with the
 //! acknowledgement extension a batch is named by the number of its last message, so that an acknowledgement of the
 //! client is one of CSP (bayeux.md section 5). Without it, what a connect was answered is taken for delivered when the
-//! next one comes, unless the connection is known to have broken under it.
+//! next one comes, unless the connection is known to have broken under it; what was written on a WebSocket or a stream, when
+//! its socket has taken it.
 
 use super::{Carriage, Due, Session, Times};
 use crate::ids::ConnId;

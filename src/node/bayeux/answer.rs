@@ -4,6 +4,7 @@
 
 use super::super::Node;
 use super::super::conn::Stage;
+use super::super::downstream::FAREWELL_BATCHES;
 use super::{CONNECT, RECONNECT, Via};
 use crate::cmd::Cause;
 use crate::http::response::{Cache, Head, Length};
@@ -355,5 +356,3 @@ fn dress(held: &Held) -> Dress<'_> {
 
 /// Milliseconds over which the clients of a node that stops come back.
 const DRAIN_MS: u64 = 5_000;
-/// Batches in front of a goodbye: as much as a full queue of the default bound.
-const FAREWELL_BATCHES: usize = 24;

@@ -195,7 +195,12 @@ impl Node {
 
     fn unknown_client(&mut self, message: &Message<'_>, answers: &mut Answers) {
         self.refused("session-not-found");
-        let reply = Reply::to(message).with("advice", replies::HANDSHAKE);
+        let reply = Reply::to(message);
+        // What else is late may be of a session before: only its connects are to begin anew for that.
+        let reply = match &*message.channel {
+            CONNECT | RECONNECT => reply.with("advice", replies::HANDSHAKE),
+            _ => reply,
+        };
         answers.add(&reply.failed(replies::UNKNOWN));
     }
 

@@ -113,7 +113,7 @@ fn change(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>, each: E
     let done = match bad {
         Some(error) => Err(error.into()),
         // Whoever comes may have to be told of: none of them does while that is behind.
-        None if comes && cx.hub.is_busy() => Err("503::server_busy".into()),
+        None if comes && cx.hub.is_busy() => Err(refuse(cx, "busy", "503::server_busy")),
         None => each_topic(cx, session, (&named, message), each),
     };
     let sync = timesync::answer_now(message, cx.unix_ms);
@@ -159,8 +159,8 @@ fn subscribe(
     let max = cx.config.max_subscriptions;
     let subscribed = cx.hub.subscribe(cx.id, &mut session.seat, name, max);
     let subscribed = subscribed.map_err(|refused| match refused {
-        Refused::TooManySubscriptions => "403::subscriptions_too_many",
-        _ => "503::server_full",
+        Refused::TooManySubscriptions => refuse(cx, "too-many", "403::subscriptions_too_many"),
+        _ => refuse(cx, "full", "503::server_full"),
     })?;
     // Who was subscribed already was sent what came meanwhile: it would come twice.
     let fresh = !subscribed.again;
@@ -191,12 +191,12 @@ fn publish(cx: &mut Cx<'_>, session: &mut Session, name: &str, message: &Message
     // Readers get both, and both wait for them.
     let bytes = data.len() + ext.as_ref().map_or(0, |ext| ext.len());
     if bytes > cx.config.max_message {
-        return Err("413::message_too_large".into());
+        return Err(refuse(cx, "too-big", "413::message_too_large"));
     }
     gate::publish(cx, session, name, bytes)
         .map_err(|refusal| denied(&refusal, "publish_denied"))?;
     if cx.is_full() || !cx.hub.has_room_for(name) {
-        return Err("503::server_full".into());
+        return Err(refuse(cx, "full", "503::server_full"));
     }
     let sender = cx.hub.user_name(&session.seat).map(Box::from);
     let publication = Publication::new(
@@ -212,6 +212,12 @@ fn publish(cx: &mut Cx<'_>, session: &mut Session, name: &str, message: &Message
     cx.metrics.messages_in += 1;
     cx.cmds.push(Cmd::Publish(publication, Origin::Node, None));
     Ok(())
+}
+
+/// What there is no room for, counted as what rules refuse is.
+fn refuse(cx: &mut Cx<'_>, code: &'static str, error: &'static str) -> Cow<'static, str> {
+    cx.metrics.refuse(code);
+    error.into()
 }
 
 /// What a rule refused, in the words of the protocol.
