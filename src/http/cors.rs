@@ -48,11 +48,7 @@ fn write(
         false => vec![("Allow", ALLOW)],
     };
     if let Some(origin) = origin {
-        extra.extend([
-            ("Access-Control-Allow-Origin", origin),
-            ("Access-Control-Allow-Credentials", "true"),
-            ("Vary", "Origin"),
-        ]);
+        extra.extend(credentials(origin));
     }
     let head = Head {
         status: 204,
@@ -66,6 +62,16 @@ fn write(
         extra: &extra,
     };
     head.write(out);
+}
+
+/// The fields by which a page of `origin` may read an answer, and send its cookies.
+#[must_use]
+pub fn credentials(origin: &str) -> [(&str, &str); 3] {
+    [
+        ("Access-Control-Allow-Origin", origin),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Vary", "Origin"),
+    ]
 }
 
 /// A list of header names worth repeating to the browser: names only, and not longer than any page's.

@@ -12,7 +12,7 @@ pub mod profile;
 pub mod rows;
 pub mod websocket;
 
-pub use profile::{ContentType, Profile, VariableError};
+pub use profile::{ContentType, Profile, VariableError, is_callback};
 pub use rows::{BAYEUX, PLAIN, ROWS, Row, Way};
 
 use crate::http::response::decimal;

@@ -319,7 +319,9 @@ fn text(value: &[u8]) -> Result<Box<[u8]>, VariableError> {
     }
 }
 
-fn is_callback(text: &[u8]) -> bool {
+/// Whether `text` may be the name of a function that a script calls: a path of names, or nothing.
+#[must_use]
+pub fn is_callback(text: &[u8]) -> bool {
     text.len() <= CALLBACK_MAX
         && text
             .iter()

@@ -7,6 +7,7 @@ use super::super::conn::Stage;
 use super::super::downstream::FAREWELL_BATCHES;
 use super::{CONNECT, RECONNECT, Via};
 use crate::cmd::Cause;
+use crate::http::cors;
 use crate::http::response::{Cache, Head, Length};
 use crate::ids::{ConnId, SessionId};
 use crate::mem::OutQueue;
@@ -313,11 +314,7 @@ impl Node {
             .map(|(value, cookie)| format!("{}={value}{}", super::COOKIE, cookie.attributes()));
         let mut extra = Vec::new();
         if !dress.origin.is_empty() {
-            extra.extend([
-                ("Access-Control-Allow-Origin", dress.origin),
-                ("Access-Control-Allow-Credentials", "true"),
-                ("Vary", "Origin"),
-            ]);
+            extra.extend(cors::credentials(dress.origin));
         }
         extra.extend(cookie.as_deref().map(|cookie| ("Set-Cookie", cookie)));
         let head = Head {

@@ -22,6 +22,7 @@ use crate::service::bayeux::messages::{self, Bad, Message};
 use crate::service::bayeux::replies::{self, Reply};
 use crate::service::bayeux::timesync;
 use crate::session::{Carriage, Held, ServiceKind, Session, SessionKey};
+use crate::transport::is_callback;
 use answer::Answers;
 use std::borrow::Cow;
 use std::hash::BuildHasher as _;
@@ -310,8 +311,7 @@ fn callback(request: &Request<'_>) -> Result<String, Fault> {
     }
     let named = url::Query::new(request.query).find(|(name, _)| **name == *b"jsonp");
     let name = named.map_or(Cow::Borrowed(&b"jsonpcallback"[..]), |(_, name)| name);
-    let is_path = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'.');
-    let fits = !name.is_empty() && name.len() <= CALLBACK_BYTES_MAX && name.iter().all(is_path);
+    let fits = !name.is_empty() && is_callback(&name);
     match String::from_utf8(name.into_owned()) {
         Ok(name) if fits => Ok(name),
         _ => Err(NOT_A_CALLBACK),
@@ -348,7 +348,7 @@ const NOT_HEAD: Fault = Fault::new(
 const NOT_A_CALLBACK: Fault = Fault::new(
     400,
     "not-a-callback",
-    "jsonp= is the name of a function: letters, digits, _ $ and . only, at most 64 of them.",
+    "jsonp= is the name of a function: letters, digits, _ $ and . only, at most 128 of them.",
     "Use such a name.",
 );
 const HANDSHAKE: &str = "/meta/handshake";
@@ -358,6 +358,5 @@ const RECONNECT: &str = "/meta/reconnect";
 const DISCONNECT: &str = "/meta/disconnect";
 /// The cookie by which a browser's tabs are counted and a stolen clientId is told.
 const COOKIE: &str = "BAYEUX_BROWSER";
-const CALLBACK_BYTES_MAX: usize = 64;
 /// Bytes of an origin: a scheme, the longest name of a host, and a port would be some more, but nobody has that.
 const ORIGIN_BYTES_MAX: usize = 255;
