@@ -47,6 +47,7 @@ macro_rules! transcripts {
 
 transcripts! {
     a_bad_batch_ends_the_session
+    a_bayeux_client_that_answers_no_ping_is_given_up
     a_bare_websocket_echoes_messages
     a_bare_websocket_is_closed_by_its_service
     a_batch_of_too_many_packets_is_refused
