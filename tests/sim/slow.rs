@@ -270,18 +270,29 @@ impl Sub {
 /// What the application is told of those who missed something.
 impl Account {
     /// How many of a channel whose readers may miss some are missing in front of and between `offsets`, which are listed.
-    pub fn holes_in(&self, offsets: &[u64], topic: &Topic, channel: usize) -> Result<u64, String> {
+    pub fn holes_in(
+        &self,
+        offsets: &[u64],
+        topic: &Topic,
+        channel: usize,
+        facts: &Facts<'_>,
+    ) -> Result<u64, String> {
         if self.left.contains(&channel) || topic.leaves {
             return Ok(0);
         }
-        let next = topic.next.map(|next| next + topic.missed);
-        let first = next.map_or(Some(0), |next| offsets[0].checked_sub(next));
+        let told = topic.next.map(|next| next + topic.missed);
+        // A channel that was forgotten while it held something back tells of that too, which stands nowhere.
+        let least = match facts.model.is_paced(channel) {
+            true => topic.next,
+            false => told,
+        };
         let sorted = offsets.is_sorted_by(|one, next| one < next);
-        let (Some(first), true) = (first, sorted) else {
+        if !sorted || least.is_some_and(|least| offsets[0] < least) {
             return Err(format!(
                 "{offsets:?} of channel {channel} are listed: {topic:?}"
             ));
-        };
+        }
+        let first = told.map_or(0, |told| offsets[0].saturating_sub(told));
         let inner: u64 = offsets.windows(2).map(|two| two[1] - two[0] - 1).sum();
         Ok(first + inner)
     }
