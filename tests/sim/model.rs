@@ -106,6 +106,11 @@ impl Publication {
         HEADS_MAX + self.event.len().max(self.json.len())
     }
 
+    /// In which turn it was asked for.
+    pub fn issued_turn(&self) -> u64 {
+        self.issued.0
+    }
+
     pub fn issued_ms(&self) -> u64 {
         self.issued.1
     }

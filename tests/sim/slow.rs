@@ -213,25 +213,70 @@ impl Model {
             until,
         } in &self.outdated
         {
-            let here = |publication: &&Publication| {
-                let place = publication.place.as_ref();
-                publication.channel == hole.channel && place.is_none_or(|(its, _)| its == epoch)
-            };
-            let before = self.publications().iter().take(*until).filter(here);
-            let newer = |one: &Publication| {
-                let mut others = before.clone().filter(|other| other.key == one.key);
-                others.any(|other| other.offset() > one.offset())
+            let before =
+                || (0..*until).filter(|one| self.publication(*one).channel == hole.channel);
+            let newer = |one: usize, offset: u64| {
+                let key = self.publication(one).key;
+                let mut others = before().filter(|other| self.publication(*other).key == key);
+                others.any(|other| other != one && self.may_be_behind(other, epoch, offset))
             };
             for offset in hole.first..=hole.last {
-                let mut there = self.publications().iter().filter(here);
-                let known = there.clone().any(|one| one.offset() == Some(offset));
+                let mut there = before()
+                    .filter(|one| self.may_be_at(*one, epoch, offset))
+                    .peekable();
                 assert!(
-                    !known || there.any(|one| one.offset() == Some(offset) && newer(one)),
+                    there.peek().is_some(),
+                    "{name} was not given {offset} of channel {}, and nothing is there",
+                    hole.channel
+                );
+                assert!(
+                    there.any(|one| newer(one, offset)),
                     "{name} was not given {offset} of channel {}, and nothing stands for it",
                     hole.channel
                 );
             }
         }
+    }
+
+    /// Whether a publication may stand at a place, as far as anybody was told: nothing else does, and what surely was taken
+    /// before or after it stands on its side of it.
+    fn may_be_at(&self, number: usize, epoch: &str, offset: u64) -> bool {
+        let one = self.publication(number);
+        if one.fate == Fate::Refused || one.offset().is_some_and(|its| its != offset) {
+            return false;
+        }
+        match self.places.get(&(one.channel, epoch.to_owned(), offset)) {
+            Some(there) => *there == number,
+            None => one.place.is_none() && self.is_in_order(one, epoch, offset),
+        }
+    }
+
+    /// Whether it may stand somewhere behind that.
+    fn may_be_behind(&self, number: usize, epoch: &str, offset: u64) -> bool {
+        let one = self.publication(number);
+        match one.offset() {
+            Some(its) => its > offset && self.may_be_at(number, epoch, its),
+            // Nothing that came later stands behind the end.
+            None => one.fate != Fate::Refused && self.is_in_order(one, epoch, u64::MAX),
+        }
+    }
+
+    /// Whether nobody knew of something on the wrong side of a place in front of who asked for the other.
+    fn is_in_order(&self, one: &Publication, epoch: &str, offset: u64) -> bool {
+        let first = (one.channel, epoch.to_owned(), 0);
+        let behind = self.places.range(first..);
+        let mut placed = behind.map_while(|((channel, its, at), other)| {
+            let here = *channel == one.channel && its == epoch;
+            here.then(|| (*at, self.publication(*other)))
+        });
+        let before = |one: &Publication, other: &Publication| {
+            one.known_turn()
+                .is_some_and(|known| known < other.issued_turn())
+        };
+        placed.all(|(at, other)| match at < offset {
+            true => !before(one, other),
+            false => !before(other, one),
+        })
     }
 
     /// By key, the newest that a subscriber of a channel must have seen.
