@@ -96,7 +96,7 @@ function converse(all) {
   const session = new CSP.CometSession(), begun = performance.now(), found = { got: '', ms: null, transport: '', reason: '' };
   return new Promise((resolve) => {
     const finish = () => { resolve({ ...found, stats: session.stats }); session.close(); };
-    const late = setTimeout(finish, 25000);
+    const late = setTimeout(finish, 75000);
     session.onopen = () => session.write(all[0]);
     session.onclose = (reason, detail) => { clearTimeout(late); found.reason ||= `${reason} ${detail}`; finish(); };
     session.onread = (text) => {
