@@ -72,6 +72,12 @@ impl<Tag> TimerWheel<Tag> {
         self.armed += usize::from(!armed);
     }
 
+    /// Sets the deadline of slot `index` to one that is past: it fires at the next look at `now` or later, however often
+    /// this is said meanwhile.
+    pub fn set_past(&mut self, index: u32, now: Tick) {
+        self.set(index, Tick(now.0 / GRANULE_MS * GRANULE_MS));
+    }
+
     /// Forgets the deadline of slot `index`.
     pub fn clear(&mut self, index: u32) {
         if self
@@ -260,6 +266,21 @@ mod tests {
         assert!(drain(&mut wheel, Tick(99)).is_empty());
         assert_eq!(drain(&mut wheel, Tick(104)), [3]);
         assert!(drain(&mut wheel, Tick(100_000)).is_empty());
+        assert_eq!(wheel.next_due(), None);
+    }
+
+    #[test]
+    fn a_past_deadline_is_put_off_by_nobody() {
+        let mut wheel = TimerWheel::new(10);
+        wheel.set(3, Tick(100));
+        // Said again at every moment, in the middle of granules too.
+        for now in 105..109 {
+            wheel.set_past(3, Tick(now));
+        }
+        wheel.set_past(4, Tick(109));
+        let mut fired = drain(&mut wheel, Tick(109));
+        fired.sort_unstable();
+        assert_eq!(fired, [3, 4]);
         assert_eq!(wheel.next_due(), None);
     }
 

@@ -271,11 +271,11 @@ impl Node {
             return;
         };
         let profile = self.profiles.get(session.profile);
-        let at = match session.due(now, &profile, &self.times) {
-            Due::Later(at) => at,
-            _ => now,
-        };
-        self.session_timers.set(id.index(), at);
+        match session.due(now, &profile, &self.times) {
+            Due::Later(at) => self.session_timers.set(id.index(), at),
+            // As late as the next granule, who asks something in every turn would never be told.
+            _ => self.session_timers.set_past(id.index(), now),
+        }
     }
 
     /// Ends everything politely: no new sessions, a goodbye where the protocol has one, the end of every
