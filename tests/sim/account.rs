@@ -373,12 +373,19 @@ impl Account {
         let behind = self.packets.range(acked + 1..);
         let packets: usize = behind.map(|(_, bytes)| bytes + PLACE_BYTES).sum();
         let listed = &notice.undelivered[notice.undelivered.len() - unseen.len()..];
+        // Who reads several channels is told in front of each message where it stands in all of them.
+        let places = match self.kind {
+            Kind::Reader if self.topics.len() > 1 => {
+                PLACE_BYTES + self.topics.len() * POSITION_BYTES
+            }
+            _ => 0,
+        };
         let line = |entry: &super::feed::Entry| {
             let target = entry.place.as_ref().map_or("", |(channel, _)| channel);
             let names = 2 * (target.len() + entry.sender.as_ref().map_or(0, String::len));
             let pieces = 1 + entry.json.len() / orbited::session::PACKET_BYTES_MAX;
             // An event has a word in front of each of its lines, a few in a message.
-            entry.json.len() + names + LINE_BYTES + pieces * PLACE_BYTES
+            entry.json.len() + names + places + LINE_BYTES + pieces * PLACE_BYTES
         };
         let listed: usize = listed.iter().map(line).sum();
         let most = packets + listed + (self.waiting + 1) * ANSWER_BYTES;
@@ -397,6 +404,8 @@ impl Account {
 pub const OTHER_TIME: &str = "it was there at another time";
 /// What a waiting payload counts beside its bytes.
 const PLACE_BYTES: usize = 32;
+/// Most of an epoch and an offset.
+const POSITION_BYTES: usize = 24;
 /// Most of a line or event beside its names and its payload.
 const LINE_BYTES: usize = 80;
 /// Most of an answer to a call, or of a goodbye.

@@ -496,15 +496,15 @@ impl Reader {
     }
 
     /// What it knows of its session.
-    pub fn account(&self, scene: &Scene) -> Account {
+    pub fn account(&self) -> Account {
         let topic = |channel: &usize| {
-            let last = self.log.get(channel).and_then(|numbers| numbers.last());
-            let last = last.map(|number| scene.model.publication(*number));
-            let next = last.and_then(|publication| publication.offset());
-            let next = next.map(|offset| offset + 1);
-            let missed = self.subs.get(channel).map_or(0, |sub| sub.missed);
+            // Every event says where it stands, whatever publishers are told.
+            let sub = self.subs.get(channel);
+            let next = sub.map(|sub| sub.next);
+            let missed = sub.map_or(0, |sub| sub.missed);
             let topic = Topic {
                 next,
+                epoch: sub.map(|sub| sub.epoch.clone()),
                 missed,
                 since: self.since,
                 asks: usize::from(next.is_none()),

@@ -217,8 +217,8 @@ impl Csp {
             Phase::Open if !self.ups.is_empty() => {
                 format!("{} packets to be taken", self.ups.len())
             }
-            // More may be held back until it has acknowledged this.
-            Phase::Open if self.has > self.acknowledged && scene.quiet_rounds() > 0 => {
+            // More may be held back until the node has read that it has this.
+            Phase::Open if self.has > self.known_acked() && scene.quiet_rounds() > 0 => {
                 self.acknowledge_all(scene);
                 "more, perhaps".to_owned()
             }
@@ -515,6 +515,12 @@ impl Csp {
         for (_, ack) in self.acks.extract_if(.., |(other, _)| *other == by) {
             self.acked.push((scene.net.turns, ack));
         }
+    }
+
+    /// Up to which packet the node is known to have read an acknowledgement.
+    fn known_acked(&self) -> u64 {
+        let acked = self.acked.iter().map(|(_, acked)| *acked);
+        acked.max().unwrap_or_default()
     }
 
     /// What a WebSocket brought that the node goes on with was read.

@@ -357,12 +357,12 @@ impl Csp {
         }
     }
 
-    /// Acknowledges over the WebSocket: as is, late, or twice.
+    /// Acknowledges over the WebSocket that it opened last: as is, late, or twice.
     pub fn acknowledge(&mut self, scene: &mut Scene) {
         let Some(link) = self
             .downs
             .iter()
-            .find(|down| down.is_open_socket())
+            .rfind(|down| down.is_open_socket())
             .map(|down| down.link)
         else {
             return;

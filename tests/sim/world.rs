@@ -170,7 +170,7 @@ impl World {
     }
 
     fn bury_readers(&mut self, over: &[Reader]) {
-        let accounts = over.iter().map(|reader| reader.account(&self.scene));
+        let accounts = over.iter().map(|reader| reader.account());
         let accounts: Vec<_> = accounts.collect();
         self.scene.books.accounts.extend(accounts);
     }
