@@ -109,16 +109,23 @@ impl Node {
         if !profile.streams() {
             return self.attach(session, id, profile.kind(), Stage::Held);
         }
+        if self.open_plain(id, &profile) {
+            self.attach(session, id, profile.kind(), Stage::Streaming);
+        }
+    }
+
+    /// Writes the head of a stream of plain messages; false where there is no request to answer.
+    pub(super) fn open_plain(&mut self, id: ConnId, profile: &Profile) -> bool {
         let Some(exchange) = self.exchange(id, false) else {
-            return;
+            return false;
         };
         let chunked = self
             .out(id)
-            .is_some_and(|out| plain::open(out, exchange, &profile));
+            .is_some_and(|out| plain::open(out, exchange, profile));
         if let Some(conn) = self.conns.get_mut(id) {
             conn.chunked = chunked;
         }
-        self.attach(session, id, profile.kind(), Stage::Streaming);
+        true
     }
 
     /// Where a reader stands when it has all that waits for it: where its channels stand, but for a publication that

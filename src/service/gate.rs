@@ -1,4 +1,4 @@
-//! Whom the operator's rules let do what: subscribe, publish, send.
+//! Whom the operator's rules and bounds let do what: subscribe, publish, send.
 //!
 //! In: what a session asks for. Out: nothing, or the refusal that names what is needed. The application comes by another
 //! door and is asked nothing here.
@@ -16,6 +16,20 @@ use crate::session::Session;
 pub fn subscribe(cx: &mut Cx<'_>, session: &Session, name: &str) -> Result<(), Refusal> {
     let who = cx.hub.policy(name).subscribe;
     allow(cx, session, who, &SUBSCRIBE)
+}
+
+/// Whether there is room for a message of so many bytes, whoever it is for.
+///
+/// # Errors
+/// `too-big`, `full`.
+pub fn take(cx: &mut Cx<'_>, bytes: usize) -> Result<(), Refusal> {
+    if bytes > cx.config.max_message {
+        return refuse(cx, &LARGE);
+    }
+    match cx.is_full() {
+        true => refuse(cx, &FULL),
+        false => Ok(()),
+    }
 }
 
 /// Whether the session may publish so many bytes to the channel called `name` now; where that is bounded, they are
@@ -125,4 +139,6 @@ static TOO_BIG: Refusal = Refusal::new(
     "the payload is larger than a message of this channel may be",
     "too-big",
 );
+static LARGE: Refusal = Refusal::new("the payload is larger than --max-message", "too-big");
+static FULL: Refusal = Refusal::new("the server's queues are full; try again later", "full");
 const FORBIDDEN: &str = "forbidden";

@@ -59,7 +59,7 @@ pub struct Hello<'a> {
 
 /// One kind of conversation. What a service does not say, it does not do.
 pub trait Service {
-    /// A session begins.
+    /// A session begins; with the user name that its client asks for, unless the service says otherwise.
     ///
     /// # Errors
     /// [`Refused`]: it does not begin.
@@ -68,7 +68,13 @@ pub trait Service {
         cx: &mut Cx<'_>,
         session: &mut Session,
         hello: &Hello<'_>,
-    ) -> Result<(), Refused>;
+    ) -> Result<(), Refused> {
+        let Some(user) = hello.user else {
+            return Ok(());
+        };
+        cx.hub
+            .sign_on(cx.id, &mut session.seat, user, hello.credentials)
+    }
 
     /// The client sent bytes; `binary` where its transport tells text from bytes.
     fn message(&self, _: &mut Cx<'_>, _: &mut Session, _bytes: &[u8], _binary: bool) {}

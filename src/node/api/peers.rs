@@ -34,10 +34,7 @@ impl Node {
         id: ConnId,
         request: &Request<'_>,
     ) -> Result<(), Fault> {
-        let key = Query::of(request, &["session"])?.session()?;
-        if !self.knows(&key) {
-            return Err(NO_SUCH_SESSION);
-        }
+        let key = self.named(request)?;
         let (session, target) = session_target(&key);
         let publication = self.peer_message(request, target)?;
         self.ask(id, Cmd::SendOne(session, publication, Origin::Api(id)));
@@ -76,10 +73,7 @@ impl Node {
     }
 
     pub(super) fn kick_one(&mut self, id: ConnId, request: &Request<'_>) -> Result<(), Fault> {
-        let key = Query::of(request, &["session"])?.session()?;
-        if !self.knows(&key) {
-            return Err(NO_SUCH_SESSION);
-        }
+        let key = self.named(request)?;
         self.ask(id, Cmd::KickOne(key.id, Origin::Api(id)));
         Ok(())
     }
@@ -109,9 +103,14 @@ impl Node {
         Ok(())
     }
 
-    fn knows(&self, key: &SessionKey) -> bool {
+    /// The open session that `session=` names.
+    fn named(&self, request: &Request<'_>) -> Result<SessionKey, Fault> {
+        let key = Query::of(request, &["session"])?.session()?;
         let session = self.sessions.get(key.id);
-        session.is_some_and(|session| session.opens(key) && session.is_open())
+        match session.is_some_and(|session| session.opens(&key) && session.is_open()) {
+            true => Ok(key),
+            false => Err(NO_SUCH_SESSION),
+        }
     }
 }
 

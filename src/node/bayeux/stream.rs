@@ -15,7 +15,7 @@ use crate::ids::{ConnId, SessionId};
 use crate::service::bayeux::messages::Message;
 use crate::session::{Carriage, Held};
 use crate::transport::bayeux::{self, Array};
-use crate::transport::{BAYEUX, Profile, Way, http, plain};
+use crate::transport::{BAYEUX, Profile, Way, http};
 
 /// The way of a connection type over HTTP.
 pub(super) fn way_of(name: &str) -> Option<&'static Way> {
@@ -79,14 +79,8 @@ impl Node {
 
     fn open_stream(&mut self, id: ConnId, session: SessionId, way: &'static Way) {
         let profile = Profile::of(&way.row);
-        let Some(exchange) = self.exchange(id, false) else {
+        if !self.open_plain(id, &profile) {
             return;
-        };
-        let chunked = self
-            .out(id)
-            .is_some_and(|out| plain::open(out, exchange, &profile));
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.chunked = chunked;
         }
         if let Some(row) = self.sessions.get_mut(session) {
             row.link_mut(&self.ledger).way = Some(way);

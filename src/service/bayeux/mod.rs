@@ -1,7 +1,7 @@
 //! Bayeux: channels as CometD and Faye speak them, on the same hub as Revolved (bayeux.md).
 //!
 //! In: messages of a session, publications. Out: replies, deliveries on the session, publications as commands. Sessions
-//! begin, wait and end by `node/bayeux.rs`: which connection a reply goes to is nothing that a service sees.
+//! begin, wait and end by `node/bayeux/`: which connection a reply goes to is nothing that a service sees.
 
 pub mod messages;
 pub mod names;
@@ -10,7 +10,7 @@ pub mod replies;
 pub mod timesync;
 
 use super::refusal::Refusal;
-use super::{Cx, Hello, Service, gate, json};
+use super::{Cx, Service, gate, json};
 use crate::cmd::{Cmd, Origin};
 use crate::hub::{Refused, names::is_pattern};
 use crate::mem::{Content, Publication, View};
@@ -26,21 +26,6 @@ use std::rc::Rc;
 pub struct Bayeux;
 
 impl Service for Bayeux {
-    fn opened(
-        &self,
-        cx: &mut Cx<'_>,
-        session: &mut Session,
-        hello: &Hello<'_>,
-    ) -> Result<(), Refused> {
-        match hello.user {
-            Some(user) => {
-                let seat = &mut session.seat;
-                cx.hub.sign_on(cx.id, seat, user, hello.credentials)
-            }
-            None => Ok(()),
-        }
-    }
-
     fn deliver(
         &self,
         cx: &mut Cx<'_>,
@@ -190,12 +175,10 @@ fn publish(cx: &mut Cx<'_>, session: &mut Session, name: &str, message: &Message
     let ext = message.forwarded_ext();
     // Readers get both, and both wait for them.
     let bytes = data.len() + ext.as_ref().map_or(0, |ext| ext.len());
-    if bytes > cx.config.max_message {
-        return Err(refuse(cx, "too-big", "413::message_too_large"));
-    }
-    gate::publish(cx, session, name, bytes)
+    gate::take(cx, bytes)
+        .and_then(|()| gate::publish(cx, session, name, bytes))
         .map_err(|refusal| denied(&refusal, "publish_denied"))?;
-    if cx.is_full() || !cx.hub.has_room_for(name) {
+    if !cx.hub.has_room_for(name) {
         return Err(refuse(cx, "full", "503::server_full"));
     }
     let sender = cx.hub.user_name(&session.seat).map(Box::from);
@@ -225,6 +208,7 @@ fn denied(refusal: &Refusal, what: &str) -> Cow<'static, str> {
     match refusal.code {
         "too-big" => "413::message_too_large".into(),
         "rate" => "429::rate_exceeded".into(),
+        "full" => "503::server_full".into(),
         _ => format!("403:denied_by_security_policy:{what}").into(),
     }
 }

@@ -9,7 +9,7 @@ mod past;
 
 use super::gate;
 use super::refusal::Refusal;
-use super::{Cx, Hello, Service};
+use super::{Cx, Service};
 use crate::cmd::{Cause, Cmd, Fate, Origin, Outcome};
 use crate::hub::Refused;
 use crate::hub::names::{self, NameError};
@@ -26,20 +26,6 @@ use std::rc::Rc;
 pub struct Revolved;
 
 impl Service for Revolved {
-    fn opened(
-        &self,
-        cx: &mut Cx<'_>,
-        session: &mut Session,
-        hello: &Hello<'_>,
-    ) -> Result<(), Refused> {
-        match hello.user {
-            Some(user) => cx
-                .hub
-                .sign_on(cx.id, &mut session.seat, user, hello.credentials),
-            None => Ok(()),
-        }
-    }
-
     fn message(&self, cx: &mut Cx<'_>, session: &mut Session, bytes: &[u8], _: bool) {
         let mut line = session.take_line();
         let mut rest = bytes;
@@ -281,18 +267,7 @@ fn publication(
     key: Option<Box<str>>,
 ) -> Result<Rc<Publication>, Refusal> {
     let payload = payload.ok_or(("a payload is missing", "bad-args"))?.get();
-    if payload.len() > cx.config.max_message {
-        return Err(Refusal::new(
-            "the payload is larger than --max-message",
-            "too-big",
-        ));
-    }
-    if cx.is_full() {
-        return Err(Refusal::new(
-            "the server's queues are full; try again later",
-            "full",
-        ));
-    }
+    gate::take(cx, payload.len())?;
     let sender = cx.hub.user_name(&session.seat).map(Box::from);
     Ok(Publication::keyed(
         target,
