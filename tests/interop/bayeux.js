@@ -101,7 +101,8 @@ for (const transport of TRANSPORTS) {
     const server = await start(after), client = faye(after, server.url, { transport }), got = [], all = [];
     await client.subscribe('/a/*', (n) => got.push(n));
     await client.subscribe('/**', (n) => all.push(n));
-    for (const n of numbers(1, 500)) client.publish('/a/x', n);
+    // What it says at once, Faye cuts into requests of 2,048 bytes that are on their way together, in any order.
+    for (const n of numbers(1, 500)) await client.publish('/a/x', n);
     await until('what it published', () => got.length === 500);
     for (const n of numbers(501, 1000)) await publish(server, 'a/y', n);
     await until('all', () => got.length >= 1000 && all.length >= 1000);
