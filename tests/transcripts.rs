@@ -186,6 +186,8 @@ transcripts! {
     the_acceptance_suite_of_the_protocols_authors_passes
     the_api_refuses_what_it_would_not_heed
     the_api_wants_a_key_where_there_is_one
+    the_application_comes_back_to_its_events
+    the_application_is_told_what_happens
     the_application_kicks_a_user
     the_application_looks_at_channels_and_sessions
     the_application_reads_what_a_session_never_got

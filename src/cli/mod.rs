@@ -8,6 +8,7 @@
 
 pub mod call;
 pub mod error;
+pub mod fields;
 pub mod flag;
 pub mod help;
 pub mod logging;

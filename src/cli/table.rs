@@ -3,14 +3,16 @@
 //! Data in: a flag's texts. Data out: fields of `Config`, or the `Fault`. This file must not know
 //! in which order flags are read or how help is laid out.
 
-use super::error::Fault;
-use super::flag::{Flag, Group, Kind, Misfit, Number, env_name};
+use super::fields::{
+    ANY, BUILT_IN, NO_KEYS, NO_RULES, PEER_FORM, joined, only_off, peer_word, set_api_keys,
+    set_channels, set_cookie, set_internal, set_listen, set_origins, set_peer, set_static_dir,
+};
+use super::flag::{Flag, Group, Kind, Number, env_name};
 use super::{logging, value};
-use crate::config::policy::RULES_MAX;
-use crate::config::rule::{self, Rule};
+use crate::config::keys::{self, HISTORY_FORM, Setting};
+use crate::config::rule;
 use crate::config::secret::API_KEY_FORM;
-use crate::config::units::Misread;
-use crate::config::{Config, Cookie, Listen, Peer, Policies, cookie};
+use crate::config::{Cookie, Listen, cookie};
 
 /// A `Number` for a field of `Config`.
 macro_rules! number {
@@ -150,6 +152,20 @@ pub static FLAGS: &[Flag] = &[
         group: Group::Channels,
         kind: Kind::Size(number!(max_history, KIB, 1024 * GIB)),
         help: "Bytes that all channels keep as history together; beyond it the oldest message goes.",
+    },
+    Flag {
+        name: "event-history",
+        group: Group::Channels,
+        kind: Kind::Word {
+            placeholder: "N[,TIME][,SIZE]|off",
+            form: HISTORY_FORM,
+            read: |config| Setting::History(config.event_history).to_string(),
+            write: |config, text| {
+                config.event_history = keys::history(text)?;
+                Ok(())
+            },
+        },
+        help: "What is kept of each kind of event for the application, so that it may come back to /api/events; part of --max-history.",
     },
     Flag {
         name: "max-subscriptions",
@@ -352,132 +368,6 @@ pub fn of_variable(name: &str) -> Option<(usize, &'static Flag)> {
         .find(|(_, flag)| env_name(flag.name) == name)
 }
 
-fn set_listen(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
-    config.listen = every(values, VALUES_MAX, value::listen)?;
-    Ok(())
-}
-
-fn set_internal(config: &mut Config, text: &str) -> Result<(), Fault> {
-    config.internal = if text == "off" {
-        None
-    } else {
-        Some(value::listen(text)?)
-    };
-    Ok(())
-}
-
-fn set_cookie(config: &mut Config, text: &str) -> Result<(), Fault> {
-    config.bayeux_cookie = match text {
-        "off" => None,
-        text => Some(Cookie::parse(text)?),
-    };
-    Ok(())
-}
-
-fn set_origins(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
-    let any = values.len() == 1 && values.iter().all(|text| text == ANY);
-    config.allow_origin = if any {
-        Vec::new()
-    } else {
-        every(values, VALUES_MAX, value::origin)?
-    };
-    Ok(())
-}
-
-fn set_channels(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
-    let none = values.len() == 1 && values.iter().all(|text| text == NO_RULES);
-    let rules = match none {
-        true => Vec::new(),
-        false => every(values, RULES_MAX, Rule::parse)?,
-    };
-    config.policies = Policies::new(rules);
-    Ok(())
-}
-
-fn set_api_keys(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
-    let none = values.len() == 1 && values.iter().all(|text| text == NO_KEYS);
-    config.api_keys = match none {
-        true => Vec::new(),
-        false => every(values, VALUES_MAX, value::api_key)?,
-    };
-    Ok(())
-}
-
-fn set_peer(config: &mut Config, text: &str) -> Result<(), Fault> {
-    let row = PEERS.iter().find(|(word, _)| *word == text);
-    let (_, peer) = row.ok_or(Misread::Malformed {
-        form: PEER_FORM,
-        near: None,
-    })?;
-    config.peer = *peer;
-    Ok(())
-}
-
-fn peer_word(peer: Peer) -> &'static str {
-    let row = PEERS.iter().find(|(_, meant)| *meant == peer);
-    row.map_or("", |(word, _)| word)
-}
-
-fn set_static_dir(config: &mut Config, text: &str) -> Result<(), Fault> {
-    if text.is_empty() || text.contains('\0') {
-        return Err(Misread::Malformed {
-            form: "a folder, or built-in",
-            near: None,
-        }
-        .into());
-    }
-    config.static_dir = (text != BUILT_IN).then(|| text.into());
-    Ok(())
-}
-
-fn only_off(protocol: &'static str, text: &str) -> Result<(), Fault> {
-    if text == "off" {
-        Ok(())
-    } else {
-        Err(Fault::NotYet { protocol })
-    }
-}
-
-fn every<T, E: Into<Fault>>(
-    values: &[String],
-    values_max: usize,
-    read: fn(&str) -> Result<T, E>,
-) -> Result<Vec<T>, Misfit> {
-    if values.len() > values_max {
-        return Err(Misfit {
-            at: values_max,
-            fault: Fault::TooMany { max: values_max },
-        });
-    }
-    let one = |(at, text): (usize, &String)| {
-        let wrong = |error: E| Misfit {
-            at,
-            fault: error.into(),
-        };
-        read(text).map_err(wrong)
-    };
-    values.iter().enumerate().map(one).collect()
-}
-
-fn joined<T: ToString>(values: &[T], between: &str) -> String {
-    let texts: Vec<_> = values.iter().map(T::to_string).collect();
-    texts.join(between)
-}
-
-const ANY: &str = "*";
-const BUILT_IN: &str = "built-in";
-const NO_RULES: &str = "none";
-const NO_KEYS: &str = "none";
-const PEER_FORM: &str = "anyone, user or off";
-const PEERS: [(&str, Peer); 3] = [
-    ("anyone", Peer::Anyone),
-    ("user", Peer::User),
-    ("off", Peer::Off),
-];
-
-/// Values of one repeating flag; each listener is a descriptor, each origin is compared per
-/// request.
-const VALUES_MAX: usize = 64;
 /// Rows of a table: 16 times the default, and every index still fits 24 bits.
 const SLOTS_MAX: u64 = 1 << 24;
 

@@ -1,6 +1,8 @@
 //! What the table of flags promises about every row.
 
 use super::*;
+use crate::cli::flag::Misfit;
+use crate::config::Config;
 
 fn set(flag: &Flag, values: &[&str]) -> Result<Config, Misfit> {
     let mut config = Config::default();

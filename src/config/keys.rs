@@ -154,7 +154,10 @@ fn who(text: &str) -> Result<Who, Misread> {
 }
 
 /// `N`, and behind it a time and a size in either order; each unit says which of the two is meant.
-fn history(text: &str) -> Result<Option<History>, Misread> {
+///
+/// # Errors
+/// A number that is none, or beyond its bounds.
+pub fn history(text: &str) -> Result<Option<History>, Misread> {
     if text == OFF {
         return Ok(None);
     }
@@ -315,7 +318,8 @@ pub static KEYS: [Key; 8] = [
     },
 ];
 
-const HISTORY_FORM: &str = "N[,TIME][,SIZE] like 100,1h,1MiB, or off";
+/// What a history must look like.
+pub const HISTORY_FORM: &str = "N[,TIME][,SIZE] like 100,1h,1MiB, or off";
 const RATE_FORM: &str = "N/s[,SIZE/s] like 10/s or 10/s,64KiB/s, or off";
 
 const WHO: [(&str, Who); 4] = [

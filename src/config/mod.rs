@@ -15,7 +15,7 @@ pub mod secret;
 pub mod units;
 
 pub use cookie::Cookie;
-pub use policy::{Peer, Policies, Policy, Who};
+pub use policy::{History, Peer, Policies, Policy, Who};
 pub use secret::ApiKey;
 
 use std::fmt;
@@ -66,6 +66,8 @@ pub struct Config {
     pub max_queue_total: usize,
     /// Bytes that the histories of all channels hold together; beyond it the oldest message of all goes.
     pub max_history: usize,
+    /// What is kept of each kind of event, for an application that comes back.
+    pub event_history: Option<History>,
     /// Milliseconds that a user may be without session before others are told that it left; 5 s is a reload or a tunnel.
     pub presence_grace_ms: u64,
     /// Milliseconds for which a publication of the same id is the same publication; 2 min is longer than clients retry.
@@ -167,6 +169,7 @@ impl Default for Config {
             max_queue: 1024 * KIB,
             max_queue_total: 512 * 1024 * KIB,
             max_history: 128 * 1024 * KIB,
+            event_history: None,
             presence_grace_ms: 5_000,
             once_ms: 120_000,
             max_subscriptions: 128,

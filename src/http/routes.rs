@@ -16,6 +16,8 @@ pub enum Service {
     Revolved,
     /// Sends back what it gets.
     Echo,
+    /// Whatever the application and the client say to each other.
+    Orbit,
 }
 
 impl Service {
@@ -24,6 +26,7 @@ impl Service {
         match name {
             "revolved" => Some(Service::Revolved),
             "echo" => Some(Service::Echo),
+            "orbit" => Some(Service::Orbit),
             _ => None,
         }
     }
@@ -169,7 +172,7 @@ fn library(name: &str) -> Option<&'static str> {
 }
 
 /// Services of the wire description that this version does not have.
-const NOT_OFFERED: [&str; 3] = ["orbit", "stomp", "tcp"];
+const NOT_OFFERED: [&str; 2] = ["stomp", "tcp"];
 
 /// What a path on the internal port names.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -202,8 +205,8 @@ pub enum Internal<'a> {
     Sessions,
     /// `/api/openapi.json`.
     Description,
-    /// `/api/events/signoff`.
-    Signoffs,
+    /// `/api/events/EVENT[,EVENT]`: their names, as for [`Internal::Publish`].
+    Events(Cow<'a, str>),
     /// `/healthz`.
     Healthz,
     /// `/livez`.
@@ -245,7 +248,6 @@ pub fn internal(path: &str) -> Internal<'_> {
         "/readyz" => Internal::Readyz,
         "/metrics" => Internal::Metrics,
         "/" => Internal::Root,
-        "/api/events/signoff" => Internal::Signoffs,
         _ => path
             .strip_prefix("/api/")
             .and_then(api)
@@ -275,6 +277,7 @@ fn api(rest: &str) -> Option<Internal<'_>> {
         "kick" => Internal::Kick,
         "presence" => Internal::Presence,
         "history" => Internal::History,
+        "events" => Internal::Events,
         _ => return None,
     };
     let name = Some(name).filter(|name| !name.is_empty());
@@ -297,7 +300,7 @@ pub const INTERNAL: [(&str, &str); 20] = [
     ("get", "/api/history/{channel}"),
     ("get", "/api/channels"),
     ("get", "/api/sessions"),
-    ("get", "/api/events/signoff"),
+    ("get", "/api/events/{events}"),
     ("get", "/api/openapi.json"),
     ("get", "/metrics"),
     ("get", "/healthz"),
@@ -336,7 +339,7 @@ mod tests {
             );
             assert_eq!(
                 public(&format!("/_/csp/{name}")),
-                Route::NotOffered("orbit")
+                Route::Csp(Service::Orbit, endpoint)
             );
             assert_eq!(
                 public(&format!("/_/tcp/csp/{name}")),
@@ -448,7 +451,10 @@ mod tests {
             ("/api/publish//x", Internal::Publish("/x".into())),
             ("/api/kick/o%27x", Internal::Kick("o'x".into())),
             ("/api/kick/", Internal::Unknown),
-            ("/api/events/signoff", Internal::Signoffs),
+            (
+                "/api/events/signon,signoff",
+                Internal::Events("signon,signoff".into()),
+            ),
             ("/api/events/", Internal::Unknown),
             ("/api/publish/", Internal::Unknown),
             ("/api/publish", Internal::PublishMany),
@@ -488,7 +494,7 @@ mod tests {
             Internal::Channels => "/api/channels",
             Internal::Sessions => "/api/sessions",
             Internal::Description => "/api/openapi.json",
-            Internal::Signoffs => "/api/events/signoff",
+            Internal::Events(_) => "/api/events/{events}",
             Internal::Healthz => "/healthz",
             Internal::Livez => "/livez",
             Internal::Readyz => "/readyz",

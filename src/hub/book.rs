@@ -3,8 +3,8 @@
 //! In: names of channels. Out: the number of a name's policy, and the policy of a number. Each policy is here once; a
 //! name is compared with the rules when its channel is made, not when something is published to it.
 
-use super::{Hub, Kind, Scope};
-use crate::config::policy::{Policies, Policy, RULES_MAX};
+use super::{Hub, Kind, Scope, names};
+use crate::config::policy::{History, Policies, Policy, RULES_MAX};
 use crate::ids::PolicyId;
 
 /// The rules, and every policy that they came to so far.
@@ -14,6 +14,8 @@ pub struct Book {
     default: Policy,
     /// Those that are not the default, in the order in which they were asked for.
     resolved: Vec<Policy>,
+    /// What is kept of each of the node's own channels; no rule names them.
+    events: Option<History>,
 }
 
 impl Book {
@@ -24,6 +26,12 @@ impl Book {
             policies,
             ..Self::default()
         }
+    }
+
+    /// Whether events for the application are kept.
+    #[must_use]
+    pub fn keeps_events(&self) -> bool {
+        self.events.is_some()
     }
 
     /// Whether there is no rule, so that every name's policy is the default.
@@ -40,10 +48,16 @@ impl Book {
 
     /// The number of the policy of the channel called `name`.
     pub fn id_of(&mut self, name: &str) -> PolicyId {
-        if self.is_plain() {
+        if self.is_plain() && self.events.is_none() {
             return PolicyId::DEFAULT;
         }
-        let policy = self.policies.of(name);
+        let policy = match names::is_own(name) {
+            true => Policy {
+                history: self.events,
+                ..Policy::default()
+            },
+            false => self.policies.of(name),
+        };
         if policy == self.default {
             return PolicyId::DEFAULT;
         }
@@ -69,6 +83,13 @@ impl Hub {
     #[must_use]
     pub fn with_policies(mut self, policies: Policies) -> Self {
         self.book = Book::new(policies);
+        self
+    }
+
+    /// The same hub that keeps so much of each kind of event for the application.
+    #[must_use]
+    pub fn with_events(mut self, kept: Option<History>) -> Self {
+        self.book.events = kept;
         self
     }
 
@@ -104,14 +125,14 @@ const FEW: usize = 4;
 
 // A rule either names one channel or holds for all with a prefix, at one depth or at any; so the longest prefix that a name
 // has among the rules, or the rule that names it, tells all that match. Names come to at most one policy more than there
-// are rules, and a number never runs over.
+// are rules, and a number never runs over. The node's own channels have one
+// more in common.
 const _: () = assert!(RULES_MAX < u16::MAX as usize);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::rule::Rule;
-    use crate::hub::names;
     use crate::ids::SessionId;
     use crate::mem::Seat;
     use crate::rng::Rng;

@@ -3,7 +3,7 @@
 //! In: publications, positions of readers who come back. Out: places, fan-outs, runs of what was kept.
 
 use super::history::Ring;
-use super::{Channel, Hub, Kind, Refused, Scope, Turn};
+use super::{Channel, Hub, Kind, Refused, Scope, Turn, names};
 use crate::config::policy::Who;
 use crate::ids::ChannelId;
 use crate::mem::{Position, Publication};
@@ -106,7 +106,7 @@ impl Hub {
         publication.put(place);
         // Who reads by a pattern may read what everybody may, and with a name what every user may. What is the
         // application's alone begins with a slash.
-        let open = matches!(who, Who::Anyone | Who::User) && !name.starts_with('/');
+        let open = matches!(who, Who::Anyone | Who::User) && !names::is_own(name);
         if self.patterns > 0 && open {
             self.match_patterns(name, &mut lists);
         }
@@ -266,7 +266,7 @@ impl Hub {
     pub(super) fn forget_one(&mut self) -> bool {
         let unread = |id: &ChannelId| {
             let row = self.channels.get(*id);
-            row.is_some_and(|row| row.subscribers == 0)
+            row.is_some_and(|row| row.subscribers == 0 && !self.stays(row))
         };
         let Some(id) = self.archive.oldest_channels().take(LOOKED_AT).find(unread) else {
             return false;

@@ -3,7 +3,7 @@
 //! In: slots, in the order of the table. Out: what stands in them. A row keeps its slot as long as it lives, so whoever
 //! walks all slots meets every row that was there from the beginning to the end, once.
 
-use super::{Hub, Kind, Scope};
+use super::{Hub, Kind, Scope, names};
 use crate::ids::SessionId;
 use crate::mem::{Position, Seat};
 
@@ -37,7 +37,7 @@ impl Hub {
             Kind::Pattern => None,
             Kind::Channel(position, _) => Some(position),
         };
-        (!row.name.starts_with('/')).then(|| Listed {
+        (!names::is_own(&row.name)).then(|| Listed {
             name: &row.name,
             subscribers: row.subscribers,
             position,

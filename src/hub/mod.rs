@@ -15,6 +15,7 @@ mod pace;
 mod presence;
 mod reach;
 mod subs;
+mod turnout;
 
 pub use channels::{Asked, Page, Published, Recovered};
 pub use listing::Listed;
@@ -22,6 +23,7 @@ pub use members::Members;
 pub use once::{Answered, Once};
 pub use pace::{Released, Turn};
 pub use presence::Change;
+pub use turnout::Turnout;
 
 use crate::cmd::OnceKey;
 use crate::ids::{ChannelId, ChannelTag, PolicyId, SessionId};
@@ -35,6 +37,7 @@ use presence::{Presence, What};
 use reach::Reach;
 use std::rc::Rc;
 use subs::{Links, NIL};
+use turnout::Turnouts;
 
 /// Every channel and user of this node.
 #[derive(Debug)]
@@ -48,8 +51,11 @@ pub struct Hub {
     paces: Paces,
     /// Rows that are patterns.
     patterns: usize,
+    /// Rows that are the node's own.
+    own: usize,
     book: Book,
     presence: Presence,
+    turnouts: Turnouts,
     epoch: u64,
 }
 
@@ -126,8 +132,10 @@ impl Hub {
             archive: Archive::new(history_max),
             paces: Paces::default(),
             patterns: 0,
+            own: 0,
             book: Book::default(),
             presence: Presence::default(),
+            turnouts: Turnouts::default(),
             epoch: rng.next_u64() >> 12,
         }
     }
@@ -324,11 +332,15 @@ impl Hub {
             .sum();
         let walked = |(id, channel): (ChannelId, &Channel)| {
             self.links.walk(channel.first) == channel.subscribers as usize
-                && (channel.subscribers > 0 || self.archive.of(id).is_some())
+                && (channel.subscribers > 0 || self.archive.of(id).is_some() || self.stays(channel))
         };
         let patterns = |(_, channel): &(ChannelId, &Channel)| matches!(channel.kind, Kind::Pattern);
+        let own = |(_, channel): &(ChannelId, &Channel)| {
+            channel.scope() == Scope::Channel && names::is_own(&channel.name)
+        };
         counted == self.links.len() as u64
             && self.channels.iter().filter(patterns).count() == self.patterns
+            && self.channels.iter().filter(own).count() == self.own
             && self.is_archive_consistent()
             && self
                 .presence
@@ -380,6 +392,7 @@ impl Hub {
         }
         let id = made.map_err(|_| Refused::TooManyChannels)?;
         self.patterns += usize::from(is_pattern);
+        self.own += usize::from(scope == Scope::Channel && names::is_own(name));
         let channels = &self.channels;
         let name_of = |row| Some(channels.get(channels.id_at(row)?)?.full_name());
         self.by_name.insert((scope, name), id.index(), name_of);
@@ -404,6 +417,9 @@ impl Hub {
         row.first = link;
         row.subscribers += 1;
         seat.first = link;
+        if row.subscribers == 1 {
+            self.turn_out(channel, true);
+        }
     }
 
     /// Takes `link` out of both its lists, and the channel away with its last subscriber.
@@ -422,6 +438,9 @@ impl Hub {
         if row.first == link {
             row.first = gone.next;
         }
+        if row.subscribers == 0 {
+            self.turn_out(id, false);
+        }
         if gone.watched {
             self.presence.watch(id, false);
         }
@@ -432,11 +451,14 @@ impl Hub {
     /// Takes a row away that nobody is subscribed to and that has kept nothing.
     fn prune(&mut self, id: ChannelId) {
         let row = self.channels.get(id);
-        if row.is_none_or(|row| row.subscribers > 0) || self.archive.of(id).is_some() {
+        if row.is_none_or(|row| row.subscribers > 0 || self.stays(row))
+            || self.archive.of(id).is_some()
+        {
             return;
         }
         if let Some(row) = self.channels.remove(id) {
             self.patterns -= usize::from(matches!(row.kind, Kind::Pattern));
+            self.own -= usize::from(row.scope() == Scope::Channel && names::is_own(&row.name));
             self.by_name.remove(row.full_name(), id.index());
             self.presence.forget(id);
         }

@@ -38,9 +38,36 @@ impl NameError {
     }
 }
 
-/// The channel of what became of sessions that ended. No name that enters begins with a slash, so nobody outside reads
-/// or writes it.
+/// In front of the names of the node's own channels, by which the application is told of events. No name that enters
+/// begins with a slash, so nobody outside reads or writes them.
+const OWN: &str = "/orbit/";
+/// A session began, or took another user's name.
+pub const SIGNON: &str = "/orbit/signon";
+/// A session ended.
 pub const SIGNOFF: &str = "/orbit/signoff";
+/// A client said something to the application.
+pub const MESSAGE: &str = "/orbit/message";
+/// A message arrived, of which the application wanted to know that.
+pub const DELIVERED: &str = "/orbit/delivered";
+/// A channel has its first subscriber.
+pub const OCCUPIED: &str = "/orbit/occupied";
+/// A channel has no subscriber any more.
+pub const VACATED: &str = "/orbit/vacated";
+/// The channels of all events.
+pub const EVENTS: [&str; 6] = [SIGNON, SIGNOFF, MESSAGE, DELIVERED, OCCUPIED, VACATED];
+
+/// The channel of the event called `event`, as in `signoff`.
+#[must_use]
+pub fn of_event(event: &str) -> Option<&'static str> {
+    let mut all = EVENTS.into_iter();
+    all.find(|name| name.strip_prefix(OWN) == Some(event))
+}
+
+/// Whether a channel is the node's own.
+#[must_use]
+pub fn is_own(name: &str) -> bool {
+    name.starts_with('/')
+}
 
 /// Checks a channel's name: UTF-8 segments joined by `/`, none empty, none a wildcard.
 ///

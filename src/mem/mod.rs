@@ -15,7 +15,7 @@ pub use ledger::{Charge, Ledger};
 pub use msg::{Form, Msg};
 pub use out_queue::{OutQueue, Sink, Wrote};
 pub use presence::PresenceEvent;
-pub use publication::{Content, Position, Publication, View};
+pub use publication::{Asker, Content, Position, Publication, View};
 pub use seat::Seat;
 pub use slots::{Full, Slots};
 pub use wheel::TimerWheel;

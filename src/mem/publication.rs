@@ -62,6 +62,17 @@ pub enum View {
     EventOfMany,
     /// A message of Bayeux with its number.
     BayeuxReplay,
+    /// The payload as it is.
+    Raw,
+}
+
+/// Who wants to know what becomes of a message at each recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A session, by the number of its call.
+    Session(SessionId, u64),
+    /// The application, which reads of what arrived, and of the rest when its sessions end.
+    Application,
 }
 
 /// The first of them that few clients read.
@@ -99,12 +110,16 @@ struct Slack {
     key: Option<Box<str>>,
     /// What its publisher sent beside the payload: an object that only clients of the same protocol get.
     ext: OnceCell<Box<str>>,
+    /// What its publisher calls it.
+    name: OnceCell<Box<str>>,
+    /// Whether the application wants to know whom it reaches.
+    tells: Cell<bool>,
     /// Of its channel, right before it, which nobody was sent.
     skipped: Cell<u64>,
     /// Of a notice: how many messages of its channel one reader was not sent.
     missed: u64,
     /// Views that few clients read, as those of all publications.
-    rare: [RefCell<Weak<Msg>>; 2],
+    rare: [RefCell<Weak<Msg>>; 3],
 }
 
 /// Names and sizes, never the payload: this goes into traces.
@@ -193,15 +208,35 @@ impl Publication {
         self.number.set(number);
     }
 
-    /// Who wants to know what becomes of it at each recipient: a session, and the number of its call.
+    /// Who wants to know what becomes of it at each recipient.
     #[must_use]
-    pub fn report_to(&self) -> Option<(SessionId, u64)> {
-        self.report_to.get()
+    pub fn report_to(&self) -> Option<Asker> {
+        let slack = self.slack.get();
+        match self.report_to.get() {
+            Some((session, call)) => Some(Asker::Session(session, call)),
+            None if slack.is_some_and(|slack| slack.tells.get()) => Some(Asker::Application),
+            None => None,
+        }
     }
 
     /// Says who wants to know.
-    pub fn ask_report(&self, session: SessionId, call: u64) {
-        self.report_to.set(Some((session, call)));
+    pub fn ask_report(&self, asker: Asker) {
+        match asker {
+            Asker::Session(session, call) => self.report_to.set(Some((session, call))),
+            Asker::Application => self.slack.get_or_init(Box::default).tells.set(true),
+        }
+    }
+
+    /// What its publisher calls it.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.slack.get()?.name.get().map(|name| &**name)
+    }
+
+    /// Says so, before anybody has it; the first call counts.
+    pub fn call(&self, name: Box<str>) {
+        let _ = self.slack.get_or_init(Box::default).name.set(name);
+        self.charge.borrow_mut().set(self.weight());
     }
 
     /// Its place in its channel; `None` until the hub has taken it, and for messages to users.
@@ -319,7 +354,8 @@ impl Publication {
     #[must_use]
     pub fn weight(&self) -> usize {
         let names = self.target.len() + self.sender.as_ref().map_or(0, |sender| sender.len());
-        let beside = self.key().map_or(0, str::len) + self.ext().map_or(0, str::len);
+        let beside = [self.key(), self.ext(), self.name()];
+        let beside: usize = beside.into_iter().flatten().map(str::len).sum();
         size_of::<Self>() + HEADS + names + beside + self.bytes.len()
     }
 }

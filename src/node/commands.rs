@@ -8,7 +8,8 @@ use super::Node;
 use crate::cmd::{Cause, Cmd, Fate, OnceKey, Origin, Outcome};
 use crate::hub::{Answered, Change, Turn};
 use crate::ids::{ChannelId, SessionId};
-use crate::mem::{PresenceEvent, Publication};
+use crate::mem::{Asker, PresenceEvent, Publication};
+use crate::service::notice;
 use crate::session::{ServiceKind, Session};
 use std::ops::Range;
 use std::rc::Rc;
@@ -88,6 +89,11 @@ impl Node {
                 continue;
             }
             budget -= 1;
+            if let Some(turnout) = self.hub.next_turnout() {
+                let told = notice::turnout(&turnout, self.clock.unix_ms, &self.ledger);
+                self.begin_publish(told, Origin::Node, None);
+                continue;
+            }
             // Comings and goings take turns with commands: neither waits for all of the others.
             self.changes_next = !self.changes_next;
             let change = self.changes_next.then(|| self.hub.next_change()).flatten();
@@ -209,7 +215,12 @@ impl Node {
     /// Whether a session is one of those that may be sent to.
     fn takes_messages(&self, session: SessionId) -> bool {
         let row = self.sessions.get(session);
-        let takes = |kind| matches!(kind, ServiceKind::Revolved | ServiceKind::Bayeux);
+        let takes = |kind| {
+            matches!(
+                kind,
+                ServiceKind::Revolved | ServiceKind::Bayeux | ServiceKind::Orbit
+            )
+        };
         row.is_some_and(|row| row.is_open() && takes(row.service))
     }
 
@@ -405,7 +416,7 @@ impl Node {
 
     /// Tells whoever asked for it what became of a message at one recipient.
     fn report(&mut self, publication: &Publication, fate: Fate) {
-        if let Some((session, call)) = publication.report_to() {
+        if let Some(Asker::Session(session, call)) = publication.report_to() {
             self.with_service(session, |service, cx, row| {
                 service.reported(cx, row, call, fate)
             });

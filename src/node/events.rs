@@ -76,12 +76,27 @@ impl Node {
         Some(format!("The channel {name} {needed}"))
     }
 
-    /// What becomes of sessions, for the application.
-    pub(super) fn serve_signoffs(&mut self, id: ConnId, request: &Request<'_>) {
-        let channels = vec![(names::SIGNOFF.to_owned(), None)];
+    /// What happens, for the application: the events that it names, with commas in between, or all of them.
+    pub(super) fn serve_feed(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        named: &str,
+    ) -> Result<(), Fault> {
+        let named: Vec<&str> = match named {
+            "*" => names::EVENTS.to_vec(),
+            named => named
+                .split(',')
+                .map(|name| names::of_event(name).ok_or(NO_EVENT))
+                .collect::<Result<_, _>>()?,
+        };
+        let named = names::EVENTS.iter().filter(|name| named.contains(name));
+        let named: Vec<String> = named.map(|name| (*name).to_owned()).collect();
+        let channels = placed(request, named)?;
         let [events, ..] = &PLAIN;
         let reader = (ServiceKind::Feed, Profile::of(events));
         self.open_events(id, request, reader, channels);
+        Ok(())
     }
 
     fn open_events(
@@ -229,9 +244,14 @@ fn channels(request: &Request<'_>, channels_max: usize) -> Result<Channels, Faul
             names.push(name);
         }
     }
-    if names.is_empty() {
-        return Err(NO_CHANNEL);
+    match names.is_empty() {
+        true => Err(NO_CHANNEL),
+        false => placed(request, names),
     }
+}
+
+/// Channels, and where the client says that it stands in them.
+fn placed(request: &Request<'_>, names: Vec<String>) -> Result<Channels, Fault> {
     let header = request.headers.first("last-event-id");
     let query = Params::other(request, "since").pop();
     let positions = match (header.filter(|text| !text.is_empty()), query) {
@@ -245,6 +265,12 @@ fn channels(request: &Request<'_>, channels_max: usize) -> Result<Channels, Faul
     Ok(names.into_iter().zip(positions).collect())
 }
 
+const NO_EVENT: Fault = Fault::new(
+    404,
+    "no-event",
+    "There is no such event.",
+    "The events are signon, signoff, message, delivered, occupied and vacated; several with commas, or * for all.",
+);
 const NO_CHANNEL: Fault = Fault::new(
     400,
     "no-channel",

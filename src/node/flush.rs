@@ -7,9 +7,9 @@ use super::Node;
 use super::conn::{Stage, WriteSide};
 use super::respond::WRITE_TIMEOUT_MS;
 use super::streamtest::STREAMTEST_MS;
-use crate::cmd::{Cause, Cmd, Fate};
+use crate::cmd::{Cause, Fate};
 use crate::ids::{ConnId, SessionId};
-use crate::mem::{Msg, OutQueue, Publication, Sink, Wrote};
+use crate::mem::{Msg, OutQueue, Sink, Wrote};
 use crate::metrics::Kind;
 use crate::session::{BATCH_BYTES_MAX, Carriage, Session};
 use crate::transport::{http, plain, websocket};
@@ -240,7 +240,7 @@ impl Node {
             websocket::bare(out, &msg);
             reports.extend(session.wrote_bare(now));
         }
-        self.report_written(reports);
+        self.note_fates(session_id, reports, Fate::Written);
     }
 
     fn compose_messages(
@@ -271,13 +271,7 @@ impl Node {
             last = Some(msg);
         }
         http::raw(out, scratch, chunked);
-        self.report_written(reports);
-    }
-
-    fn report_written(&mut self, publications: Vec<Rc<Publication>>) {
-        for publication in publications {
-            self.cmds.push(Cmd::Report(publication, Fate::Written));
-        }
+        self.note_fates(session_id, reports, Fate::Written);
     }
 
     /// A held request is answered with all that waits for its session, which ends with it.
@@ -304,7 +298,7 @@ impl Node {
             msg
         });
         plain::answer(out, scratch, exchange, &profile, &standing, messages);
-        self.report_written(reports);
+        self.note_fates(session_id, reports, Fate::Written);
         self.detach(session_id, cause);
         self.response_over(id);
     }

@@ -144,6 +144,7 @@ impl Node {
             browsers: HashMap::with_hasher(keyed),
             hub: Hub::new(config.max_channels, config.max_history, &mut rng)
                 .with_policies(config.policies.clone())
+                .with_events(config.event_history)
                 .with_grace(config.presence_grace_ms),
             cmds: Cmds::default(),
             fan_out: None,
@@ -259,7 +260,10 @@ impl Node {
     /// Whether commands wait.
     #[must_use]
     pub fn has_commands(&self) -> bool {
-        self.fan_out.is_some() || !self.cmds.is_empty() || self.hub.has_changes()
+        self.fan_out.is_some()
+            || !self.cmds.is_empty()
+            || self.hub.has_changes()
+            || self.hub.has_turnouts()
     }
 
     /// Counters, for `/metrics` and tests.

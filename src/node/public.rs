@@ -108,6 +108,7 @@ fn kind(service: Service) -> ServiceKind {
     match service {
         Service::Revolved => ServiceKind::Revolved,
         Service::Echo => ServiceKind::Echo,
+        Service::Orbit => ServiceKind::Orbit,
     }
 }
 
@@ -122,7 +123,7 @@ const NOT_OFFERED: Fault = Fault::new(
     404,
     "not-offered",
     "",
-    "The services of this version are revolved and echo.",
+    "The services of this version are orbit, revolved and echo.",
 );
 const NOT_POST: Fault = Fault::new(
     405,

@@ -8,11 +8,13 @@ use super::conn::{Stage, WriteSide};
 use crate::cmd::{Cause, Cmd, Fate};
 use crate::hub::Refused;
 use crate::ids::{ConnId, SessionId};
+use crate::mem::{Asker, Publication};
 use crate::metrics::Kind;
-use crate::service::{self, Cx, Hello};
+use crate::service::{self, Cx, Hello, notice};
 use crate::session::{Carriage, Due, Encoding, Opening, ServiceKind, Session};
 use crate::time::Tick;
 use crate::transport::Profile;
+use std::rc::Rc;
 
 /// Why a session did not begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +81,10 @@ impl Node {
             // Nobody was told that it began, and nobody is that it ends.
             self.take_session(id, Cause::Closed, 0);
             return Err(NoSession::Refused(refused));
+        }
+        // Each answer to a long poll is the end of one, which is no news.
+        if !matches!(applicant.service, ServiceKind::Feed | ServiceKind::Poll) {
+            self.with_service(id, |_, cx, session| notice::signon(cx, session));
         }
         self.arm(id);
         log::debug!("signon session={id} service={:?}", applicant.service);
@@ -252,10 +258,27 @@ impl Node {
         if let Some(conn) = session.conn().filter(|_| due) {
             self.mark_dirty(conn);
         }
-        for publication in reports {
-            self.cmds.push(Cmd::Report(publication, Fate::Acked));
-        }
+        self.note_fates(id, reports, Fate::Acked);
         over
+    }
+
+    /// What became of messages at a session, for who wants to know it.
+    pub(super) fn note_fates(
+        &mut self,
+        id: SessionId,
+        publications: Vec<Rc<Publication>>,
+        fate: Fate,
+    ) {
+        for publication in publications {
+            match publication.report_to() {
+                Some(Asker::Application) => {
+                    self.with_service(id, |_, cx, session| {
+                        notice::delivered(cx, session, &publication, fate);
+                    });
+                }
+                _ => self.cmds.push(Cmd::Report(publication, fate)),
+            }
+        }
     }
 
     /// Of a session whose client is behind: makes what waits what it is to get.

@@ -162,7 +162,7 @@ impl Service for Feed {
         session: &mut Session,
         hello: &Hello<'_>,
     ) -> Result<(), Refused> {
-        join(cx, session, hello, OF_MANY).map(|_| ())
+        Events.opened(cx, session, hello)
     }
 
     fn deliver(
@@ -170,9 +170,9 @@ impl Service for Feed {
         cx: &mut Cx<'_>,
         session: &mut Session,
         publication: &Rc<Publication>,
-        _: bool,
+        to_user: bool,
     ) {
-        give(cx, session, publication, OF_MANY);
+        Events.deliver(cx, session, publication, to_user);
     }
 
     fn closed(&self, _: &mut Cx<'_>, _: &Session, _: Cause, _: &[Rc<Publication>]) {}

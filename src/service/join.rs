@@ -58,7 +58,7 @@ pub fn join<'h>(
 ) -> Result<Joined<'h>, Refused> {
     let max = cx.config.max_subscriptions;
     let mut room = Room {
-        bytes: cx.config.max_queue / 2,
+        bytes: cx.queue_max(session) / 2,
         messages: PACKETS_MAX / 4,
         each: COST + PLACE_BYTES_MAX * hello.channels.len(),
     };

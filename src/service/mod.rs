@@ -10,7 +10,8 @@ pub mod events;
 mod gate;
 mod join;
 pub mod json;
-mod notice;
+pub mod notice;
+pub mod orbit;
 mod refusal;
 pub mod revolved;
 pub mod since;
@@ -19,7 +20,7 @@ use crate::cmd::{Cause, Cmd, Cmds, Fate, Outcome};
 use crate::config::Config;
 use crate::hub::{Hub, Refused};
 use crate::ids::SessionId;
-use crate::mem::{Ledger, Msg, Position, PresenceEvent, Publication};
+use crate::mem::{Asker, Ledger, Msg, Position, PresenceEvent, Publication};
 use crate::metrics::Metrics;
 use crate::session::{ServiceKind, Session, Terms};
 use crate::time::Tick;
@@ -116,7 +117,7 @@ pub trait Service {
 /// Tells senders what their messages came to, and the application of the session's end.
 fn tell(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[Rc<Publication>]) {
     for publication in undelivered {
-        if publication.report_to().is_some() {
+        if matches!(publication.report_to(), Some(Asker::Session(..))) {
             cx.cmds
                 .push(Cmd::Report(publication.clone(), Fate::Failed(cause)));
         }
@@ -135,6 +136,7 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
         ServiceKind::Poll => &events::Poll,
         ServiceKind::Feed => &events::Feed,
         ServiceKind::Bayeux => &bayeux::Bayeux,
+        ServiceKind::Orbit => &orbit::Orbit,
     }
 }
 
@@ -144,7 +146,9 @@ fn gap_of(kind: ServiceKind) -> fn(&str, u64) -> Vec<u8> {
         ServiceKind::Revolved => revolved::frames::gap,
         ServiceKind::Events | ServiceKind::Feed => events::gap,
         ServiceKind::Bayeux => bayeux::replies::gap,
-        ServiceKind::Objects | ServiceKind::Poll | ServiceKind::Echo => events::missed,
+        ServiceKind::Objects | ServiceKind::Poll | ServiceKind::Echo | ServiceKind::Orbit => {
+            events::missed
+        }
     }
 }
 

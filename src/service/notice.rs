@@ -1,37 +1,88 @@
-//! What happened to a session, as the application reads it.
+//! What happens to sessions and messages, as the application reads it.
 //!
-//! In: a session's end. Out: one JSON object, published to a channel of the hub that only the application can name.
+//! In: a session's beginning and end, what its client said, what arrived. Out: one JSON object for each, published to a
+//! channel of the hub that only the application can name. Where nobody reads of a thing, and nothing is kept, it is not
+//! even spelled.
 
 use super::{Cx, json};
-use crate::cmd::{Cause, Cmd, Origin};
-use crate::hub::names;
-use crate::mem::{Content, Publication};
+use crate::cmd::{Cause, Cmd, Fate, Origin};
+use crate::hub::{Turnout, names};
+use crate::mem::{Content, Ledger, Publication};
 use crate::session::Session;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::io::Write as _;
 use std::rc::Rc;
 
-/// Tells the readers of sign-offs, if there are any. What was not delivered is listed with its bytes, up to
+/// A session began, or took another user's name.
+pub fn signon(cx: &mut Cx<'_>, session: &Session) {
+    if cx.hub.is_heard(names::SIGNON) {
+        let out = facts(cx, session, "signon");
+        publish(cx, names::SIGNON, out);
+    }
+}
+
+/// The client said something to the application, on a channel of its protocol's if that has some. What nobody would ever
+/// read is refused, which is counted and logged: clients are not told whether there is an application.
+pub fn message(cx: &mut Cx<'_>, session: &Session, channel: Option<&str>, said: (&Content, &[u8])) {
+    if !cx.hub.is_heard(names::MESSAGE) {
+        return cx.metrics.refuse("no-application");
+    }
+    cx.metrics.messages_in += 1;
+    let mut out = facts(cx, session, "message");
+    if let Some(channel) = channel {
+        out.extend_from_slice(b",\"channel\":");
+        json::string(&mut out, channel);
+    }
+    out.push(b',');
+    body(&mut out, said.0, said.1);
+    publish(cx, names::MESSAGE, out);
+}
+
+/// A message of which the application wanted to know arrived at the session, as far as its transport tells.
+pub fn delivered(cx: &mut Cx<'_>, session: &Session, publication: &Publication, fate: Fate) {
+    let level = match fate {
+        Fate::Acked => "acked",
+        Fate::Written => "written",
+        // The end of its session lists it.
+        Fate::Failed(_) => return,
+    };
+    if !cx.hub.is_heard(names::DELIVERED) {
+        return;
+    }
+    let mut out = facts(cx, session, "delivered");
+    out.extend_from_slice(b",\"level\":");
+    json::string(&mut out, level);
+    out.extend_from_slice(b",\"id\":");
+    name(&mut out, publication);
+    publish(cx, names::DELIVERED, out);
+}
+
+/// A channel's subscribers became some or none.
+#[must_use]
+pub fn turnout(turnout: &Turnout, unix_ms: u64, ledger: &Ledger) -> Rc<Publication> {
+    let event = if turnout.occupied {
+        "occupied"
+    } else {
+        "vacated"
+    };
+    let mut out = format!("{{\"event\":\"{event}\",\"channel\":").into_bytes();
+    json::string(&mut out, &turnout.channel);
+    let _ = write!(out, ",\"time\":{}}}", unix_ms / 1000);
+    of(turnout.event(), out, ledger)
+}
+
+/// A session ended. What was not delivered is listed with its bytes, up to
 /// `LISTED_MAX` messages and `LISTED_BYTES_MAX` of them; `cut` says how many more there were. What was dropped by a
 /// channel's rule is not among them, since its fate was to be told by a notice: `missed` says how many are of notices that
 /// the client did not acknowledge.
 pub fn signoff(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[Rc<Publication>]) {
-    if cx.hub.subscribers(names::SIGNOFF) == 0 {
+    if !cx.hub.is_heard(names::SIGNOFF) {
         return;
     }
-    let mut out = b"{\"event\":\"signoff\",\"session\":".to_vec();
-    json::string(&mut out, &session.key(cx.id).text());
-    out.extend_from_slice(b",\"user\":");
-    let user = cx.hub.user_name(&session.seat).or(session.user());
-    json::string_or_null(&mut out, user);
+    let mut out = facts(cx, session, "signoff");
     // Neither a string nor a vector can fail here.
-    let _ = write!(
-        out,
-        ",\"time\":{},\"reason\":\"{}\",\"undelivered\":[",
-        cx.unix_ms / 1000,
-        cause.word()
-    );
+    let _ = write!(out, ",\"reason\":\"{}\",\"undelivered\":[", cause.word());
     // When memory is short it is not spent on copies.
     let listed = match cx.is_full() {
         true => 0,
@@ -45,15 +96,29 @@ pub fn signoff(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[
     if missed > 0 {
         let _ = write!(out, ",\"missed\":{missed}");
     }
+    publish(cx, names::SIGNOFF, out);
+}
+
+/// What every event of a session says, without the end of the object.
+fn facts(cx: &Cx<'_>, session: &Session, event: &str) -> Vec<u8> {
+    let mut out = format!("{{\"event\":\"{event}\",\"session\":").into_bytes();
+    json::string(&mut out, &session.key(cx.id).text());
+    out.extend_from_slice(b",\"user\":");
+    let user = cx.hub.user_name(&session.seat).or(session.user());
+    json::string_or_null(&mut out, user);
+    let (service, time) = (session.service.word(), cx.unix_ms / 1000);
+    let _ = write!(out, ",\"service\":\"{service}\",\"time\":{time}");
+    out
+}
+
+fn publish(cx: &mut Cx<'_>, channel: &'static str, mut out: Vec<u8>) {
     out.push(b'}');
-    let publication = Publication::new(
-        names::SIGNOFF.into(),
-        None,
-        Content::Json,
-        out.into(),
-        cx.ledger,
-    );
+    let publication = of(channel, out, cx.ledger);
     cx.cmds.push(Cmd::Publish(publication, Origin::Node, None));
+}
+
+fn of(channel: &'static str, out: Vec<u8>, ledger: &Ledger) -> Rc<Publication> {
+    Publication::new(channel.into(), None, Content::Json, out.into(), ledger)
 }
 
 /// Writes as many as may be listed; gives back how many.
@@ -68,38 +133,52 @@ fn list(out: &mut Vec<u8>, undelivered: &[Rc<Publication>]) -> usize {
         if n > 0 {
             out.push(b',');
         }
-        message(out, publication);
+        self::undelivered(out, publication);
     }
     undelivered.len()
 }
 
-fn message(out: &mut Vec<u8>, publication: &Publication) {
-    let _ = write!(out, "{{\"id\":\"{}\",", publication.number());
+fn undelivered(out: &mut Vec<u8>, publication: &Publication) {
+    out.extend_from_slice(b"{\"id\":");
+    name(out, publication);
     match publication.place() {
         Some(place) => {
-            let _ = write!(out, "\"offset\":{},\"channel\":", place.offset);
+            let _ = write!(out, ",\"offset\":{},\"channel\":", place.offset);
         }
-        None => out.extend_from_slice(b"\"user\":"),
+        None => out.extend_from_slice(b",\"user\":"),
     }
     json::string(out, &publication.target);
     out.extend_from_slice(b",\"sender\":");
     json::string_or_null(out, publication.sender.as_deref());
-    out.extend_from_slice(b",\"content_type\":");
-    json::string(out, publication.content.media_type());
-    match (
-        &publication.content,
-        std::str::from_utf8(&publication.bytes),
-    ) {
+    out.push(b',');
+    body(out, &publication.content, &publication.bytes);
+    out.push(b'}');
+}
+
+/// What its publisher calls a message, else its number.
+fn name(out: &mut Vec<u8>, publication: &Publication) {
+    match publication.name() {
+        Some(name) => json::string(out, name),
+        None => {
+            let _ = write!(out, "\"{}\"", publication.number());
+        }
+    }
+}
+
+/// A payload and its type.
+fn body(out: &mut Vec<u8>, content: &Content, bytes: &[u8]) {
+    out.extend_from_slice(b"\"content_type\":");
+    json::string(out, content.media_type());
+    match (content, std::str::from_utf8(bytes)) {
         (Content::Json | Content::Text, Ok(text)) => {
             out.extend_from_slice(b",\"body\":");
             json::string(out, text);
         }
         _ => {
-            let text = STANDARD.encode(&publication.bytes);
+            let text = STANDARD.encode(bytes);
             let _ = write!(out, ",\"base64\":\"{text}\"");
         }
     }
-    out.push(b'}');
 }
 
 /// Most messages that one notice lists.

@@ -14,7 +14,7 @@ impl Session {
 }
 
 impl ServiceKind {
-    /// Its name in lists.
+    /// Its name in lists and events.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -23,6 +23,7 @@ impl ServiceKind {
             Self::Events | Self::Objects | Self::Poll => "events",
             Self::Feed => "feed",
             Self::Bayeux => "bayeux",
+            Self::Orbit => "orbit",
         }
     }
 }

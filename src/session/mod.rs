@@ -89,6 +89,8 @@ pub enum ServiceKind {
     Feed,
     /// Channels, as CometD and Faye speak them.
     Bayeux,
+    /// Whatever the application and the client say to each other.
+    Orbit,
 }
 
 /// How a session reaches its client, for its whole life.

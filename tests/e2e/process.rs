@@ -53,6 +53,11 @@ fn before_it_ends_the_application_is_told_what_nobody_got() {
     let mut feed = node.internal();
     feed.ask("GET", "/api/events/signoff", "", b"");
     assert_eq!(feed.response_head().status, 200);
+    let place = String::from_utf8(feed.chunk().unwrap()).unwrap();
+    assert!(
+        place.starts_with("id: ") && place.ends_with(":0\n\n"),
+        "{place:?}"
+    );
     let mut away = Session::open(&node, "revolved");
     away.subscribe("room");
     let reached = node.internal().publish("room", b"last words");

@@ -118,7 +118,13 @@ impl Feed {
             if event == ":" {
                 continue;
             }
-            let line = event.strip_prefix("data: ");
+            let place = event.strip_prefix("id: ").expect("a place");
+            // The first says only where the reader stands.
+            let Some((_, line)) = place.split_once("\n") else {
+                assert!(place.ends_with(":0"), "{event:?}");
+                continue;
+            };
+            let line = line.strip_prefix("data: ");
             let line = line.unwrap_or_else(|| panic!("no notice: {event:?}"));
             scene.count("sign-offs: told");
             let notice = notice(line, turns, scene.now());
@@ -138,6 +144,11 @@ fn notice(line: &str, turns: (u64, u64), at: u64) -> Notice {
     let mut object = object(serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")));
     assert_eq!(object.remove("event"), Some("signoff".into()));
     assert!(object.remove("time").is_some_and(|time| time.is_u64()));
+    assert!(
+        object
+            .remove("service")
+            .is_some_and(|word| word.is_string())
+    );
     let list = object.remove("undelivered").expect("a list");
     let list = list.as_array().expect("a list").clone();
     let notice = Notice {

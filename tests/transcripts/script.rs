@@ -3,6 +3,7 @@
 //! In: the text of a file (its form is told in `transcripts.rs`). Out: settings and steps, each with its line.
 
 use super::pattern::Pattern;
+use orbited::config::keys;
 use orbited::config::rule::Rule;
 use orbited::config::{ApiKey, Config, Cookie, Peer, Policies};
 
@@ -350,6 +351,10 @@ fn settings(list: &str) -> Result<Config, String> {
         if name == "api_key" {
             let key = ApiKey::parse(value).ok_or("no such key")?;
             config.api_keys.push(key);
+            continue;
+        }
+        if name == "event_history" {
+            config.event_history = keys::history(value).map_err(|_| "no such history")?;
             continue;
         }
         if name == "peer" {

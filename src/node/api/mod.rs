@@ -46,7 +46,10 @@ impl Node {
             return self.fault(id, request, &fault);
         }
         match route {
-            Internal::Signoffs => self.serve_signoffs(id, request),
+            Internal::Events(named) => match self.serve_feed(id, request, &named) {
+                Ok(()) => {}
+                Err(fault) => self.fault(id, request, &fault),
+            },
             Internal::Healthz | Internal::Livez | Internal::Readyz => {
                 let ready = !self.stopping;
                 let body: &[u8] = if ready {
@@ -198,7 +201,7 @@ fn asks_well(request: &Request<'_>, route: &Internal<'_>) -> Result<(), Fault> {
         Internal::Unknown => Ok(()),
         _ if route.is_looked_at() && !looks => Err(GET_ONLY),
         _ if !route.is_looked_at() && request.method != Method::Post => Err(POST_ONLY),
-        Internal::Signoffs | Internal::Description => query::Query::of(request, &[]).map(drop),
+        Internal::Events(_) | Internal::Description => query::Query::of(request, &[]).map(drop),
         _ => Ok(()),
     }
 }
@@ -222,6 +225,7 @@ const ROOT: &[u8] = b"orbited, internal port\n\
     GET  /api/channels         channels, a page at a time\n\
     GET  /api/sessions         sessions, a page at a time\n\
     GET  /api/events/signoff   an event stream: sessions that ended, and what they never got\n\
+    GET  /api/events/EVENT     the same of signon, message, delivered, occupied, vacated; several with commas, or *\n\
     GET  /api/openapi.json     all of this for programs\n\
     GET  /metrics              Prometheus text\n\
     GET  /healthz              200 while it serves\n";

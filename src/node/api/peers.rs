@@ -22,8 +22,8 @@ impl Node {
         request: &Request<'_>,
         user: &str,
     ) -> Result<(), Fault> {
-        Query::of(request, &[])?;
-        let publication = self.peer_message(request, checked_user(user)?)?;
+        let query = Query::of(request, NAMED)?;
+        let publication = self.peer_message(request, &query, checked_user(user)?)?;
         self.ask(id, Cmd::Send(publication, Origin::Api(id)));
         Ok(())
     }
@@ -34,17 +34,18 @@ impl Node {
         id: ConnId,
         request: &Request<'_>,
     ) -> Result<(), Fault> {
-        let key = self.named(request)?;
+        let query = Query::of(request, &["session", "id", "report"])?;
+        let key = self.session_of(&query)?;
         let (session, target) = session_target(&key);
-        let publication = self.peer_message(request, target)?;
+        let publication = self.peer_message(request, &query, target)?;
         self.ask(id, Cmd::SendOne(session, publication, Origin::Api(id)));
         Ok(())
     }
 
     /// To everybody.
     pub(super) fn send_to_all(&mut self, id: ConnId, request: &Request<'_>) -> Result<(), Fault> {
-        Query::of(request, &[])?;
-        let publication = self.peer_message(request, EVERYBODY.into())?;
+        let query = Query::of(request, NAMED)?;
+        let publication = self.peer_message(request, &query, EVERYBODY.into())?;
         self.ask(id, Cmd::Broadcast(publication, Origin::Api(id)));
         Ok(())
     }
@@ -52,12 +53,15 @@ impl Node {
     fn peer_message(
         &mut self,
         request: &Request<'_>,
+        query: &Query,
         target: Rc<str>,
     ) -> Result<Rc<Publication>, Fault> {
         let content = self.message(request)?;
-        self.metrics.messages_in += 1;
         let bytes = request.body.into();
-        Ok(Publication::new(target, None, content, bytes, &self.ledger))
+        let publication = Publication::new(target, None, content, bytes, &self.ledger);
+        query.name(&publication)?;
+        self.metrics.messages_in += 1;
+        Ok(publication)
     }
 
     pub(super) fn kick_user(
@@ -73,7 +77,7 @@ impl Node {
     }
 
     pub(super) fn kick_one(&mut self, id: ConnId, request: &Request<'_>) -> Result<(), Fault> {
-        let key = self.named(request)?;
+        let key = self.session_of(&Query::of(request, &["session"])?)?;
         self.ask(id, Cmd::KickOne(key.id, Origin::Api(id)));
         Ok(())
     }
@@ -104,8 +108,8 @@ impl Node {
     }
 
     /// The open session that `session=` names.
-    fn named(&self, request: &Request<'_>) -> Result<SessionKey, Fault> {
-        let key = Query::of(request, &["session"])?.session()?;
+    fn session_of(&self, query: &Query) -> Result<SessionKey, Fault> {
+        let key = query.session()?;
         let session = self.sessions.get(key.id);
         match session.is_some_and(|session| session.opens(&key) && session.is_open()) {
             true => Ok(key),
@@ -114,6 +118,8 @@ impl Node {
     }
 }
 
+/// What a message may be called, and whether its sender wants to know what becomes of it.
+pub const NAMED: &[&str] = &["id", "report"];
 /// Whom a message to everybody is addressed to, in the lists of what was not delivered: no user has this name.
 const EVERYBODY: &str = "";
 /// The answer where nobody is told.

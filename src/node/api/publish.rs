@@ -5,7 +5,7 @@
 
 use super::Node;
 use super::batch::{self, Message};
-use super::{QUEUES_FULL, checked_channel, query::Query};
+use super::{QUEUES_FULL, checked_channel, peers::NAMED, query::Query};
 use crate::cmd::{Cmd, Origin, Outcome};
 use crate::http::fault::Fault;
 use crate::http::request::Request;
@@ -33,7 +33,7 @@ impl Node {
         request: &Request<'_>,
         name: &str,
     ) -> Result<(), Fault> {
-        Query::of(request, &[])?;
+        let query = Query::of(request, NAMED)?;
         let name = checked_channel(name)?;
         let content = self.message(request)?;
         let latest_of = request.headers.first("orbited-key");
@@ -45,7 +45,6 @@ impl Node {
             return Err(LONG_KEY);
         }
         let latest_of = latest_of.map(|key| Box::from(&*key));
-        self.metrics.messages_in += 1;
         let publication = Publication::keyed(
             name.into(),
             None,
@@ -54,6 +53,8 @@ impl Node {
             latest_of,
             &self.ledger,
         );
+        query.name(&publication)?;
+        self.metrics.messages_in += 1;
         let key = request.headers.first("idempotency-key");
         let key = key.map(|key| {
             let text = String::from_utf8_lossy(key);

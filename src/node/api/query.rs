@@ -8,7 +8,7 @@ use crate::http::request::Request;
 use crate::http::url::Query as Pairs;
 use crate::hub::names;
 use crate::ids::SessionId;
-use crate::mem::Position;
+use crate::mem::{Asker, Position, Publication};
 use crate::service::since;
 use crate::session::SessionKey;
 use std::rc::Rc;
@@ -121,6 +121,24 @@ impl Query {
         key.ok_or_else(|| bad("session", "is no session's key"))
     }
 
+    /// `id`: what the application calls a message, and `report`: whether it wants to know of each recipient whom it reaches.
+    ///
+    /// # Errors
+    /// A value that is none.
+    pub fn name(&self, publication: &Publication) -> Result<(), Fault> {
+        match self.text("id") {
+            Some(id) if !(1..=ID_BYTES_MAX).contains(&id.len()) => {
+                return Err(bad("id", "has 1 to 128 bytes"));
+            }
+            Some(id) => publication.call(id.into()),
+            None => {}
+        }
+        if self.switch("report")? {
+            publication.ask_report(Asker::Application);
+        }
+        Ok(())
+    }
+
     /// `user`, checked.
     ///
     /// # Errors
@@ -161,6 +179,8 @@ const BAD_USER: Fault = Fault::new(
     "",
     "A user is a name without control characters, percent-encoded in the path.",
 );
+/// Bytes of a message's name.
+const ID_BYTES_MAX: usize = 128;
 /// Rows of a page unless told.
 const LIMIT: u64 = 100;
 /// Most rows of a page.

@@ -8,7 +8,7 @@ use super::Via;
 use super::answer::{Answers, reply_to};
 use super::shake::is_type;
 use super::stream::way_of;
-use crate::cmd::{Cause, Cmd, Fate};
+use crate::cmd::{Cause, Fate};
 use crate::ids::SessionId;
 use crate::metrics::Kind;
 use crate::service::bayeux::messages::{self, Message};
@@ -197,9 +197,8 @@ impl Node {
         let Some(row) = self.sessions.get_mut(session) else {
             return;
         };
-        for publication in row.confirm() {
-            self.cmds.push(Cmd::Report(publication, Fate::Written));
-        }
+        let reports = row.confirm();
+        self.note_fates(session, reports, Fate::Written);
     }
 
     /// Whether it is the session's first connect, and whether it is to be told how to connect: once for each way, and

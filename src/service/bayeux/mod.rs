@@ -10,7 +10,7 @@ pub mod replies;
 pub mod timesync;
 
 use super::refusal::Refusal;
-use super::{Cx, Service, gate, json};
+use super::{Cx, Service, gate, json, notice};
 use crate::cmd::{Cmd, Origin};
 use crate::hub::{Refused, names::is_pattern};
 use crate::mem::{Content, Publication, View};
@@ -57,7 +57,7 @@ pub fn answer(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>) -> 
         "/meta/unsubscribe" => change(cx, session, message, unsubscribe),
         channel => {
             let done = match Name::of(channel) {
-                Name::Service => Ok(()),
+                Name::Service => say(cx, session, message),
                 Name::Topic(name) if !is_pattern(name) => publish(cx, session, name, message),
                 Name::TooLong => Err("405::channel_too_long".into()),
                 Name::Topic(_) => Err("405::channel_is_a_pattern".into()),
@@ -168,6 +168,15 @@ fn unsubscribe(
 ) -> Result<bool, Cow<'static, str>> {
     cx.hub.unsubscribe(&mut session.seat, name);
     Ok(false)
+}
+
+/// To the application, and nobody else.
+fn say(cx: &mut Cx<'_>, session: &Session, message: &Message<'_>) -> Done {
+    let data = message.data.unwrap_or("null").as_bytes();
+    gate::take(cx, data.len()).map_err(|refusal| denied(&refusal, "publish_denied"))?;
+    let said = (&Content::Json, data);
+    notice::message(cx, session, Some(&message.channel), said);
+    Ok(())
 }
 
 fn publish(cx: &mut Cx<'_>, session: &mut Session, name: &str, message: &Message<'_>) -> Done {

@@ -7,13 +7,13 @@ pub mod frames;
 mod options;
 mod past;
 
-use super::gate;
 use super::refusal::Refusal;
 use super::{Cx, Service};
+use super::{gate, notice};
 use crate::cmd::{Cause, Cmd, Fate, Origin, Outcome};
 use crate::hub::Refused;
 use crate::hub::names::{self, NameError};
-use crate::mem::{Content, Msg, PresenceEvent, Publication, View};
+use crate::mem::{Asker, Content, Msg, PresenceEvent, Publication, View};
 use crate::session::Session;
 use frames::Call;
 use serde_json::Value;
@@ -201,6 +201,7 @@ fn auth(cx: &mut Cx<'_>, session: &mut Session, args: &[&RawValue]) -> Result<St
     cx.hub
         .sign_on(cx.id, &mut session.seat, name, credentials.as_bytes())
         .map_err(refusal)?;
+    notice::signon(cx, session);
     let mut out = Vec::new();
     super::json::string(&mut out, name);
     Ok(String::from_utf8(out).unwrap_or_default())
@@ -252,7 +253,7 @@ fn send(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), R
     gate::send(cx, session)?;
     let publication = publication(cx, session, user.into(), call.args.get(1), None)?;
     if report {
-        publication.ask_report(cx.id, call.id);
+        publication.ask_report(Asker::Session(cx.id, call.id));
     }
     cx.cmds
         .push(Cmd::Send(publication, Origin::Session(cx.id, call.id)));

@@ -1,0 +1,185 @@
+//! Fields that are no numbers: from a flag's texts, and back.
+//!
+//! Data in: the texts of one flag. Data out: a field of `Config`, or the `Fault`. This file must not know which flag it is.
+
+use super::error::Fault;
+use super::flag::Misfit;
+use super::value;
+use crate::config::policy::RULES_MAX;
+use crate::config::rule::Rule;
+use crate::config::units::Misread;
+use crate::config::{Config, Cookie, Peer, Policies};
+
+/// Where browsers connect.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn set_listen(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
+    config.listen = every(values, VALUES_MAX, value::listen)?;
+    Ok(())
+}
+
+/// Where the application connects, or off.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn set_internal(config: &mut Config, text: &str) -> Result<(), Fault> {
+    config.internal = if text == "off" {
+        None
+    } else {
+        Some(value::listen(text)?)
+    };
+    Ok(())
+}
+
+/// Bayeux's cookie, or off.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn set_cookie(config: &mut Config, text: &str) -> Result<(), Fault> {
+    config.bayeux_cookie = match text {
+        "off" => None,
+        text => Some(Cookie::parse(text)?),
+    };
+    Ok(())
+}
+
+/// Which pages may connect; any alone is all.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn set_origins(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
+    let any = values.len() == 1 && values.iter().all(|text| text == ANY);
+    config.allow_origin = if any {
+        Vec::new()
+    } else {
+        every(values, VALUES_MAX, value::origin)?
+    };
+    Ok(())
+}
+
+/// The rules of channels; none alone is no rule.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn set_channels(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
+    let none = values.len() == 1 && values.iter().all(|text| text == NO_RULES);
+    let rules = match none {
+        true => Vec::new(),
+        false => every(values, RULES_MAX, Rule::parse)?,
+    };
+    config.policies = Policies::new(rules);
+    Ok(())
+}
+
+/// The keys of the API; none alone is no key.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn set_api_keys(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
+    let none = values.len() == 1 && values.iter().all(|text| text == NO_KEYS);
+    config.api_keys = match none {
+        true => Vec::new(),
+        false => every(values, VALUES_MAX, value::api_key)?,
+    };
+    Ok(())
+}
+
+/// Who may send to users.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn set_peer(config: &mut Config, text: &str) -> Result<(), Fault> {
+    let row = PEERS.iter().find(|(word, _)| *word == text);
+    let (_, peer) = row.ok_or(Misread::Malformed {
+        form: PEER_FORM,
+        near: None,
+    })?;
+    config.peer = *peer;
+    Ok(())
+}
+
+/// The word for that.
+pub fn peer_word(peer: Peer) -> &'static str {
+    let row = PEERS.iter().find(|(_, meant)| *meant == peer);
+    row.map_or("", |(word, _)| word)
+}
+
+/// The folder of pages, or those that are built in.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn set_static_dir(config: &mut Config, text: &str) -> Result<(), Fault> {
+    if text.is_empty() || text.contains('\0') {
+        return Err(Misread::Malformed {
+            form: "a folder, or built-in",
+            near: None,
+        }
+        .into());
+    }
+    config.static_dir = (text != BUILT_IN).then(|| text.into());
+    Ok(())
+}
+
+/// A port of a protocol that is not there yet.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn only_off(protocol: &'static str, text: &str) -> Result<(), Fault> {
+    if text == "off" {
+        Ok(())
+    } else {
+        Err(Fault::NotYet { protocol })
+    }
+}
+
+/// All values of a flag, each read.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn every<T, E: Into<Fault>>(
+    values: &[String],
+    values_max: usize,
+    read: fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, Misfit> {
+    if values.len() > values_max {
+        return Err(Misfit {
+            at: values_max,
+            fault: Fault::TooMany { max: values_max },
+        });
+    }
+    let one = |(at, text): (usize, &String)| {
+        let wrong = |error: E| Misfit {
+            at,
+            fault: error.into(),
+        };
+        read(text).map_err(wrong)
+    };
+    values.iter().enumerate().map(one).collect()
+}
+
+/// Values as one text.
+pub fn joined<T: ToString>(values: &[T], between: &str) -> String {
+    let texts: Vec<_> = values.iter().map(T::to_string).collect();
+    texts.join(between)
+}
+
+/// All origins.
+pub const ANY: &str = "*";
+/// No folder.
+pub const BUILT_IN: &str = "built-in";
+/// No rule.
+pub const NO_RULES: &str = "none";
+/// No key.
+pub const NO_KEYS: &str = "none";
+/// What says who may send to users.
+pub const PEER_FORM: &str = "anyone, user or off";
+const PEERS: [(&str, Peer); 3] = [
+    ("anyone", Peer::Anyone),
+    ("user", Peer::User),
+    ("off", Peer::Off),
+];
+
+/// Values of one repeating flag; each listener is a descriptor, each origin is compared per
+/// request.
+const VALUES_MAX: usize = 64;
