@@ -325,7 +325,10 @@ impl Account {
         let blocked = bare.is_some_and(|link| facts.net.was_blocked(link));
         let stopped = facts.net.stopped_turn();
         let fits = match notice.reason.as_str() {
-            said @ ("clean" | "protocol" | "too-big") => self.said.contains(&said),
+            said @ ("clean" | "protocol" | "too-big") => {
+                let since = self.goodbye.is_some_and(|turn| turn <= notice.turns.1);
+                since && self.said.contains(&said)
+            }
             "timeout" => match (self.heard, bare) {
                 (Some((at, ms)), _) => notice.at - at >= ms,
                 // Nothing is asked of a reader: it ends with its connection.
