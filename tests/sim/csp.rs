@@ -507,6 +507,7 @@ impl Csp {
     /// Gives the node a reason to end the session.
     pub(super) fn says_goodbye(&mut self, scene: &Scene, reason: &'static str) {
         self.said.push(reason);
+        self.peer.leaves = true;
         self.goodbye.get_or_insert(scene.net.turns);
     }
 

@@ -204,7 +204,8 @@ impl Csp {
         if !self.is_live() {
             return;
         }
-        let next = self.next_up + 2;
+        // Whatever it has still to say, a packet for each byte and one that closes, leaves a gap in front of these.
+        let next = self.next_up + 2 + self.peer.out.len() as u64;
         let far: Vec<String> = (next..next + 17)
             .map(|id| format!("[{id},0,\"x\"]"))
             .collect();

@@ -295,7 +295,8 @@ impl Peer {
             !(ends && sure(missing)),
             "{offsets:?} of {offset}: {missing} is kept and missing, {asked:?}"
         );
-        if let Some(next) = next.filter(|_| more && !scene.chance.one_in(4)) {
+        let goes_on = more && !self.leaves;
+        if let Some(next) = next.filter(|_| goes_on && !scene.chance.one_in(4)) {
             self.turn_over(scene, asked, (epoch, next));
         }
     }

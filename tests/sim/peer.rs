@@ -32,6 +32,8 @@ pub struct Peer {
     bye: bool,
     /// Told that the application ends the session.
     kicked: bool,
+    /// It gave the node a reason to end the session, and asks for nothing more.
+    pub(super) leaves: bool,
     pub memory: Memory,
     /// Its own publications have numbers from this on.
     pub(super) first_named: usize,
@@ -112,6 +114,7 @@ impl Peer {
             heard: BTreeMap::new(),
             bye: false,
             kicked: false,
+            leaves: false,
             memory: Memory::default(),
             first_named: scene.model.next(),
             answers: 0,
