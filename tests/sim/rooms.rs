@@ -159,6 +159,27 @@ impl World {
     }
 }
 
+/// Sessions that ended while a run comes to its end.
+#[derive(Default)]
+pub struct Ended {
+    many: u64,
+    /// When the last was found to have.
+    at: u64,
+}
+
+impl Ended {
+    /// Whether everybody who is there is told by now that their users left.
+    pub fn are_told(&mut self, scene: &Scene) -> bool {
+        if self.many != scene.ended_sessions() {
+            (self.many, self.at) = (scene.ended_sessions(), scene.now());
+        }
+        let grace_ms = scene.net.node.config().presence_grace_ms;
+        !scene.waits || scene.now() > self.at + grace_ms + TOLD_MS
+    }
+}
+
+/// Milliseconds in which who is there has read what it is told.
+const TOLD_MS: u64 = 1_000;
 /// Rounds of the end for which a run waits: twice the longest hold, which a session outlives, and the grace for coming
 /// back.
 pub const QUIET_ROUNDS: u32 = 700;

@@ -9,6 +9,7 @@ use super::chance::Totals;
 use super::csp::Csp;
 use super::feed::Feed;
 use super::http::Http;
+use super::rooms::Ended;
 use super::scene::{ONCE_MS, SESSIONS_MAX, Scene};
 use super::settings::Transport;
 use orbited::cmd::Cause;
@@ -433,6 +434,7 @@ impl World {
             .iter()
             .for_each(|stranger| self.scene.net.leave(stranger.http.link));
         let (mut rest, mut quiet) = (false, 0);
+        let mut ended = Ended::default();
         for round in 0..ROUNDS {
             self.scene.begin(u32::MAX - (ROUNDS - round));
             self.connections()
@@ -450,12 +452,10 @@ impl World {
                 .filter_map(|socket| socket.come_to_rest(scene).then_some(socket.name));
             let talking: Vec<u32> = sockets.collect();
             let asking = self.apis.iter().filter(|api| !api.http.is_free()).count();
-            quiet += u32::from(waiting.is_empty() && talking.is_empty() && asking == 0);
+            let still = waiting.is_empty() && talking.is_empty() && asking == 0;
+            quiet += u32::from(still);
             // What is held back goes out in its time.
-            rest = waiting.is_empty()
-                && talking.is_empty()
-                && asking == 0
-                && quiet > self.scene.quiet_rounds();
+            rest = still && quiet > self.scene.quiet_rounds();
             assert!(
                 rest || round + 1 < ROUNDS,
                 "never at rest: sessions {waiting:?}, sockets {talking:?}, {asking} of the application's requests"
@@ -464,6 +464,7 @@ impl World {
             self.scene.net.settle();
             self.pump();
             self.scene.net.check();
+            rest &= ended.are_told(&self.scene);
             if rest {
                 break;
             }
