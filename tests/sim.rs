@@ -18,6 +18,10 @@ mod api;
 mod bare;
 #[path = "sim/batches.rs"]
 mod batches;
+#[path = "sim/bayeux.rs"]
+mod bayeux;
+#[path = "sim/bayeux_talk.rs"]
+mod bayeux_talk;
 #[path = "sim/books.rs"]
 mod books;
 #[path = "sim/chance.rs"]
@@ -262,7 +266,7 @@ const LINES: u64 = 60;
 const FAILURES_SHOWN: usize = 5;
 /// A simulation in which these do not happen proves little: every action, every transport, every refusal that a
 /// client can come by without the operator's doing, every end of a session.
-const MUST_HAPPEN: [(&str, &[&str]); 15] = [
+const MUST_HAPPEN: [(&str, &[&str]); 16] = [
     (
         "",
         &[
@@ -281,6 +285,17 @@ const MUST_HAPPEN: [(&str, &[&str]); 15] = [
             "pongs",
             "sessions found gone",
             "settings changed by a batch",
+        ],
+    ),
+    (
+        "bayeux",
+        &[
+            "calls refused",
+            "connects answered",
+            "cuts",
+            "gaps",
+            "messages",
+            "sessions found gone",
         ],
     ),
     (
@@ -392,7 +407,13 @@ const MUST_HAPPEN: [(&str, &[&str]); 15] = [
     ),
     (
         "publications",
-        &["again", "again by the application", "api", "revolved"],
+        &[
+            "again",
+            "again by the application",
+            "api",
+            "bayeux",
+            "revolved",
+        ],
     ),
     (
         "rights",
@@ -402,7 +423,10 @@ const MUST_HAPPEN: [(&str, &[&str]); 15] = [
         "rooms",
         &["compared", "joins", "leaves", "reports", "reports complete"],
     ),
-    ("sessions", &["bare websockets", "csp", "event sources"]),
+    (
+        "sessions",
+        &["bare websockets", "bayeux", "csp", "event sources"],
+    ),
     (
         "sign-offs",
         &["fit exactly", "messages listed and never seen", "told"],

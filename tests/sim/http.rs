@@ -18,6 +18,8 @@ pub enum What {
     /// An upstream batch, by its number.
     Send(u32),
     Close,
+    /// A batch of Bayeux, by its number.
+    Bayeux(u32),
     /// A publication through the API, by its number.
     Publish(usize),
     /// The same, asked for again.

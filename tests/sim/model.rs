@@ -135,6 +135,16 @@ impl Publication {
         self.seen > 0
     }
 
+    /// Whether its publisher was told that it is taken.
+    pub fn is_taken(&self) -> bool {
+        matches!(self.fate, Fate::At(_) | Fate::Taken)
+    }
+
+    /// The payload as JSON.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
     /// Bytes of the payload as JSON.
     pub fn len(&self) -> usize {
         self.json.len()
@@ -147,6 +157,8 @@ pub enum Fate {
     Unknown,
     /// Taken, at this offset.
     At(u64),
+    /// Taken, and nobody says where: publishers of Bayeux are not told.
+    Taken,
     Refused,
 }
 
@@ -416,6 +428,37 @@ impl Model {
         number
     }
 
+    /// Its publisher is told that a publication is taken, and not where.
+    pub fn taken_somewhere(&mut self, number: usize) {
+        let publication = &mut self.publications[number];
+        assert_eq!(
+            publication.fate,
+            Fate::Unknown,
+            "publication {number} is answered twice"
+        );
+        publication.fate = Fate::Taken;
+        publication.known.get_or_insert((self.turn, self.now));
+    }
+
+    /// A publication reaches a client of Bayeux, which is told neither its place nor its publisher. Gives back its number.
+    pub fn reaches_bayeux(&mut self, channel: usize, data: &str) -> usize {
+        let number = number_in(data);
+        let publication = &mut self.publications[number];
+        assert_eq!(
+            (publication.channel, &publication.json),
+            (channel, &flat(data)),
+            "publication {number} is not what was published"
+        );
+        assert_ne!(
+            publication.fate,
+            Fate::Refused,
+            "publication {number} was refused and is seen"
+        );
+        publication.seen += 1;
+        publication.known.get_or_insert((self.turn, self.now));
+        number
+    }
+
     /// A peer message begins.
     pub fn send(
         &mut self,
@@ -583,7 +626,7 @@ impl Model {
                 );
                 let known = match publication.fate {
                     Fate::At(known) => Some(known),
-                    Fate::Unknown => {
+                    Fate::Unknown | Fate::Taken => {
                         let place = publication.place.as_ref().map(|(_, known)| *known);
                         place.or(publication.wide.flatten())
                     }
@@ -632,7 +675,7 @@ impl Model {
     pub fn taken_until(&self, channel: usize, topic: &Topic, until: u64) -> Vec<Item> {
         let due = |(number, publication): (usize, &Publication)| {
             let known = publication.known.is_some_and(|(turn, _)| turn <= until);
-            let taken = matches!(publication.fate, Fate::At(_)) || publication.place.is_some();
+            let taken = publication.is_taken() || publication.place.is_some();
             let placed = publication.place.as_ref().is_some_and(|(epoch, offset)| {
                 topic.epoch.as_ref() == Some(epoch)
                     && topic.next.is_some_and(|next| *offset >= next)

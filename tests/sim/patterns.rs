@@ -8,7 +8,7 @@
 use super::account::{Account, Facts, Kind};
 use super::chance::Chance;
 use super::feed::Notice;
-use super::model::{CHANNELS, Fate, Item, Model, Publication};
+use super::model::{CHANNELS, Item, Model, Publication};
 use super::peer::{Call, Peer, json, null_or};
 use super::scene::Scene;
 use orbited::config::policy::Who;
@@ -285,7 +285,7 @@ impl Model {
         let due = |(number, publication): &(usize, &Publication)| {
             let users = wide.user.is_some_and(|since| *number >= since);
             let known = publication.known_turn();
-            let taken = matches!(publication.fate, Fate::At(_)) || publication.was_seen();
+            let taken = publication.is_taken() || publication.was_seen();
             matches(pattern, publication.channel)
                 && self.may_read(publication.channel, users)
                 && taken

@@ -7,7 +7,7 @@
 
 use super::account::{Account, Page, Topic};
 use super::books::kicked;
-use super::model::{CHANNELS, Fate, Item, USERS, mark};
+use super::model::{CHANNELS, Item, USERS, mark};
 use super::past::{Asked, Memory};
 use super::patterns::{Leaving, Wide};
 use super::rights::Spent;
@@ -669,19 +669,17 @@ impl Peer {
         for (channel, sub) in &self.subs {
             for number in sub.since..scene.model.next() {
                 let publication = scene.model.publication(number);
-                let Fate::At(offset) = publication.fate else {
-                    continue;
-                };
-                if publication.channel != *channel {
+                if publication.channel != *channel || !publication.is_taken() {
                     continue;
                 }
+                let offset = publication.offset();
                 let place = publication.place.as_ref();
-                let told = |at: u64| at < sub.next + sub.missed;
+                let told = offset.is_none_or(|at| at < sub.next + sub.missed);
                 let seen = place.is_some_and(|(epoch, at)| *epoch == sub.epoch && *at < sub.next);
-                let seen = seen || (scene.model.is_loose(*channel) && told(offset));
+                let seen = seen || (scene.model.is_loose(*channel) && told);
                 assert!(
                     seen,
-                    "{} misses publication {number} at {offset} of channel {channel}: {sub:?} {place:?}",
+                    "{} misses publication {number} at {offset:?} of channel {channel}: {sub:?} {place:?}",
                     self.name
                 );
             }

@@ -54,7 +54,7 @@ impl Spent {
     }
 
     /// One is taken: no more than so many a second, and a second's worth at once.
-    fn take(&mut self, model: &Model, channel: usize) -> bool {
+    pub fn take(&mut self, model: &Model, channel: usize) -> bool {
         let Some(rate) = model.policies[channel].rate else {
             return false;
         };

@@ -308,7 +308,7 @@ impl Sub {
     fn surely_covers(&self, number: usize, publication: &Publication) -> bool {
         let placed = publication.place.as_ref();
         let placed = placed.is_some_and(|(epoch, at)| *epoch == self.epoch && *at >= self.begun);
-        placed || (number >= self.since && matches!(publication.fate, Fate::At(_)))
+        placed || (number >= self.since && publication.is_taken())
     }
 }
 
@@ -398,7 +398,7 @@ impl Account {
         let untold = missing.iter().filter(|item| match item {
             Item::Channel(number) => {
                 let offset = facts.model.publication(*number).offset();
-                offset.is_none_or(|offset| offset >= end)
+                offset.is_some_and(|offset| offset >= end)
             }
             Item::Peer(_) => false,
         });

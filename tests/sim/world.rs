@@ -5,6 +5,7 @@
 
 use super::api::{Api, Stranger};
 use super::bare::{Reader, Socket};
+use super::bayeux::Bayeux;
 use super::chance::Totals;
 use super::csp::Csp;
 use super::feed::Feed;
@@ -22,6 +23,9 @@ pub struct World {
     pub(super) readers: Vec<Reader>,
     pub(super) apis: Vec<Api>,
     pub(super) strangers: Vec<Stranger>,
+    pub(super) bayeux: Vec<Bayeux>,
+    /// Those that are over: what they know is held against what others learn later.
+    bayeux_over: Vec<Bayeux>,
     /// The application, reading what becomes of sessions.
     feed: Option<Feed>,
     names: u32,
@@ -35,7 +39,7 @@ pub struct World {
 type Action = fn(&mut World);
 
 /// What a step does beside letting everybody read; each with its weight.
-const ACTIONS: [(u32, Action); 33] = [
+const ACTIONS: [(u32, Action); 37] = [
     (170, World::somebody_goes_on),
     (30, World::the_application_publishes),
     (30, World::a_socket_talks),
@@ -72,6 +76,10 @@ const ACTIONS: [(u32, Action); 33] = [
     (2, World::the_limit_of_sessions_moves),
     (2, World::a_stranger_comes),
     (1, World::a_socket_closes),
+    (44, |world| world.with_bayeux(Bayeux::advance)),
+    (3, |world| world.with_bayeux(Bayeux::cut)),
+    (1, |world| world.with_bayeux(Bayeux::disconnect)),
+    (1, |world| world.with_bayeux(Bayeux::vanish)),
     (1, World::the_application_kicks),
     (1, World::the_feed_is_disturbed),
 ];
@@ -85,6 +93,8 @@ impl World {
             readers: Vec::new(),
             apis: Vec::new(),
             strangers: Vec::new(),
+            bayeux: Vec::new(),
+            bayeux_over: Vec::new(),
             feed: None,
             names: 0,
             still: 0,
@@ -144,6 +154,8 @@ impl World {
         self.bury_readers(&over);
         self.apis.retain(|api| !api.is_over());
         self.strangers.retain(|stranger| !stranger.is_over());
+        let over = self.bayeux.extract_if(.., |one| one.is_over());
+        self.bayeux_over.extend(over);
     }
 
     pub(super) fn everybody_reads(&mut self) {
@@ -160,6 +172,7 @@ impl World {
         self.strangers
             .iter_mut()
             .for_each(|stranger| stranger.pump(scene));
+        self.bayeux.iter_mut().for_each(|one| one.pump(scene));
     }
 
     fn bury(&mut self, over: Vec<Csp>) {
@@ -246,6 +259,13 @@ impl World {
         }
     }
 
+    fn with_bayeux(&mut self, act: fn(&mut Bayeux, &mut Scene)) {
+        if !self.bayeux.is_empty() {
+            let at = self.scene.chance.below(self.bayeux.len());
+            act(&mut self.bayeux[at], &mut self.scene);
+        }
+    }
+
     fn somebody_goes_on(&mut self) {
         for _ in 0..self.scene.chance.between(1, 3) {
             self.with_csp(Csp::advance);
@@ -281,12 +301,14 @@ impl World {
             self.sockets.len() < 3,
             self.readers.len() < 3,
             self.apis.len() < 3,
+            self.bayeux.len() < 4,
         ];
-        match scene.chance.weighted(&[5, 2, 2, 2]) {
+        match scene.chance.weighted(&[5, 2, 2, 2, 3]) {
             0 if room[0] => self.csps.push(Csp::new(scene, name)),
             1 if room[1] => self.sockets.extend(Socket::open(scene, name)),
             2 if room[2] => self.readers.extend(Reader::open(scene, name)),
             3 if room[3] => self.apis.extend(Api::open(scene, name)),
+            4 if room[4] => self.bayeux.push(Bayeux::new(name)),
             _ => {}
         }
     }
@@ -302,7 +324,9 @@ impl World {
         let sockets = self.sockets.iter_mut().map(|socket| &mut socket.http);
         let readers = self.readers.iter_mut().map(|reader| &mut reader.http);
         let apis = self.apis.iter_mut().map(|api| &mut api.http);
-        csps.chain(sockets).chain(readers).chain(apis).collect()
+        let bayeux = self.bayeux.iter_mut().flat_map(|one| one.conns.iter_mut());
+        let others = readers.chain(apis).chain(bayeux);
+        csps.chain(sockets).chain(others).collect()
     }
 
     fn somebody_stops_or_starts_reading(&mut self) {
@@ -445,7 +469,9 @@ impl World {
                 .csps
                 .iter_mut()
                 .filter_map(|csp| csp.come_to_rest(scene));
-            let waiting: Vec<String> = csps.collect();
+            let mut waiting: Vec<String> = csps.collect();
+            let bayeux = self.bayeux.iter_mut();
+            waiting.extend(bayeux.filter_map(|one| one.come_to_rest(scene)));
             let sockets = self
                 .sockets
                 .iter_mut()
@@ -484,6 +510,7 @@ impl World {
         self.csps.iter().for_each(|csp| csp.check(scene));
         self.sockets.iter().for_each(|socket| socket.check(scene));
         self.readers.iter().for_each(|reader| reader.check(scene));
+        self.bayeux.iter().for_each(|one| one.check(scene));
         if scene.waits {
             self.check_rooms();
         }
@@ -497,7 +524,8 @@ impl World {
                 .readers
                 .iter()
                 .filter(|reader| reader.is_live())
-                .count();
+                .count()
+            + self.bayeux.iter().filter(|one| one.is_live()).count();
         let lost = scene.net.node.session_count().saturating_sub(live) as u64;
         scene.model.check_counts(scene.ended_sessions() + lost);
         let protocol = scene.signoffs(Cause::Protocol);
@@ -534,6 +562,9 @@ impl World {
                 csp.vanish(&mut self.scene);
             }
         }
+        self.bayeux
+            .iter_mut()
+            .for_each(|one| one.vanish(&mut self.scene));
         let bare = self.sockets.iter().map(|socket| socket.http.link);
         let bare = bare.chain(self.readers.iter().map(|reader| reader.http.link));
         bare.for_each(|link| self.scene.net.leave(link));
@@ -593,6 +624,10 @@ impl World {
             .extend(sockets.iter().map(Socket::account));
         let readers = std::mem::take(&mut self.readers);
         self.bury_readers(&readers);
+        for one in self.bayeux.iter().chain(&self.bayeux_over) {
+            let accounts = one.accounts(&self.scene);
+            self.scene.books.accounts.extend(accounts);
+        }
         let Scene {
             net, model, books, ..
         } = &mut self.scene;
