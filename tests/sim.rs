@@ -296,6 +296,8 @@ const MUST_HAPPEN: [(&str, &[&str]); 16] = [
             "gaps",
             "messages",
             "sessions found gone",
+            "texts",
+            "websockets",
         ],
     ),
     (

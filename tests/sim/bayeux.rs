@@ -6,7 +6,9 @@
 
 use super::account::Account;
 use super::bayeux_talk::Talk;
+use super::csp_down::upgrade;
 use super::driver::LinkId;
+use super::frames::{self, CLOSE, Frames, PING, TEXT};
 use super::http::{Happened, Http, What};
 use super::model::CHANNELS;
 use super::peer::{json, payload, raw_field, text};
@@ -21,6 +23,8 @@ use std::collections::BTreeMap;
 pub struct Bayeux {
     pub name: u32,
     pub conns: Vec<Http>,
+    /// Of these, which are or become WebSockets.
+    sockets: BTreeMap<LinkId, Socket>,
     /// It shakes hands, or did in vain.
     shaking: bool,
     /// Its sessions; the last is the one that it has, if it has one.
@@ -31,6 +35,14 @@ pub struct Bayeux {
     next_id: u64,
     /// It came to its end.
     over: bool,
+}
+
+/// A WebSocket.
+#[derive(Default)]
+struct Socket {
+    frames: Frames,
+    /// It has begun, and neither side has said goodbye.
+    open: bool,
 }
 
 /// A batch on its way, or held.
@@ -61,6 +73,7 @@ impl Bayeux {
         Self {
             name,
             conns: Vec::new(),
+            sockets: BTreeMap::new(),
             shaking: false,
             talks: Vec::new(),
             batches: BTreeMap::new(),
@@ -103,11 +116,75 @@ impl Bayeux {
                         self.answered(scene, number, status, &body);
                     }
                     Happened::Lost(What::Bayeux(number)) => self.lost(scene, number),
+                    Happened::Head(What::Down(_), head) => {
+                        let link = self.conns[at].link;
+                        let begins = head.status == 101;
+                        assert!(begins || matches!(head.status, 408 | 503), "{head:?}");
+                        self.sockets
+                            .entry(link)
+                            .and_modify(|socket| socket.open = begins);
+                    }
+                    Happened::Body(What::Down(_), bytes) => self.says(scene, at, &bytes),
+                    Happened::Gone => self.leaves(scene, at),
                     _ => {}
                 }
             }
         }
         self.conns.retain(|conn| !conn.is_gone());
+    }
+
+    /// A WebSocket brings something.
+    fn says(&mut self, scene: &mut Scene, at: usize, bytes: &[u8]) {
+        let link = self.conns[at].link;
+        let Some(mut socket) = self.sockets.remove(&link) else {
+            return;
+        };
+        socket.frames.push(bytes);
+        while let Some(frame) = socket.frames.next() {
+            match frame.opcode {
+                TEXT => self.told(scene, link, frame.text()),
+                // Always: behind an answer to a connect the node waits longer for a pong than it says.
+                PING => {
+                    let pong = frames::pong(&mut scene.chance, &frame.payload);
+                    self.conns[at].say(&pong);
+                }
+                CLOSE => {
+                    let (name, code) = (self.name, frame.code());
+                    scene.note(|| format!("{name} of Bayeux is told {code}"));
+                    let ordinary = matches!(code, 1000 | 1001 | 4403 | 4408 | 4413);
+                    assert!(ordinary, "{name} of Bayeux is told {code}");
+                    socket.open = false;
+                    let goodbye = frames::close(&mut scene.chance, 1000);
+                    self.conns[at].say(&goodbye);
+                }
+                _ => {}
+            }
+        }
+        self.sockets.insert(link, socket);
+    }
+
+    /// A text on a WebSocket is the answer to one batch.
+    fn told(&mut self, scene: &mut Scene, link: LinkId, text: &str) {
+        scene.count("bayeux: texts");
+        let own = |(_, batch): &(&u32, &Batch)| {
+            let mut ids = batch.calls.keys();
+            batch.link == link && ids.any(|id| text.contains(&format!("\"id\":\"{id}\"")))
+        };
+        let number = self.batches.iter().find(own).map(|(number, _)| *number);
+        let number = number.unwrap_or_else(|| panic!("{} never asked: {text}", self.name));
+        self.answered(scene, number, 200, text.as_bytes());
+    }
+
+    /// A connection is over, and no answer comes to what it brought.
+    fn leaves(&mut self, scene: &mut Scene, at: usize) {
+        let link = self.conns[at].link;
+        if self.sockets.remove(&link).is_some() {
+            let own = self.batches.iter().filter(|(_, batch)| batch.link == link);
+            let numbers: Vec<u32> = own.map(|(number, _)| *number).collect();
+            numbers
+                .into_iter()
+                .for_each(|number| self.lost(scene, number));
+        }
     }
 
     /// Does what a client does next.
@@ -308,6 +385,10 @@ impl Bayeux {
             Some(form) => ("Content-Type: application/x-www-form-urlencoded\r\n", form),
             None => ("Content-Type: application/json\r\n", &text),
         };
+        if self.sockets.contains_key(&self.conns[at].link) {
+            let message = frames::message(&mut scene.chance, text.as_bytes());
+            return self.conns[at].say(&message);
+        }
         let request = post(&mut scene.chance, path, header, body.as_bytes());
         self.conns[at].ask(scene.now(), &request, false, What::Bayeux(number));
     }
@@ -368,7 +449,18 @@ impl Bayeux {
 
     /// A connection for one more batch: a free one or a new one.
     fn connection(&mut self, scene: &mut Scene) -> Option<usize> {
-        let fits = |conn: &Http| conn.is_free() && !conn.deaf;
+        let open = |conn: &Http| {
+            let socket = self.sockets.get(&conn.link);
+            conn.is_open() && socket.is_some_and(|socket| socket.open)
+        };
+        // With a WebSocket and without, within one session.
+        if let Some(at) = self.conns.iter().position(open)
+            && !scene.chance.one_in(3)
+        {
+            return Some(at);
+        }
+        let fits =
+            |conn: &Http| conn.is_free() && !conn.deaf && !self.sockets.contains_key(&conn.link);
         if let Some(at) = self.conns.iter().position(fits) {
             return Some(at);
         }
@@ -377,6 +469,22 @@ impl Bayeux {
         }
         self.conns.push(Http::open(scene, Door::Public)?);
         Some(self.conns.len() - 1)
+    }
+
+    /// Opens a WebSocket, if it has none.
+    pub fn open_socket(&mut self, scene: &mut Scene) {
+        if !self.sockets.is_empty() || self.conns.len() >= CONNECTIONS_MAX {
+            return;
+        }
+        let Some(mut http) = Http::open(scene, Door::Public) else {
+            return;
+        };
+        scene.count("bayeux: websockets");
+        scene.net.watch_pings(http.link);
+        let path = scene.chance.pick(&["/_/bayeux", "/bayeux", "/cometd"]);
+        http.ask(scene.now(), &upgrade(path), false, What::Down(0));
+        self.sockets.insert(http.link, Socket::default());
+        self.conns.push(http);
     }
 
     /// An answer came.

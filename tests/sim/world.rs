@@ -39,7 +39,7 @@ pub struct World {
 type Action = fn(&mut World);
 
 /// What a step does beside letting everybody read; each with its weight.
-const ACTIONS: [(u32, Action); 37] = [
+const ACTIONS: [(u32, Action); 38] = [
     (170, World::somebody_goes_on),
     (30, World::the_application_publishes),
     (30, World::a_socket_talks),
@@ -78,6 +78,7 @@ const ACTIONS: [(u32, Action); 37] = [
     (1, World::a_socket_closes),
     (44, |world| world.with_bayeux(Bayeux::advance)),
     (3, |world| world.with_bayeux(Bayeux::cut)),
+    (3, |world| world.with_bayeux(Bayeux::open_socket)),
     (1, |world| world.with_bayeux(Bayeux::disconnect)),
     (1, |world| world.with_bayeux(Bayeux::vanish)),
     (1, World::the_application_kicks),
