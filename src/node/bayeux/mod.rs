@@ -10,7 +10,7 @@ mod shake;
 mod stream;
 
 use super::Node;
-use super::conn::Stage;
+use super::conn::{Stage, WriteSide};
 use super::csp::ORIGIN;
 use crate::cmd::Cause;
 use crate::codes::CloseCode;
@@ -243,7 +243,10 @@ impl Node {
             .filter(|conn| conn.stage == Stage::Socket)
         {
             conn.session = None;
-            self.conn_timers.set(id.index(), due);
+            // The time in which a ping is to be answered runs on, and that in which the peer is to read.
+            if conn.heard && conn.write != WriteSide::Blocked {
+                self.conn_timers.set(id.index(), due);
+            }
         }
     }
 
