@@ -20,6 +20,8 @@ mod bare;
 mod batches;
 #[path = "sim/bayeux.rs"]
 mod bayeux;
+#[path = "sim/bayeux_loose.rs"]
+mod bayeux_loose;
 #[path = "sim/bayeux_talk.rs"]
 mod bayeux_talk;
 #[path = "sim/books.rs"]
@@ -296,8 +298,15 @@ const MUST_HAPPEN: [(&str, &[&str]); 16] = [
             "gaps",
             "messages",
             "sessions found gone",
+            "answers that broke and came again",
+            "messages again",
+            "sessions that may have lost something",
+            "sessions with acks",
+            "sessions without acks, whole",
             "texts",
+            "texts of messages",
             "websockets",
+            "websockets left for requests",
         ],
     ),
     (

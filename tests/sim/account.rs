@@ -58,6 +58,8 @@ pub struct Account {
     pub user_since: Option<usize>,
     /// Of a bare session: its client read everything that was written.
     pub whole: bool,
+    /// Of a session of Bayeux: something was written that counts as arrived and was not read.
+    pub lossy: bool,
 }
 
 /// How a session is reached.

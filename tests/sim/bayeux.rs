@@ -50,8 +50,10 @@ struct Batch {
     at: u64,
     turn: u64,
     link: LinkId,
-    /// What its connect acknowledges.
+    /// What its connect acknowledges, or says by being there.
     ack: Option<u64>,
+    /// What is said so is known to be.
+    sure: bool,
     /// Whose it is.
     talk: usize,
     calls: BTreeMap<String, Call>,
@@ -162,9 +164,15 @@ impl Bayeux {
         self.sockets.insert(link, socket);
     }
 
-    /// A text on a WebSocket is the answer to one batch.
+    /// A text on a WebSocket is the answer to one batch, or messages for a client that does not acknowledge.
     fn told(&mut self, scene: &mut Scene, link: LinkId, text: &str) {
         scene.count("bayeux: texts");
+        if !text.contains("\"successful\":") {
+            let talk = self.talks.last_mut().expect("a session");
+            assert!(!talk.acks, "messages without a connect: {text}");
+            scene.count("bayeux: texts of messages");
+            return talk.is_pushed(scene, &split(text), link);
+        }
         let own = |(_, batch): &(&u32, &Batch)| {
             let mut ids = batch.calls.keys();
             batch.link == link && ids.any(|id| text.contains(&format!("\"id\":\"{id}\"")))
@@ -177,13 +185,30 @@ impl Bayeux {
     /// A connection is over, and no answer comes to what it brought.
     fn leaves(&mut self, scene: &mut Scene, at: usize) {
         let link = self.conns[at].link;
+        self.loses_socket(scene, link);
+        if let Some(talk) = self.talks.last_mut() {
+            talk.broken |= talk.went_by(link);
+        }
+    }
+
+    fn loses_socket(&mut self, scene: &mut Scene, link: LinkId) {
         if self.sockets.remove(&link).is_some() {
+            if let Some(talk) = self.talks.last_mut() {
+                talk.broken = true;
+            }
             let own = self.batches.iter().filter(|(_, batch)| batch.link == link);
             let numbers: Vec<u32> = own.map(|(number, _)| *number).collect();
             numbers
                 .into_iter()
                 .for_each(|number| self.lost(scene, number));
         }
+    }
+
+    /// It uses a WebSocket no more.
+    fn abandon(&mut self, scene: &mut Scene, link: LinkId) {
+        scene.count("bayeux: websockets left for requests");
+        scene.net.leave(link);
+        self.loses_socket(scene, link);
     }
 
     /// Does what a client does next.
@@ -228,7 +253,8 @@ impl Bayeux {
         }
         let held = |batch: &&Batch| {
             let alone = batch.calls.len() == 1 && batch.talk == self.talks.len();
-            alone && batch.ack.is_some() && self.is_held(scene, batch)
+            let connects = batch.calls.values().any(|call| *call == Call::Connect);
+            alone && connects && self.is_held(scene, batch)
         };
         let waits = self.batches.values().filter(|batch| !held(batch)).count();
         let rests = waits == 0 && (self.connects() || !self.is_live());
@@ -351,6 +377,7 @@ impl Bayeux {
             turn: scene.net.turns,
             link: self.conns[at].link,
             ack: None,
+            sure: true,
             talk: self.talks.len(),
             calls: BTreeMap::new(),
         };
@@ -360,10 +387,12 @@ impl Bayeux {
             messages.push(self.message(scene, &id, &call));
             if let Some(talk) = self.talks.last_mut().filter(|_| call != Call::Handshake) {
                 talk.asks(&call);
-                batch.ack = batch.ack.or((call == Call::Connect).then_some(talk.has));
+                let says = call == Call::Connect || (!talk.acks && call == Call::Disconnect);
+                batch.ack = batch.ack.or(says.then_some(talk.has));
             }
             batch.calls.insert(id, call);
         }
+        self.takes_way(scene, &mut batch);
         self.next_batch += 1;
         let (name, number) = (self.name, self.next_batch);
         let calls: Vec<Call> = batch.calls.values().cloned().collect();
@@ -392,6 +421,24 @@ impl Bayeux {
         self.conns[at].ask(scene.now(), &request, false, What::Bayeux(number));
     }
 
+    /// The way that a batch with a connect takes is its session's from now on.
+    fn takes_way(&mut self, scene: &mut Scene, batch: &mut Batch) {
+        let connects = batch.calls.values().any(|call| *call == Call::Connect);
+        let socket = self.sockets.contains_key(&batch.link);
+        let Some(talk) = self.talks.last_mut().filter(|talk| !talk.acks) else {
+            return;
+        };
+        batch.sure = !talk.by_sockets && !talk.broken;
+        if !connects {
+            return;
+        }
+        talk.goes_by(scene, batch.link, socket);
+        let others = self.sockets.keys().filter(|link| **link != batch.link);
+        for link in others.copied().collect::<Vec<_>>() {
+            self.abandon(scene, link);
+        }
+    }
+
     fn message(&self, scene: &mut Scene, id: &str, call: &Call) -> String {
         let (key, has) = self
             .talks
@@ -406,7 +453,11 @@ impl Bayeux {
         };
         let (channel, rest) = match call {
             Call::Handshake => {
-                let rest = "\"version\":\"1.0\",\"supportedConnectionTypes\":[\"websocket\",\"long-polling\"],\"ext\":{\"ack\":true}";
+                let acks = scene.chance.one_in(2);
+                let ext = if acks { ",\"ext\":{\"ack\":true}" } else { "" };
+                let rest = format!(
+                    "\"version\":\"1.0\",\"supportedConnectionTypes\":[\"websocket\",\"long-polling\"]{ext}"
+                );
                 return format!("{{\"channel\":\"/meta/handshake\",\"id\":\"{id}\",{rest}}}");
             }
             Call::Connect => {
@@ -420,9 +471,12 @@ impl Bayeux {
                 ]);
                 // At the end it is to be held.
                 let advice = if scene.net.calm { "" } else { advice };
-                let rest = format!(
-                    "\"connectionType\":\"long-polling\",\"ext\":{{\"ack\":{has}}}{advice}"
-                );
+                let acks = self.talks.last().is_some_and(|talk| talk.acks);
+                let ext = match acks {
+                    true => format!(",\"ext\":{{\"ack\":{has}}}"),
+                    false => String::new(),
+                };
+                let rest = format!("\"connectionType\":\"long-polling\"{ext}{advice}");
                 ("/meta/connect".to_owned(), rest)
             }
             Call::Subscribe(channels) => (
@@ -506,11 +560,8 @@ impl Bayeux {
 
     /// A text of messages came, for this batch.
     fn takes(&mut self, scene: &mut Scene, batch: &mut Batch, text: &str) {
-        let messages: Vec<&RawValue> =
-            serde_json::from_str(text).unwrap_or_else(|e| panic!("no batch ({e}): {text}"));
         let mut deliveries = Vec::new();
-        for message in messages {
-            let message = message.get();
+        for message in split(text) {
             if !message.contains("\"successful\":") {
                 deliveries.push(message);
                 continue;
@@ -563,19 +614,27 @@ impl Bayeux {
         talk.contact = talk.contact.max(batch.at);
         match call {
             Call::Connect => {
-                if let Some(ack) = batch.ack {
-                    talk.acked.push((scene.net.turns, ack));
-                }
+                talk.says(scene, batch.ack, batch.sure);
                 scene.count("bayeux: connects answered");
                 if reply.contains("\"reconnect\":\"none\"") {
                     assert!(deliveries.is_empty(), "messages with {reply}");
                     return self.gone(scene, batch.talk - 1, "told to stay away");
                 }
-                let last = super::peer::field(&raw_field(reply, "ext"), "ack");
-                talk.brings(scene, deliveries, last);
+                if talk.acks {
+                    let last = super::peer::field(&raw_field(reply, "ext"), "ack");
+                    talk.brings(scene, deliveries, last);
+                } else {
+                    assert!(!reply.contains("\"ack\""), "{reply}");
+                    talk.is_answered(scene, deliveries, batch.link);
+                }
                 deliveries.clear();
             }
-            Call::Disconnect => talk.over = true,
+            Call::Disconnect => {
+                if !talk.acks {
+                    talk.says(scene, batch.ack, batch.sure);
+                }
+                talk.over = true;
+            }
             call => talk.done(scene, call),
         }
     }
@@ -594,8 +653,15 @@ impl Bayeux {
         }
         scene.count("sessions: bayeux");
         let key = text(&raw_field(reply, "clientId"));
-        self.talks
-            .push(Talk::new(self.name, key, (batch.turn, batch.at)));
+        let acks = reply.contains("\"ext\":{\"ack\":true}");
+        if self.talks.last().is_some_and(|talk| !talk.acks) {
+            // What it still brings is of the session before.
+            for link in self.sockets.keys().copied().collect::<Vec<_>>() {
+                self.abandon(scene, link);
+            }
+        }
+        let began = (batch.turn, batch.at);
+        self.talks.push(Talk::new(self.name, key, acks, began));
     }
 
     /// No answer will come to a batch.
@@ -612,7 +678,8 @@ impl Bayeux {
             }
             let talk = &mut self.talks[batch.talk - 1];
             talk.loses(scene, call);
-            if *call == Call::Connect {
+            talk.broken |= *call == Call::Connect;
+            if matches!(call, Call::Connect | Call::Disconnect) {
                 talk.flying.extend(batch.ack);
             }
         }
@@ -652,21 +719,35 @@ impl Bayeux {
     /// At the end, with every queue empty.
     pub fn check(&self, scene: &Scene) {
         if let Some(talk) = self.talks.last().filter(|_| self.is_live()) {
-            talk.check(scene);
+            talk.looked_back(scene).check(scene);
         }
     }
 
-    /// What it knows of its sessions.
-    pub fn accounts(&self, scene: &Scene) -> Vec<Account> {
+    /// Whether its session may have lost messages that are neither seen nor listed.
+    pub fn may_have_lost(&self, scene: &Scene) -> usize {
+        let lossy = |talk: &&Talk| talk.may_have_lost(scene);
+        self.talks.iter().filter(lossy).count()
+    }
+
+    /// What it knows of its sessions, each with whether it acknowledges.
+    pub fn accounts(&self, scene: &Scene) -> Vec<(bool, Account)> {
         let account = |(at, talk): (usize, &Talk)| {
+            let talk = &talk.looked_back(scene);
             talk.check_order(scene);
             let own = self.batches.values().filter(|batch| batch.talk == at + 1);
             let asked: Vec<&Call> = own.clone().flat_map(|batch| batch.calls.values()).collect();
             let acks: Vec<u64> = own.filter_map(|batch| batch.ack).collect();
-            talk.account(scene, &asked, &acks)
+            (talk.acks, talk.account(scene, &asked, &acks))
         };
         self.talks.iter().enumerate().map(account).collect()
     }
+}
+
+/// The messages of an array.
+fn split(text: &str) -> Vec<&str> {
+    let messages: Vec<&RawValue> =
+        serde_json::from_str(text).unwrap_or_else(|e| panic!("no batch ({e}): {text}"));
+    messages.into_iter().map(RawValue::get).collect()
 }
 
 fn some_channels(scene: &mut Scene) -> Vec<usize> {

@@ -6,6 +6,7 @@
 
 use super::account::{Account, Kind, Topic};
 use super::bayeux::Call;
+use super::bayeux_loose::Loose;
 use super::books::kicked;
 use super::model::{CHANNELS, Item};
 use super::peer::{field, raw_field, text};
@@ -16,6 +17,7 @@ use orbited::config::policy::{Slow, Who};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A session.
+#[derive(Clone)]
 pub struct Talk {
     pub name: u32,
     pub key: String,
@@ -24,8 +26,15 @@ pub struct Talk {
     begun: u64,
     /// When the client knows to have been heard last.
     pub contact: u64,
+    /// It acknowledges.
+    pub acks: bool,
     /// The number of the last message that came.
     pub has: u64,
+    pub(super) loose: Loose,
+    /// Something broke, or moved, since messages came last: what came may come again.
+    pub broken: bool,
+    /// It connected by WebSocket since a request of it was answered last.
+    pub by_sockets: bool,
     given: Vec<(u64, Item)>,
     packets: BTreeMap<u64, usize>,
     seen: BTreeSet<usize>,
@@ -39,9 +48,9 @@ pub struct Talk {
     /// Publications from this number on must come, by channel.
     subs: BTreeMap<usize, usize>,
     /// Channels to which it asked to subscribe.
-    wanted: BTreeSet<usize>,
+    pub(super) wanted: BTreeSet<usize>,
     /// Channels that it may have left, whatever it did since.
-    left: BTreeSet<usize>,
+    pub(super) left: BTreeSet<usize>,
     pub acked: Vec<(u64, u64)>,
     pub flying: Vec<u64>,
     pub said: Vec<&'static str>,
@@ -52,14 +61,18 @@ pub struct Talk {
 }
 
 impl Talk {
-    pub fn new(name: u32, key: String, (begun, at): (u64, u64)) -> Self {
+    pub fn new(name: u32, key: String, acks: bool, (begun, at): (u64, u64)) -> Self {
         Self {
             name,
             key,
             user: None,
             begun,
             contact: at,
+            acks,
             has: 0,
+            loose: Loose::default(),
+            broken: false,
+            by_sockets: false,
             given: Vec::new(),
             packets: BTreeMap::new(),
             seen: BTreeSet::new(),
@@ -106,7 +119,7 @@ impl Talk {
         self.has = last;
     }
 
-    fn delivered(&mut self, scene: &mut Scene, delivery: &str, packet: u64) {
+    pub(super) fn delivered(&mut self, scene: &mut Scene, delivery: &str, packet: u64) {
         for never in ["\"id\":", "\"clientId\":", "\"successful\":"] {
             assert!(!delivery.contains(never), "{delivery}");
         }
@@ -336,6 +349,10 @@ impl Talk {
     pub fn account(&self, scene: &Scene, asked: &[&Call], connects: &[u64]) -> Account {
         let mut flying = self.flying.clone();
         flying.extend(connects);
+        let ended = self.goodbye.is_some() || scene.net.is_stopped();
+        if !self.acks && (ended || self.may_have_lost(scene)) {
+            flying.push(self.has);
+        }
         let mut account = Account {
             name: self.name,
             kind: Kind::Csp,
@@ -353,6 +370,7 @@ impl Talk {
             waiting: asked.len(),
             gaps: self.gaps.clone(),
             left: self.left.clone(),
+            lossy: self.may_have_lost(scene),
             ..Account::default()
         };
         for channel in &self.wanted {

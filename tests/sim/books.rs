@@ -72,7 +72,7 @@ impl Books {
                 account.key
             );
             let bare = matches!(account.kind, Kind::Socket | Kind::Reader);
-            if cut || (bare && !account.whole) {
+            if cut || account.lossy || (bare && !account.whole) {
                 let told = number.map(|number| self.notices[number].turns.1);
                 lost.push((account, told));
             }

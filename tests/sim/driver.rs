@@ -151,6 +151,7 @@ impl Driver {
             edge_read: false,
             blocked: None,
             ever_blocked: false,
+            wasted: false,
             waits: false,
             cut: false,
             written_at: self.now,
@@ -192,14 +193,14 @@ impl Driver {
         if lost {
             link.up.clear();
         }
-        link.down.clear();
+        link.waste();
     }
 
     /// The client closes and reads no more.
     pub fn leave(&mut self, id: LinkId) {
         self.finish(id);
         self.links[id].left = true;
-        self.links[id].down.clear();
+        self.links[id].waste();
     }
 
     /// Takes at most `max` of what the node wrote.
@@ -258,6 +259,18 @@ impl Driver {
     pub fn is_broken(&self, id: LinkId) -> bool {
         let link = &self.links[id];
         link.left || link.reset
+    }
+
+    /// Whether the node saw the connection break before it was done with it.
+    pub fn was_seen_to_break(&self, id: LinkId) -> bool {
+        let link = &self.links[id];
+        link.closed && link.reset && link.told && !link.finished
+    }
+
+    /// Whether the pipe took something that its client never reads.
+    pub fn is_wasted(&self, id: LinkId) -> bool {
+        let link = &self.links[id];
+        link.wasted || !link.down.is_empty()
     }
 
     /// Whether the node has read everything that was sent.
@@ -654,7 +667,7 @@ impl Driver {
             let link = &mut self.links[id];
             // Closing with unread input resets the connection, which may overtake the answer.
             if !link.up.is_empty() && self.chance.one_in(2) {
-                link.down.clear();
+                link.waste();
                 link.ever_blocked = true;
             }
             link.ended = Some((self.turns, link.left || link.reset || link.finished));

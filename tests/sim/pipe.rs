@@ -40,6 +40,8 @@ pub struct Link {
     /// Since when the pipe takes nothing, in milliseconds.
     pub blocked: Option<u64>,
     pub ever_blocked: bool,
+    /// It took something that nobody reads.
+    pub wasted: bool,
     /// The node was told to wait, and not yet that it need not.
     pub waits: bool,
     /// Of what the node wrote last, the pipe took a part.
@@ -50,6 +52,12 @@ pub struct Link {
 }
 
 impl Link {
+    /// What it holds is read by nobody.
+    pub fn waste(&mut self) {
+        self.wasted |= !self.down.is_empty();
+        self.down.clear();
+    }
+
     pub fn has_room(&self) -> bool {
         self.left || self.spared || self.down.len() < self.room.min(self.narrow)
     }
@@ -87,6 +95,7 @@ impl Sink for Pipe<'_> {
         }
         self.link.written_at = self.now;
         if self.link.left {
+            self.link.wasted = true;
             self.link.blocked = None;
             return Wrote::Some(offered);
         }

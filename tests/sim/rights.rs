@@ -32,7 +32,7 @@ pub fn draw_rules(chance: &mut Chance) -> Vec<Rule> {
 }
 
 /// What a session has published to channels whose rule bounds how much that may be.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Spent {
     /// When the session began, at the earliest.
     begun: u64,

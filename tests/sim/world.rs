@@ -528,7 +528,10 @@ impl World {
                 .count()
             + self.bayeux.iter().filter(|one| one.is_live()).count();
         let lost = scene.net.node.session_count().saturating_sub(live) as u64;
-        scene.model.check_counts(scene.ended_sessions() + lost);
+        let each = self.bayeux.iter().chain(&self.bayeux_over);
+        let lossy: usize = each.map(|one| one.may_have_lost(scene)).sum();
+        let missing = lost + lossy as u64;
+        scene.model.check_counts(scene.ended_sessions() + missing);
         let protocol = scene.signoffs(Cause::Protocol);
         assert!(
             protocol <= scene.doomed,
@@ -627,7 +630,14 @@ impl World {
         self.bury_readers(&readers);
         for one in self.bayeux.iter().chain(&self.bayeux_over) {
             let accounts = one.accounts(&self.scene);
-            self.scene.books.accounts.extend(accounts);
+            for (acks, account) in accounts {
+                self.scene.count(match (acks, account.lossy) {
+                    (true, _) => "bayeux: sessions with acks",
+                    (false, true) => "bayeux: sessions that may have lost something",
+                    (false, false) => "bayeux: sessions without acks, whole",
+                });
+                self.scene.books.accounts.push(account);
+            }
         }
         let Scene {
             net, model, books, ..
