@@ -32,6 +32,8 @@ pub enum Cmd {
     Kick(Rc<str>, Origin),
     /// One session is to end, by the application's word.
     KickOne(SessionId, Origin),
+    /// Every session that has a token of somebody is to end, which is taken no more.
+    Revoke(Whose, Origin),
     /// Every session of a user is subscribed by the application, or not any more.
     Seat {
         /// The user.
@@ -43,6 +45,15 @@ pub enum Cmd {
         /// Who is told.
         origin: Origin,
     },
+}
+
+/// Which tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of a user.
+    User(Rc<str>),
+    /// The one of this name (`jti`).
+    Token(Rc<str>),
 }
 
 /// What makes a publication the same as another: its publisher's word, hashed with a key of this node's.
@@ -127,11 +138,15 @@ pub enum Cause {
     Kicked,
     /// The node stops.
     Shutdown,
+    /// The token that it gave has ended, and it gave no other.
+    Expired,
+    /// The application has revoked its token.
+    Revoked,
 }
 
 impl Cause {
     /// Every cause, in the order of the counters.
-    pub const ALL: [Cause; 9] = [
+    pub const ALL: [Cause; 11] = [
         Cause::Clean,
         Cause::Closed,
         Cause::Timeout,
@@ -141,6 +156,8 @@ impl Cause {
         Cause::Gone,
         Cause::Kicked,
         Cause::Shutdown,
+        Cause::Expired,
+        Cause::Revoked,
     ];
 
     /// The word used in logs, metrics and events.
@@ -167,6 +184,8 @@ impl Cause {
             Cause::Gone => ("gone", CloseCode::NORMAL),
             Cause::Kicked => ("kicked", CloseCode::KICKED),
             Cause::Shutdown => ("shutdown", CloseCode::GOING_AWAY),
+            Cause::Expired => ("expired", CloseCode::TOKEN_OVER),
+            Cause::Revoked => ("revoked", CloseCode::TOKEN_OVER),
         }
     }
 }

@@ -24,6 +24,8 @@ impl CloseCode {
     pub const TOO_BIG: Self = Self(1009);
     /// 1011: a fault of this server.
     pub const INTERNAL_ERROR: Self = Self(1011);
+    /// 4401: the token that the session began with is over.
+    pub const TOKEN_OVER: Self = Self(4401);
     /// 4403: the application ended the session.
     pub const KICKED: Self = Self(4403);
     /// 4404: the named session is not known here.
@@ -70,7 +72,7 @@ pub struct Row {
 }
 
 /// Every code this server sends, in order of number.
-pub const TABLE: [Row; 13] = [
+pub const TABLE: [Row; 14] = [
     row(
         CloseCode::NORMAL,
         "normal",
@@ -126,6 +128,13 @@ pub const TABLE: [Row; 13] = [
         "the server met a fault of its own",
         "reconnects with back-off",
         None,
+    ),
+    row(
+        CloseCode::TOKEN_OVER,
+        "token_over",
+        "the session's token has expired or was revoked",
+        "comes back with a new token",
+        Some("token"),
     ),
     row(
         CloseCode::KICKED,

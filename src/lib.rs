@@ -17,6 +17,8 @@ pub mod transport;
 pub mod session;
 // What a session's bytes mean.
 pub mod service;
+// Who somebody is, and may do, signed by the application.
+pub mod token;
 // Channels, users, subscriptions.
 pub mod hub;
 // What an operator sees.

@@ -1,12 +1,13 @@
 //! The command: flags to settings, settings to a node, the node to a loop. Exit status 0 stopped as asked,
 //! 1 could not run, 2 wrong settings.
 
-use orbited::cli::{self, Call, Command, Settings, help, logging};
+use orbited::cli::{self, Ask, Call, Command, MakeToken, Settings, help, logging};
 use orbited::client::{self, Undone};
-use orbited::config::{Config, Listen};
+use orbited::config::{Config, Listen, units};
 use orbited::net::{self, Bind, Listener, Loop, clock, limits};
 use orbited::node::{Door, Node};
-use std::io::{self, Write as _};
+use orbited::token::{Keys, Signer, Wanted};
+use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,9 +23,7 @@ fn main() -> ExitCode {
         Ok(Command::Version) => help::version(),
         Err(error) => return fail(2, &error.to_string()),
     };
-    // A reader that went away (`orbited --help | head`) is no fault.
-    let _ = io::stdout().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    say(&text)
 }
 
 fn run(settings: &Settings) -> ExitCode {
@@ -40,6 +39,11 @@ fn run(settings: &Settings) -> ExitCode {
 /// Asks a running node.
 fn ask(call: &Call) -> ExitCode {
     let config = &call.settings.config;
+    match &call.ask {
+        Ask::MakeToken(what) => return make_token(config, what),
+        Ask::CheckToken(token) => return check_token(config, token.as_deref()),
+        _ => {}
+    }
     let Some(address) = &config.internal else {
         return fail(
             1,
@@ -59,16 +63,76 @@ fn ask(call: &Call) -> ExitCode {
     }
 }
 
+/// The settings with what is in the files of keys.
+fn with_keys(config: &Config) -> Result<Config, String> {
+    let mut effective = config.clone();
+    effective.api_keys =
+        net::files::keys(&config.api_keys).map_err(|error| format!("--api-key {error}"))?;
+    let read = net::files::token_keys(&mut effective);
+    read.map_err(|error| format!("--token-key {error}"))?;
+    Ok(effective)
+}
+
+fn make_token(config: &Config, what: &MakeToken) -> ExitCode {
+    let ttl = what.ttl.as_deref().unwrap_or("1h");
+    let life_ms = match units::time(ttl, 1_000, config.token_life_ms) {
+        Ok(life_ms) => life_ms,
+        Err(misread) => return fail(2, &format!("--ttl {ttl}: {misread}")),
+    };
+    let wanted = Wanted {
+        user: what.user.clone(),
+        subscribe: what.subscribe.clone(),
+        publish: what.publish.clone(),
+        audience: what.audience.clone(),
+        issuer: what.issuer.clone(),
+        id: what.id.clone(),
+    };
+    let made = with_keys(config).and_then(|config| {
+        let key = config.token_keys.first().ok_or("--token-key is missing")?;
+        let signer = Signer::new(key).map_err(|bad| format!("--token-key: {bad}"))?;
+        let token = signer.make(&wanted, clock::unix_ms() / 1_000, life_ms / 1_000);
+        token.map_err(|bad| format!("--token-key: {bad}"))
+    });
+    match made {
+        Ok(token) => say(&format!("{token}\n")),
+        Err(text) => fail(1, &text),
+    }
+}
+
+fn check_token(config: &Config, token: Option<&str>) -> ExitCode {
+    let keys = with_keys(config).and_then(|config| {
+        let keys = Keys::new(&config);
+        keys.map_err(|bad| format!("--token-key: {bad}"))
+    });
+    let keys = match keys {
+        Ok(keys) => keys,
+        Err(text) => return fail(1, &text),
+    };
+    let token = match token {
+        Some(token) => token.to_owned(),
+        None => io::read_to_string(io::stdin().take(INPUT_MAX)).unwrap_or_default(),
+    };
+    let (text, taken) = keys.report(token.trim(), clock::unix_ms());
+    let said = say(&text);
+    match taken {
+        true => said,
+        false => ExitCode::from(1),
+    }
+}
+
+/// Prints what was asked for. A reader that went away (`orbited --help | head`) is no fault.
+fn say(text: &str) -> ExitCode {
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
 /// Everything between settings and the first turn; what fails is named with its cure.
 fn start(settings: &Settings) -> Result<Loop, String> {
     let config = &settings.config;
     logging::start(&config.log, clock::unix_ms).map_err(|error| error.to_string())?;
     let files = limits::raise_open_files();
     let seed = limits::seed().map_err(|error| format!("no entropy: {error}"))?;
-    let mut effective = config.clone();
-    effective.api_keys =
-        net::files::keys(&config.api_keys).map_err(|error| format!("--api-key {error}"))?;
-    let mut node = Node::new(effective, seed)?;
+    let mut node = Node::new(with_keys(config)?, seed)?;
     if let Some(folder) = &config.static_dir {
         let error = |error| format!("--static-dir {}: {error}", folder.display());
         node.set_files(net::files::load(folder).map_err(error)?);
@@ -163,11 +227,13 @@ fn greet(config: &Config, files: u64, http: &[String], internal: &str) {
         eprintln!("  publish  curl {key}-d 'hello' http://{internal}/api/publish/demo/chat");
         eprintln!("  metrics  http://{internal}/metrics");
     }
-    let may = match config.policies.is_open() {
-        true => "may publish and subscribe",
-        false => "may take any user name, and do what --channel lets a user do",
-    };
-    eprintln!("demo mode: anyone on this machine {may}; only this machine can connect.");
+    if config.demo {
+        let may = match config.policies.is_open() {
+            true => "may publish and subscribe",
+            false => "may take any user name, and do what --channel lets a user do",
+        };
+        eprintln!("demo mode: anyone on this machine {may}; only this machine can connect.");
+    }
     println!(
         "ready http={} internal={internal} op=off stomp=off",
         http.join(",")
@@ -187,3 +253,5 @@ fn fail(status: u8, text: &str) -> ExitCode {
 
 /// Listeners, the poll, the signals' pipe, the standard streams and what a library opens.
 const DESCRIPTORS_KEPT: u64 = 20;
+/// Bytes of standard input that are looked at: above any token.
+const INPUT_MAX: u64 = 64 << 10;

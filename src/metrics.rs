@@ -60,7 +60,7 @@ pub struct Metrics {
     /// Sessions begun.
     pub signons: u64,
     /// Sessions ended, by cause, as [`Cause::ALL`].
-    pub signoffs: [u64; 9],
+    pub signoffs: [u64; 11],
     /// Downstreams that took a session over while another was open.
     pub switches: u64,
     /// Payloads from clients and from the application.
@@ -74,7 +74,7 @@ pub struct Metrics {
     /// Packets written again on a new downstream.
     pub resent: u64,
     /// Messages that were never acknowledged when their session ended, by its cause, as [`Cause::ALL`].
-    pub undelivered: [u64; 9],
+    pub undelivered: [u64; 11],
     /// Messages dropped for readers that did not keep up.
     pub dropped: Dropped,
     /// Turns of the loop.
@@ -142,7 +142,7 @@ impl Metrics {
     }
 }
 
-fn by_cause(counts: &[u64; 9]) -> impl Iterator<Item = (&'static str, u64)> {
+fn by_cause(counts: &[u64; 11]) -> impl Iterator<Item = (&'static str, u64)> {
     let count = |(cause, count): (Cause, &u64)| (cause.word(), *count);
     Cause::ALL.into_iter().zip(counts).map(count)
 }

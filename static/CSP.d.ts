@@ -10,6 +10,8 @@ export type CloseReason =
   | 'refused'
   /** Something was over a limit. [1009; 413] */
   | 'too-big'
+  /** The session's token has expired or was revoked: come back with a new one. Only a WebSocket tells. [4401] */
+  | 'token'
   /** The application ended the session: do not come back unasked. Only a WebSocket tells; the others say clean. [4403] */
   | 'kicked'
   /** The server does not know the session (any more): connect again. [4404; 404] */

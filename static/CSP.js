@@ -33,7 +33,7 @@ const TIMEOUTS = {
 };
 
 /** WebSocket close codes that end the session, and the reason that onclose gets. */
-const CODES = { 1008: 'refused', 1009: 'too-big', 4403: 'kicked', 4404: 'expired', 4408: 'timeout', 4413: 'overflow' };
+const CODES = { 1008: 'refused', 1009: 'too-big', 4401: 'token', 4403: 'kicked', 4404: 'expired', 4408: 'timeout', 4413: 'overflow' };
 
 const SLOW_MS = [400, 2500];        // after three round trips within these a downstream that has not opened has a rival
 const BEAT_S = 15;                  // the server says something at least this often on SSE and streams

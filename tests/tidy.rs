@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// What a module of the crate may import, besides itself.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
-    ("main", &["net", "node", "cli", "client", "config"]),
+    ("main", &["net", "node", "cli", "client", "token", "config"]),
     (
         "net",
         &["node", "config", "metrics", "mem", "ids", "time", "cmd"],
@@ -21,6 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "service",
             "session",
             "transport",
+            "token",
             "hub",
             "http",
             "ws",
@@ -28,12 +29,13 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &["http", "metrics", "config"]),
-    ("service", &["hub", "session", "cmd", "BASE"]),
-    ("session", &["transport", "BASE"]),
+    ("service", &["hub", "session", "token", "cmd", "BASE"]),
+    ("session", &["transport", "token", "BASE"]),
     ("transport", &["http", "ws", "BASE"]),
     ("http", &["mem"]),
     ("ws", &["mem", "codes"]),
     ("hub", &["BASE"]),
+    ("token", &["BASE"]),
     ("cli", &["config"]),
     ("client", &["cli", "config"]),
 ];

@@ -7,6 +7,7 @@
 //! # A comment.
 //! config: legacy_html=1 max_sessions=2          names of fields of `Config`
 //! rule: chat/** publish=user                    a rule of `--channel`
+//! token: ann {"sub":"ann","exp":60}             {ann} is a token, its times in seconds from the start
 //! c1 > POST /_/echo/csp/send?s={key} | A: b     a request, with Host and Content-Length; its body follows:
 //!      [[1,0,"x"]]
 //! c1 < 200 text/html csp sandbox                a response: words and `| Name: value` in the order of the wire
@@ -92,6 +93,7 @@ transcripts! {
     a_sender_learns_what_became_of_its_message
     a_server_that_stops_tells_the_application_what_nobody_got
     a_server_whose_queues_are_full_takes_nothing_new
+    a_session_ends_with_its_token_unless_it_gave_another
     a_session_is_kicked_though_its_queue_is_full
     a_session_leaves_a_peer_that_takes_nothing
     a_session_moves_between_transports_and_loses_nothing
@@ -139,6 +141,7 @@ transcripts! {
     bayeux_sessions_end_and_say_why
     bayeux_sets_its_cookie_as_it_is_told
     bayeux_streams_to_frames_and_event_sources
+    bayeux_takes_tokens_in_ext
     bayeux_tells_whoever_is_behind_what_it_missed
     bayeux_writes_again_what_a_dead_peer_was_written
     bytes_that_are_no_request_are_refused_and_the_connection_closed
@@ -147,6 +150,7 @@ transcripts! {
     duplicates_are_dropped_and_answered_ok
     encoding_2_is_spoken_where_it_was_agreed
     encoding_2_is_unknown_where_it_was_not_agreed
+    events_are_read_with_a_token_or_a_ticket
     events_are_refused_where_a_rule_keeps_anyone_out
     events_are_streamed_to_who_asks_for_channels
     events_need_channels_that_are_some
@@ -162,6 +166,7 @@ transcripts! {
     of_an_every_channel_the_newest_goes_out_when_its_time_is_over
     of_two_comets_the_older_ends_empty
     only_users_send_where_the_operator_says_so
+    outside_demo_mode_nothing_is_open_that_was_not_opened
     packets_before_their_turn_wait_for_the_gap_to_be_filled
     pages_of_other_origins_are_refused_where_origins_are_listed
     pipelined_requests_wait_until_their_answers_are_taken
@@ -174,6 +179,7 @@ transcripts! {
     requests_behind_a_held_comet_wait_their_turn
     requests_behind_a_stream_wait_for_its_end
     revolved_answers_every_call_exactly_once
+    revolved_lets_in_who_has_a_token
     revolved_lines_are_a_byte_stream
     revolved_over_csp_reaches_every_transport
     revolved_says_goodbye_over_csp
@@ -191,9 +197,11 @@ transcripts! {
     the_application_kicks_a_user
     the_application_looks_at_channels_and_sessions
     the_application_reads_what_a_session_never_got
+    the_application_revokes_tokens
     the_application_sends_to_users_to_one_session_and_to_everybody
     the_application_subscribes_the_sessions_of_a_user
     the_client_of_2009_puts_everything_in_a_form
+    the_handshake_of_csp_takes_a_token_or_says_why_not
     the_internal_port_grants_no_preflight
     the_internal_port_refuses_what_it_cannot_serve
     the_server_stops_and_says_so
@@ -215,8 +223,10 @@ transcripts! {
     what_a_forgotten_channel_held_back_has_no_offset
     what_an_every_channel_holds_back_is_neither_lost_nor_given_twice
     what_is_sent_behind_the_one_that_is_too_much_reaches_nobody
+    what_sends_no_origin_is_judged_by_where_it_is_from
     what_this_version_does_not_offer_is_said
     where_a_reader_stands_in_many_channels_is_said_behind_what_it_missed
+    who_reads_by_a_pattern_is_given_what_its_token_names
     who_watches_a_channel_is_told_who_comes_and_goes
 }
 

@@ -49,6 +49,33 @@ pub enum Ask {
     KickUser(String),
     /// To end one session.
     KickSession(String),
+    /// To take no token of a user any more, and to end the user's sessions.
+    RevokeUser(String),
+    /// The same for the token of this name, which ends then, where that is known.
+    RevokeToken(String, Option<String>),
+    /// No node is asked: to make a token.
+    MakeToken(Box<MakeToken>),
+    /// No node is asked: to say what is in a token, and whether a node of these settings takes it; `None` is standard input.
+    CheckToken(Option<String>),
+}
+
+/// What a token is to say.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MakeToken {
+    /// Whose it is.
+    pub user: Option<String>,
+    /// How long it lives, as it was typed.
+    pub ttl: Option<String>,
+    /// What may be read with it.
+    pub subscribe: Vec<String>,
+    /// What may be published to with it.
+    pub publish: Vec<String>,
+    /// Whom it is meant for.
+    pub audience: Option<String>,
+    /// Who has made it.
+    pub issuer: Option<String>,
+    /// Its name.
+    pub id: Option<String>,
 }
 
 /// One of these commands.
@@ -60,6 +87,8 @@ pub struct Verb {
     values: &'static [&'static str],
     /// Flags of its own that have none.
     switches: &'static [&'static str],
+    /// Flags of the node that it has too.
+    common: &'static [&'static str],
     /// What else stands behind it, at most.
     words_max: usize,
     /// The text of its `--help`, before the flags that all of them have.
@@ -74,7 +103,22 @@ impl Verb {
 
     /// The text of its `--help`.
     pub fn help(&self) -> String {
-        format!("{}{COMMON}", self.usage)
+        let common = match self.asks_a_node() {
+            true => COMMON,
+            false => COMMON_OF_TOKENS,
+        };
+        format!("{}{common}", self.usage)
+    }
+
+    /// A flag of the node that this command has too: where it is, or what it wants to be shown.
+    pub fn common(&self, name: &str) -> Option<(usize, &'static Flag)> {
+        let at = FLAGS.iter().position(|flag| flag.name == name)?;
+        let its = self.common.contains(&name);
+        FLAGS.get(at).filter(|_| its).map(|flag| (at, flag))
+    }
+
+    fn asks_a_node(&self) -> bool {
+        self.common == COMMON_FLAGS
     }
 }
 
@@ -89,6 +133,27 @@ impl Typed {
     fn flag(&self, name: &str) -> Option<String> {
         let found = self.flags.iter().find(|(other, _)| *other == name);
         found.map(|(_, value)| value.clone())
+    }
+
+    fn all(&self, name: &str) -> Vec<String> {
+        let its = self.flags.iter().filter(|(other, _)| *other == name);
+        its.map(|(_, value)| value.clone()).collect()
+    }
+
+    fn token(mut self) -> Option<Ask> {
+        match self.word()?.as_str() {
+            "make" if self.words.is_empty() => Some(Ask::MakeToken(Box::new(MakeToken {
+                user: self.flag("user"),
+                ttl: self.flag("ttl"),
+                subscribe: self.all("subscribe"),
+                publish: self.all("publish"),
+                audience: self.flag("audience"),
+                issuer: self.flag("issuer"),
+                id: self.flag("jti"),
+            }))),
+            "check" => Some(Ask::CheckToken(self.word().filter(|token| token != "-"))),
+            _ => None,
+        }
     }
 
     fn word(&mut self) -> Option<String> {
@@ -109,6 +174,12 @@ impl Typed {
             },
             "channels" => Ask::Channels {
                 prefix: self.flag("prefix"),
+            },
+            "token" => return self.token(),
+            "revoke" => match (self.word(), self.flag("jti")) {
+                (Some(user), None) => Ask::RevokeUser(user),
+                (None, Some(id)) => Ask::RevokeToken(id, self.flag("exp")),
+                _ => return None,
             },
             _ => match (self.word(), self.flag("session")) {
                 (Some(user), None) => Ask::KickUser(user),
@@ -138,7 +209,7 @@ pub fn parse(
                     typed.flags.push((own, value(&mut parser, own)?));
                 } else if let Some(own) = own(verb.switches) {
                     typed.flags.push((own, String::new()));
-                } else if let Some((at, flag)) = common(name) {
+                } else if let Some((at, flag)) = verb.common(name) {
                     set(&mut parser, at, flag)?;
                 } else {
                     return Err(unexpected(OsStr::new(&format!("--{name}")), verb));
@@ -150,13 +221,6 @@ pub fn parse(
     }
     let ask = typed.ask(verb);
     ask.map(Ok).ok_or(Error::Incomplete { command: verb.name })
-}
-
-/// A flag of the node that says where it is, or what it wants to be shown.
-pub fn common(name: &str) -> Option<(usize, &'static Flag)> {
-    let is_common = |flag: &&Flag| COMMON_FLAGS.contains(&flag.name) && flag.name == name;
-    let at = FLAGS.iter().position(|flag| is_common(&flag))?;
-    FLAGS.get(at).map(|flag| (at, flag))
 }
 
 fn value(parser: &mut Parser, flag: &'static str) -> Result<String, Error> {
@@ -182,14 +246,24 @@ fn stray(error: &lexopt::Error, verb: &Verb) -> Error {
 }
 
 /// Flags of the node that these commands have too.
-const COMMON_FLAGS: [&str; 2] = ["internal", "api-key"];
+const COMMON_FLAGS: &[&str] = &["internal", "api-key"];
+/// Flags of the node by which tokens are checked.
+const TOKEN_FLAGS: &[&str] = &[
+    "token-key",
+    "token-jwks",
+    "token-audience",
+    "token-issuer",
+    "token-leeway",
+    "token-life",
+];
 
 /// All of them.
-pub static VERBS: [Verb; 4] = [
+pub static VERBS: [Verb; 6] = [
     Verb {
         name: "publish",
         values: &["id"],
         switches: &["json"],
+        common: COMMON_FLAGS,
         words_max: 2,
         usage: "\
 Usage: orbited publish [FLAGS] CHANNEL [DATA|-]
@@ -205,6 +279,7 @@ how many sessions it went to and its offset.
         name: "sessions",
         values: &["user"],
         switches: &[],
+        common: COMMON_FLAGS,
         words_max: 0,
         usage: "\
 Usage: orbited sessions [FLAGS]
@@ -218,6 +293,7 @@ Prints the open sessions of a running node, a line of JSON for each.
         name: "channels",
         values: &["prefix"],
         switches: &[],
+        common: COMMON_FLAGS,
         words_max: 0,
         usage: "\
 Usage: orbited channels [FLAGS]
@@ -231,6 +307,7 @@ Prints the channels of a running node, a line of JSON for each.
         name: "kick",
         values: &["session"],
         switches: &[],
+        common: COMMON_FLAGS,
         words_max: 1,
         usage: "\
 Usage: orbited kick [FLAGS] USER
@@ -240,8 +317,65 @@ Ends the sessions of a user of a running node, or one session, and prints how ma
 clients are told to stay away.
 ",
     },
+    Verb {
+        name: "revoke",
+        values: &["jti", "exp"],
+        switches: &[],
+        common: COMMON_FLAGS,
+        words_max: 1,
+        usage: "\
+Usage: orbited revoke [FLAGS] USER
+       orbited revoke [FLAGS] --jti ID [--exp SECONDS]
+
+Ends the sessions that have a token of a user, or the token called ID, and takes no such
+token any more: of a user those made up to now, of ID all. Prints how many sessions end.
+
+    --jti ID                        The claim jti of the token.
+    --exp SECONDS                   Its claim exp: behind that it need not be remembered.
+",
+    },
+    Verb {
+        name: "token",
+        values: &[
+            "user",
+            "ttl",
+            "subscribe",
+            "publish",
+            "audience",
+            "issuer",
+            "jti",
+        ],
+        switches: &[],
+        common: TOKEN_FLAGS,
+        words_max: 2,
+        usage: "\
+Usage: orbited token make --token-key [ID=]ALG:KEY|@FILE [FLAGS]
+       orbited token check [FLAGS] [TOKEN|-]
+
+make prints a token signed by the first key: the secret of HS256, or a private key in PEM
+(PKCS#8). check prints what is in a token and whether a node of these settings takes it;
+what was revoked at a running node it does not know.
+
+    --user USER                     Whose it is (sub).
+    --ttl TIME                      How long it lives (exp), 1h if not told.
+    --subscribe CHANNEL|PATTERN     What may be read with it (channels). May repeat.
+    --publish CHANNEL|PATTERN       What may be published to with it (channels). May repeat.
+    --audience TEXT                 Whom it is meant for (aud).
+    --issuer TEXT                   Who has made it (iss).
+    --jti TEXT                      Its own name (jti).
+",
+    },
 ];
 
+const COMMON_OF_TOKENS: &str = "
+    --token-key [ID=]ALG:KEY|@FILE  A key, as the node is given it. May repeat.
+    --token-jwks FILE               A set of keys. May repeat.
+    --token-audience, --token-issuer, --token-leeway, --token-life
+                                    As the node is given them.
+    -h, --help                      Print this.
+
+Exit status: 0 done, or taken; 1 refused; 2 wrong arguments.
+";
 const COMMON: &str = "
     --internal ADDR:PORT|unix:PATH  Where the node is (default 127.0.0.1:8001).
     --api-key KEY|@FILE             The key that it wants to be shown.

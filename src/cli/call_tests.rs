@@ -106,7 +106,7 @@ fn each_has_its_help_in_lines_of_at_most_100_characters() {
         let help = verb.help();
         assert!(help.starts_with(&format!("Usage: orbited {} ", verb.name)));
         assert!(help.lines().all(|line| line.chars().count() <= 100));
-        for flag in verb.values.iter().chain(verb.switches).chain(&COMMON_FLAGS) {
+        for flag in verb.values.iter().chain(verb.switches).chain(verb.common) {
             assert!(help.contains(&format!("--{flag}")), "{flag}");
         }
     }

@@ -12,6 +12,7 @@ use super::logging::Escaped;
 use crate::config::pattern::BadPattern;
 use crate::config::rule::BadRule;
 use crate::config::secret::API_KEY_FORM;
+use crate::config::token::TOKEN_KEY_FORM;
 use crate::config::units::Misread;
 
 /// Why a command line was refused.
@@ -125,6 +126,12 @@ pub enum Fault {
     },
     /// Not a key of the application; it may be one that was cut, so it is not repeated.
     NotAKey,
+    /// Not a key by which tokens are checked; it is not repeated either.
+    NotATokenKey,
+    /// An internal address that other machines reach, without a key that they must show.
+    NoApiKey,
+    /// Names for whoever asks, where tokens say who somebody is.
+    NamesOfTokens,
     /// Bytes that are not UTF-8.
     NotText,
 }
@@ -193,7 +200,7 @@ fn hint(out: &mut fmt::Formatter<'_>, otherwise: &str, near: Option<String>) -> 
 impl Setting {
     /// Whether its value is not to be shown.
     fn is_secret(&self) -> bool {
-        self.flag == "api-key"
+        matches!(self.flag, "api-key" | "token-key")
     }
 
     /// As it was spelled, without its value.
@@ -246,8 +253,8 @@ impl fmt::Display for Fault {
             }
             Self::NotLoopback { near } => write!(
                 out,
-                "this version has no authentication, so it listens on loopback only; \
-                 use {near} or unix:PATH, with a reverse proxy before it"
+                "without authentication a node listens on loopback only; use {near} or unix:PATH, \
+                 or say by --token-key or --names who may connect"
             ),
             Self::NotYet { protocol } => {
                 write!(
@@ -256,6 +263,15 @@ impl fmt::Display for Fault {
                 )
             }
             Self::NotAKey => write!(out, "a key is {API_KEY_FORM}"),
+            Self::NotATokenKey => write!(out, "a key is {TOKEN_KEY_FORM}"),
+            Self::NoApiKey => write!(
+                out,
+                "other machines could use the API; give it --api-key, or use an address of this machine"
+            ),
+            Self::NamesOfTokens => write!(
+                out,
+                "where tokens say who somebody is, a name taken without one would be somebody else's"
+            ),
             Self::NotText => write!(out, "not UTF-8"),
         }
     }

@@ -72,19 +72,6 @@ pub fn set_channels(config: &mut Config, values: &[String]) -> Result<(), Misfit
     Ok(())
 }
 
-/// The keys of the API; none alone is no key.
-///
-/// # Errors
-/// What is wrong with the text.
-pub fn set_api_keys(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
-    let none = values.len() == 1 && values.iter().all(|text| text == NO_KEYS);
-    config.api_keys = match none {
-        true => Vec::new(),
-        false => every(values, VALUES_MAX, value::api_key)?,
-    };
-    Ok(())
-}
-
 /// Who may send to users.
 ///
 /// # Errors
@@ -140,7 +127,7 @@ pub fn only_off(protocol: &'static str, text: &str) -> Result<(), Fault> {
 pub fn every<T, E: Into<Fault>>(
     values: &[String],
     values_max: usize,
-    read: fn(&str) -> Result<T, E>,
+    read: impl Fn(&str) -> Result<T, E>,
 ) -> Result<Vec<T>, Misfit> {
     if values.len() > values_max {
         return Err(Misfit {
@@ -170,8 +157,6 @@ pub const ANY: &str = "*";
 pub const BUILT_IN: &str = "built-in";
 /// No rule.
 pub const NO_RULES: &str = "none";
-/// No key.
-pub const NO_KEYS: &str = "none";
 /// What says who may send to users.
 pub const PEER_FORM: &str = "anyone, user or off";
 const PEERS: [(&str, Peer); 3] = [
@@ -182,4 +167,4 @@ const PEERS: [(&str, Peer); 3] = [
 
 /// Values of one repeating flag; each listener is a descriptor, each origin is compared per
 /// request.
-const VALUES_MAX: usize = 64;
+pub const VALUES_MAX: usize = 64;

@@ -64,27 +64,22 @@ fn in_force(settings: &Settings) -> String {
 }
 
 fn explain(settings: &Settings, name: &str) -> String {
-    let rows = settings
-        .config
-        .policies
-        .explain(name)
-        .into_iter()
-        .map(|part| {
-            let from = part
-                .rule
-                .map_or("default".to_owned(), |rule| format!("rule {rule}"));
-            let from = match part.setting.needs_token() {
-                true => {
-                    format!("{from} (no token is checked by this version: only the application)")
-                }
-                false => from,
-            };
-            [
-                format!("  {}", part.key.name),
-                part.setting.to_string(),
-                printable(&from),
-            ]
-        });
+    let config = &settings.config;
+    let checked = !config.token_keys.is_empty() || !config.token_jwks.is_empty();
+    let rows = config.policies.explain(name).into_iter().map(|part| {
+        let from = part
+            .rule
+            .map_or("default".to_owned(), |rule| format!("rule {rule}"));
+        let from = match part.setting.needs_token() && !checked {
+            true => format!("{from} (there is no --token-key: only the application)"),
+            false => from,
+        };
+        [
+            format!("  {}", part.key.name),
+            part.setting.to_string(),
+            printable(&from),
+        ]
+    });
     format!("\nchannel {}\n{}", printable(name), aligned(rows.collect()))
 }
 
@@ -344,7 +339,7 @@ mod tests {
         assert_eq!(
             explained,
             " chat/a
-  subscribe  token  rule chat/** presence subscribe=token (no token is checked by this version: only the application)
+  subscribe  token  rule chat/** presence subscribe=token (there is no --token-key: only the application)
   publish    user   rule ** publish=user
   history    off    default
   presence   list   rule chat/** presence subscribe=token

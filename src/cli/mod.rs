@@ -6,6 +6,7 @@
 //! is `config::Config`. It must not know the layers that read the settings,
 //! and it does no I/O besides the log.
 
+pub mod auth;
 pub mod call;
 pub mod error;
 pub mod fields;
@@ -17,7 +18,7 @@ pub mod rules;
 pub mod table;
 pub mod value;
 
-pub use call::{Ask, Call};
+pub use call::{Ask, Call, MakeToken};
 pub use error::{Error, Fault};
 pub use parse::parse;
 

@@ -12,7 +12,7 @@ use super::call::{self, Call, Verb};
 use super::error::{Error, Fault, Setting};
 use super::flag::{ENV_PREFIX, Flag, Kind};
 use super::table::FLAGS;
-use super::{Command, ConfigFormat, Origin, Settings, rules, table};
+use super::{Command, ConfigFormat, Origin, Settings, auth, rules, table};
 use crate::config::Config;
 use crate::config::near::nearest;
 use crate::config::pattern::{BadPattern, Pattern};
@@ -66,7 +66,7 @@ fn ask(
 ) -> Result<Command, Error> {
     let verb = Verb::find(word).ok_or_else(|| unknown_command(OsStr::new(word)))?;
     let foreign =
-        |(flag, values): &(&Flag, &Vec<_>)| !values.is_empty() && call::common(flag.name).is_none();
+        |(flag, values): &(&Flag, &Vec<_>)| !values.is_empty() && verb.common(flag.name).is_none();
     if let Some((flag, _)) = FLAGS.iter().zip(&given).find(foreign) {
         let word = format!("--{}", flag.name);
         return Err(unexpected(OsStr::new(&word), verb.name));
@@ -183,6 +183,7 @@ fn settle(
         set(flag, &mut settings.config, origin, values)?;
         *from = origin;
     }
+    auth::close(&mut settings);
     rules::agree(&settings)?;
     Ok(settings)
 }

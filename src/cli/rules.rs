@@ -6,9 +6,9 @@
 use super::error::{Error, Fault, Setting};
 use super::value::on_loopback;
 use super::{Origin, Settings, table};
-use crate::config::Listen;
 use crate::config::keys;
 use crate::config::rule::Rule;
+use crate::config::{Listen, Names};
 
 /// Refuses settings that cannot work together, or that demo mode forbids.
 pub fn agree(settings: &Settings) -> Result<(), Error> {
@@ -16,6 +16,11 @@ pub fn agree(settings: &Settings) -> Result<(), Error> {
     addresses_differ(settings)?;
     let config = &settings.config;
     rules_fit(settings)?;
+    let checked = !config.token_keys.is_empty() || !config.token_jwks.is_empty();
+    if config.names == Names::Anyone && checked {
+        let name = "anyone".to_owned();
+        return Err(error(settings, "names", name, Fault::NamesOfTokens));
+    }
     fits(
         settings,
         ("max-message", config.max_message),
@@ -28,10 +33,18 @@ pub fn agree(settings: &Settings) -> Result<(), Error> {
     )
 }
 
-/// Without a flag of the authentication group, and there is none yet, a node is in demo mode:
-/// anyone who can connect may publish, so only this machine can.
+/// Without a flag of the authentication group a node is in demo mode: anyone who can connect may publish, so only this
+/// machine can. With one the application's address is for others too where it asks for a key.
 fn addresses_are_local(settings: &Settings) -> Result<(), Error> {
+    let config = &settings.config;
     match addresses(settings).find(|(_, address)| !address.is_local()) {
+        _ if !config.demo => match config.internal.as_ref().filter(|it| !it.is_local()) {
+            Some(address) if config.api_keys.is_empty() => {
+                let address = address.to_string();
+                Err(error(settings, "internal", address, Fault::NoApiKey))
+            }
+            _ => Ok(()),
+        },
         None => Ok(()),
         Some((flag, address)) => {
             let fault = Fault::NotLoopback {
@@ -128,20 +141,21 @@ fn error(settings: &Settings, flag: &'static str, value: String, fault: Fault) -
 #[cfg(test)]
 mod tests {
     use crate::cli::parse::tests::{refusal, run};
+    use crate::config::policy::{Peer, Who};
 
     #[test]
     fn other_machines_are_refused_with_the_cure() {
         assert_eq!(
             refusal(&["--listen", "0.0.0.0:8000"], &[]),
-            "--listen 0.0.0.0:8000: this version has no authentication, so it listens on loopback \
-             only; use 127.0.0.1:8000 or unix:PATH, with a reverse proxy before it"
+            "--listen 0.0.0.0:8000: without authentication a node listens on loopback only; use \
+             127.0.0.1:8000 or unix:PATH, or say by --token-key or --names who may connect"
         );
         assert!(refusal(&["--listen", "[::]:80"], &[]).contains("use [::1]:80 or"));
         let env = [("ORBITED_INTERNAL", "10.0.0.1:8001")];
-        assert!(refusal(&[], &env).starts_with("ORBITED_INTERNAL=10.0.0.1:8001: this version"));
+        assert!(refusal(&[], &env).starts_with("ORBITED_INTERNAL=10.0.0.1:8001: without"));
         assert!(
             refusal(&["--listen", "127.0.0.1:1", "--listen", "1.1.1.1:1"], &[])
-                .contains("1.1.1.1:1: this")
+                .contains("1.1.1.1:1: without")
         );
     }
 
@@ -181,5 +195,33 @@ mod tests {
         );
         assert!(refusal(&["--max-queue", "1GiB"], &[]).contains("--max-queue-total 512MiB"));
         assert!(run(&["--max-message", "2MiB", "--max-queue", "2MiB"], &[]).is_ok());
+    }
+
+    #[test]
+    fn any_flag_of_authentication_closes_what_no_rule_opens() {
+        let closed = |args: &[&str]| {
+            let config = run(args, &[]).unwrap().config;
+            let policy = config.policies.of("a");
+            (config.demo, policy.subscribe, policy.publish, config.peer)
+        };
+        let open = (true, Who::Anyone, Who::Anyone, Peer::Anyone);
+        let shut = (false, Who::Token, Who::Token, Peer::User);
+        assert_eq!(closed(&[]), open);
+        assert_eq!(closed(&["--api-key", "none", "--names", "token"]), open);
+        for flags in [
+            ["--api-key", "abcdefghijklmnop"],
+            ["--names", "anyone"],
+            ["--token-jwks", "/run/keys"],
+        ] {
+            assert_eq!(closed(&flags), shut, "{flags:?}");
+        }
+        let opened = [
+            "--api-key=abcdefghijklmnop",
+            "--peer=anyone",
+            "--channel",
+            "* subscribe=anyone",
+        ];
+        let some = (false, Who::Anyone, Who::Token, Peer::Anyone);
+        assert_eq!(closed(&opened), some);
     }
 }

@@ -4,14 +4,13 @@
 //! in which order flags are read or how help is laid out.
 
 use super::fields::{
-    ANY, BUILT_IN, NO_KEYS, NO_RULES, PEER_FORM, joined, only_off, peer_word, set_api_keys,
-    set_channels, set_cookie, set_internal, set_listen, set_origins, set_peer, set_static_dir,
+    ANY, BUILT_IN, NO_RULES, PEER_FORM, joined, only_off, peer_word, set_channels, set_cookie,
+    set_internal, set_listen, set_origins, set_peer, set_static_dir,
 };
 use super::flag::{Flag, Group, Kind, Number, env_name};
-use super::{logging, value};
+use super::{auth, logging, value};
 use crate::config::keys::{self, HISTORY_FORM, Setting};
 use crate::config::rule;
-use crate::config::secret::API_KEY_FORM;
 use crate::config::{Cookie, Listen, cookie};
 
 /// A `Number` for a field of `Config`.
@@ -205,21 +204,14 @@ pub static FLAGS: &[Flag] = &[
         },
         help: "Who may send to users by name: any session, one with a user name, nobody.",
     },
-    Flag {
-        name: "api-key",
-        group: Group::Auth,
-        kind: Kind::Words {
-            placeholder: "KEY|@FILE",
-            form: API_KEY_FORM,
-            between: ',',
-            read: |config| match config.api_keys.is_empty() {
-                true => NO_KEYS.to_owned(),
-                false => joined(&config.api_keys, ","),
-            },
-            write: set_api_keys,
-        },
-        help: "A key that every call of /api/ must show, as Authorization: Bearer or X-API-Key; of several, any. A file has one on each line.",
-    },
+    auth::API_KEY,
+    auth::TOKEN_KEY,
+    auth::TOKEN_JWKS,
+    auth::TOKEN_AUDIENCE,
+    auth::TOKEN_ISSUER,
+    auth::TOKEN_LEEWAY,
+    auth::TOKEN_LIFE,
+    auth::NAMES,
     Flag {
         name: "max-connections",
         group: Group::Limits,

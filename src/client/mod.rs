@@ -76,6 +76,16 @@ pub fn run(
             let target = format!("/api/kick/{}", escaped(user));
             print(out, &done(node, &Request::post(&target, b""))?)
         }
+        Ask::RevokeUser(user) => {
+            let target = format!("/api/revoke?user={}", escaped(user));
+            print(out, &done(node, &Request::post(&target, b""))?)
+        }
+        Ask::RevokeToken(id, exp) => {
+            let exp = exp.as_ref().map(|exp| format!("&exp={}", escaped(exp)));
+            let target = format!("/api/revoke?jti={}{}", escaped(id), exp.unwrap_or_default());
+            print(out, &done(node, &Request::post(&target, b""))?)
+        }
+        Ask::MakeToken(_) | Ask::CheckToken(_) => Ok(()),
         Ask::KickSession(key) => {
             let target = format!("/api/kick?session={}", escaped(key));
             print(out, &done(node, &Request::post(&target, b""))?)

@@ -252,8 +252,7 @@ pub static KEYS: [Key; 8] = [
         name: "subscribe",
         form: "anyone|user|app|token",
         default: "anyone",
-        help: "Who may read: any session, one with a user name, nobody, or who has the right in a token (not checked \
-               by this version: nobody).",
+        help: "Who may read: any session, one with a user name, nobody, or who has the right in a token.",
         alone: None,
         read: |text| who(text).map(Setting::Subscribe),
     },

@@ -12,11 +12,13 @@ pub mod pattern;
 pub mod policy;
 pub mod rule;
 pub mod secret;
+pub mod token;
 pub mod units;
 
 pub use cookie::Cookie;
 pub use policy::{History, Peer, Policies, Policy, Who};
 pub use secret::ApiKey;
+pub use token::{Material, Names, TokenKey};
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -32,6 +34,22 @@ pub struct Config {
     pub internal: Option<Listen>,
     /// Keys, of which every call of the API must show one; none is that none is asked for.
     pub api_keys: Vec<ApiKey>,
+    /// Whether no flag of authentication is set: anyone who can connect may do anything, so only this machine can.
+    pub demo: bool,
+    /// Keys by which tokens are checked.
+    pub token_keys: Vec<TokenKey>,
+    /// Sets of such keys, as JSON.
+    pub token_jwks: Vec<Material>,
+    /// Audiences that tokens may be meant for; empty is that none may name any.
+    pub token_audience: Vec<String>,
+    /// Issuers that tokens may be of; empty is any.
+    pub token_issuer: Vec<String>,
+    /// Milliseconds by which the clocks of who makes tokens and who checks them may differ.
+    pub token_leeway_ms: u64,
+    /// Milliseconds that a token may have to live at most; a week, for so long a revocation is remembered.
+    pub token_life_ms: u64,
+    /// Who may have a user's name.
+    pub names: Names,
     /// Bind with `SO_REUSEPORT`, so that several nodes share one address. Off: a second node by
     /// mistake must fail.
     pub reuse_port: bool,
@@ -156,6 +174,14 @@ impl Default for Config {
             listen: vec![loopback(8000)],
             internal: Some(loopback(8001)),
             api_keys: Vec::new(),
+            demo: true,
+            token_keys: Vec::new(),
+            token_jwks: Vec::new(),
+            token_audience: Vec::new(),
+            token_issuer: Vec::new(),
+            token_leeway_ms: 10_000,
+            token_life_ms: 168 * 3_600_000,
+            names: Names::Token,
             reuse_port: false,
             backlog: 1024,
 

@@ -37,7 +37,7 @@ pub enum Who {
     User,
     /// Nobody but the application.
     App,
-    /// Who has the right in a token. This version checks none: nobody but the application.
+    /// Who has the right in a token.
     Token,
 }
 
@@ -101,7 +101,10 @@ pub enum Slow {
 
 /// All rules, in the order they were given.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Policies(Vec<Rule>);
+pub struct Policies {
+    rules: Vec<Rule>,
+    closed: bool,
+}
 
 /// One part of a name's policy, and why it is so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,34 +122,58 @@ impl Policies {
     #[must_use]
     pub fn new(rules: Vec<Rule>) -> Self {
         debug_assert!(rules.len() <= RULES_MAX, "the table of flags bounds them");
-        Self(rules)
+        Self {
+            rules,
+            closed: false,
+        }
+    }
+
+    /// The same, of a node where nothing is open that no rule has opened: who says nothing else is asked for a token.
+    #[must_use]
+    pub fn closed(mut self) -> Self {
+        self.closed = true;
+        self
+    }
+
+    /// What holds where no rule says anything.
+    #[must_use]
+    pub fn base(&self) -> Policy {
+        let who = match self.closed {
+            true => Who::Token,
+            false => Who::Anyone,
+        };
+        Policy {
+            subscribe: who,
+            publish: who,
+            ..Policy::default()
+        }
     }
 
     /// The rules of a node without any of the operator's: the channels of the demo page are told who is there, and what
     /// came before.
     #[must_use]
     pub fn of_the_demo() -> Self {
-        Self(Rule::parse(DEMO_RULE).into_iter().collect())
+        Self::new(Rule::parse(DEMO_RULE).into_iter().collect())
     }
 
-    /// Whether no rule says who may publish or subscribe.
+    /// Whether no rule says who may publish or subscribe, so that anyone may.
     #[must_use]
     pub fn is_open(&self) -> bool {
         let binds =
             |setting: &Setting| matches!(setting, Setting::Publish(_) | Setting::Subscribe(_));
-        !self.0.iter().flat_map(Rule::settings).any(binds)
+        !self.closed && !self.rules.iter().flat_map(Rule::settings).any(binds)
     }
 
     /// The rules.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
-        &self.0
+        &self.rules
     }
 
     /// What holds for the channel called `name`: of all rules that match it, the last that names a key decides that key.
     #[must_use]
     pub fn of(&self, name: &str) -> Policy {
-        let mut policy = Policy::default();
+        let mut policy = self.base();
         for setting in self.matching(name).flat_map(Rule::settings) {
             policy.set(setting);
         }
@@ -166,7 +193,7 @@ impl Policies {
     }
 
     fn matching(&self, name: &str) -> impl Iterator<Item = &Rule> {
-        self.0.iter().filter(move |rule| rule.matches(name))
+        self.rules.iter().filter(move |rule| rule.matches(name))
     }
 }
 

@@ -135,6 +135,26 @@ impl Origins {
             })
     }
 
+    /// Whether a request is served. A page's script tags, frames and images send no `Origin`: what browsers say of where such
+    /// a request is from decides then, and else the page that is named as the one that refers here.
+    pub fn admits(&self, request: &Request<'_>) -> bool {
+        let headers = &request.headers;
+        if self.listed.is_none() || headers.first("origin").is_some() {
+            return self.allows(headers.first("origin"));
+        }
+        let site = headers.first("sec-fetch-site");
+        let referrer = headers.first("referer").and_then(origin_of);
+        match (site, referrer) {
+            (Some(b"same-origin" | b"none"), _) | (None, None) => true,
+            (Some(_), None) => false,
+            (site, Some(page)) => {
+                let own = page.split(|byte| *byte == b'/').next_back();
+                let same = own.is_some_and(|own| own.eq_ignore_ascii_case(request.host.as_bytes()));
+                (site.is_none() && same) || self.allows(Some(page))
+            }
+        }
+    }
+
     /// Whether a request with this `Origin` is served. Without one it is no page's: not a browser, or a plain GET of the same origin.
     /// Parsed origins are compared whole, never text by its end (Phoenix CVE-2022-42975).
     pub fn allows(&self, origin: Option<&[u8]>) -> bool {
@@ -143,6 +163,12 @@ impl Origins {
         };
         Origin::parse(origin).is_some_and(|origin| listed.iter().any(|item| origin.is(item)))
     }
+}
+
+/// The origin of an address: what stands before its path.
+fn origin_of(address: &[u8]) -> Option<&[u8]> {
+    let mut slashes = memchr::memchr_iter(b'/', address).skip(2);
+    address.get(..slashes.next().unwrap_or(address.len()))
 }
 
 impl<'a> Origin<&'a str> {

@@ -195,6 +195,10 @@ pub enum Internal<'a> {
     Subscribe,
     /// `/api/unsubscribe`.
     Unsubscribe,
+    /// `/api/revoke`.
+    Revoke,
+    /// `/api/ticket`.
+    Ticket,
     /// `/api/presence/CHANNEL`: the channel, as for [`Internal::Publish`].
     Presence(Cow<'a, str>),
     /// `/api/history/CHANNEL`: the channel, as for [`Internal::Publish`].
@@ -234,6 +238,8 @@ impl Internal<'_> {
                 | Self::Broadcast
                 | Self::Kick(_)
                 | Self::KickOne
+                | Self::Revoke
+                | Self::Ticket
                 | Self::Subscribe
                 | Self::Unsubscribe
         )
@@ -263,6 +269,8 @@ fn api(rest: &str) -> Option<Internal<'_>> {
             "send" => Some(Internal::SendOne),
             "broadcast" => Some(Internal::Broadcast),
             "kick" => Some(Internal::KickOne),
+            "revoke" => Some(Internal::Revoke),
+            "ticket" => Some(Internal::Ticket),
             "subscribe" => Some(Internal::Subscribe),
             "unsubscribe" => Some(Internal::Unsubscribe),
             "channels" => Some(Internal::Channels),
@@ -286,7 +294,7 @@ fn api(rest: &str) -> Option<Internal<'_>> {
 
 /// Every path that [`internal`] gives a meaning, and the method it takes; `{…}` is a name. The description of the API is
 /// held against it.
-pub const INTERNAL: [(&str, &str); 20] = [
+pub const INTERNAL: [(&str, &str); 22] = [
     ("post", "/api/publish/{channel}"),
     ("post", "/api/publish"),
     ("post", "/api/send/{user}"),
@@ -296,6 +304,8 @@ pub const INTERNAL: [(&str, &str); 20] = [
     ("post", "/api/unsubscribe"),
     ("post", "/api/kick/{user}"),
     ("post", "/api/kick"),
+    ("post", "/api/revoke"),
+    ("post", "/api/ticket"),
     ("get", "/api/presence/{channel}"),
     ("get", "/api/history/{channel}"),
     ("get", "/api/channels"),
@@ -487,6 +497,8 @@ mod tests {
             Internal::Broadcast => "/api/broadcast",
             Internal::Kick(_) => "/api/kick/{user}",
             Internal::KickOne => "/api/kick",
+            Internal::Revoke => "/api/revoke",
+            Internal::Ticket => "/api/ticket",
             Internal::Subscribe => "/api/subscribe",
             Internal::Unsubscribe => "/api/unsubscribe",
             Internal::Presence(_) => "/api/presence/{channel}",

@@ -23,8 +23,10 @@ impl Book {
     #[must_use]
     pub fn new(policies: Policies) -> Self {
         Self {
+            default: policies.base(),
             policies,
-            ..Self::default()
+            resolved: Vec::new(),
+            events: None,
         }
     }
 
@@ -48,14 +50,12 @@ impl Book {
 
     /// The number of the policy of the channel called `name`.
     pub fn id_of(&mut self, name: &str) -> PolicyId {
-        if self.is_plain() && self.events.is_none() {
-            return PolicyId::DEFAULT;
-        }
         let policy = match names::is_own(name) {
             true => Policy {
                 history: self.events,
                 ..Policy::default()
             },
+            false if self.is_plain() => return PolicyId::DEFAULT,
             false => self.policies.of(name),
         };
         if policy == self.default {

@@ -15,8 +15,8 @@ use std::rc::Rc;
 pub struct Published {
     /// Its place in its channel.
     pub place: Position,
-    /// Only sessions with a user's name may have it.
-    pub users_only: bool,
+    /// What each of its readers must be or have, where not all of them were asked for it when they came.
+    pub needs: Who,
     /// When it goes out: only now there is a fan-out.
     pub turn: Turn,
 }
@@ -104,22 +104,19 @@ impl Hub {
             self.shed();
         }
         publication.put(place);
-        // Who reads by a pattern may read what everybody may, and with a name what every user may. What is the
-        // application's alone begins with a slash.
-        let open = matches!(who, Who::Anyone | Who::User) && !names::is_own(name);
-        if self.patterns > 0 && open {
+        // Who reads by a pattern may read what everybody may, with a name what every user may, and with a token what that
+        // names. What is the application's alone begins with a slash.
+        let by_name = lists.len();
+        if self.patterns > 0 && who != Who::App && !names::is_own(name) {
             self.match_patterns(name, &mut lists);
         }
+        let needs = needs(who, lists.len() > by_name);
         let read = lists.iter().any(|(_, len)| *len > 0);
         let turn = self.turn_of(publication, now, read);
         if turn == Turn::Now {
             self.reach.begin(&mut lists);
         }
-        Ok(Published {
-            place,
-            users_only: who == Who::User,
-            turn,
-        })
+        Ok(Published { place, needs, turn })
     }
 
     /// Whether a publication to the channel called `name` would be taken.
@@ -317,6 +314,16 @@ impl Hub {
         let sum =
             |(bytes, many): (usize, usize), (more, len): (usize, usize)| (bytes + more, many + len);
         self.channels.iter().map(kept).fold((0, 0), sum) == self.kept()
+    }
+}
+
+/// What is asked of each reader of a channel that is for `who`. Whoever reads a channel of tokens by its name was asked when
+/// it came, or let in by the application; not so who reads it by a pattern.
+pub(super) fn needs(who: Who, by_pattern: bool) -> Who {
+    match who {
+        Who::User => Who::User,
+        Who::Token if by_pattern => Who::Token,
+        _ => Who::Anyone,
     }
 }
 

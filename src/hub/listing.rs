@@ -64,6 +64,22 @@ impl Hub {
         Some(sessions)
     }
 
+    /// The channels and patterns that a session is subscribed to.
+    #[must_use]
+    pub fn topics(&self, seat: &Seat) -> Vec<Box<str>> {
+        let rows = self.links.channels(seat.first);
+        let rows = rows.filter_map(|row| self.channels.get(self.channels.id_at(row)?));
+        let topics = rows.filter(|row| row.scope() == Scope::Channel);
+        topics.map(|row| row.name.clone()).collect()
+    }
+
+    /// Whether a session is subscribed to the channel called `name`, not by a pattern.
+    #[must_use]
+    pub fn is_subscribed(&self, seat: &Seat, name: &str) -> bool {
+        let channel = self.find(Scope::Channel, name);
+        channel.is_some_and(|channel| self.links.find(seat.first, channel).is_some())
+    }
+
     /// How many channels and patterns a session is subscribed to.
     #[must_use]
     pub fn subscribed_to(&self, seat: &Seat) -> usize {

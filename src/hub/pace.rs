@@ -5,6 +5,7 @@
 //! the newest goes out to everybody who reads then. A quiet channel is known here only until its time is over.
 
 use super::Hub;
+use super::channels::needs;
 use crate::config::policy::{Slow, Who};
 use crate::mem::{Position, Publication};
 use crate::time::Tick;
@@ -33,8 +34,8 @@ pub struct Released {
     pub publication: Rc<Publication>,
     /// How many there were, with it.
     pub taken: u64,
-    /// Only sessions with a user's name may have it.
-    pub users_only: bool,
+    /// As of [`super::Published`].
+    pub needs: Who,
 }
 
 /// Whether a publication goes out now.
@@ -130,9 +131,11 @@ impl Hub {
                 Vec::new()
             }
         };
-        if self.patterns > 0 && matches!(who, Who::Anyone | Who::User) {
+        let by_name = lists.len();
+        if self.patterns > 0 && who != Who::App {
             self.match_patterns(&name, &mut lists);
         }
+        let needs = needs(who, lists.len() > by_name);
         let read = lists.iter().any(|(_, len)| *len > 0);
         if let (Slow::Every(ms), true) = (publication.slow(), read) {
             self.paces.wait(name, now + ms);
@@ -141,7 +144,7 @@ impl Hub {
         Some(Released {
             publication,
             taken: pace.taken,
-            users_only: who == Who::User,
+            needs,
         })
     }
 }

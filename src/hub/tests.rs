@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::pattern::Pattern;
-use crate::config::policy::Policies;
+use crate::config::policy::{Policies, Who};
 use crate::config::rule::Rule;
 use crate::mem::{Content, Ledger, Publication};
 use crate::time::Tick;
@@ -289,15 +289,15 @@ fn who_reads_by_a_pattern_is_spared_what_it_may_not_read() {
             &Ledger::default(),
         );
         let published = hub.publish(&publication, Tick(0)).unwrap();
-        (reached(&mut hub).len(), published.users_only)
+        (reached(&mut hub).len(), published.needs)
     };
-    assert_eq!(publish("a/open"), (1, false));
+    assert_eq!(publish("a/open"), (1, Who::Anyone));
     assert_eq!(
         publish("a/users"),
-        (1, true),
+        (1, Who::User),
         "whoever delivers looks whether it is one"
     );
-    assert_eq!(publish("a/secret"), (0, false));
+    assert_eq!(publish("a/secret"), (0, Who::Anyone));
 }
 
 #[test]

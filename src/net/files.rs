@@ -1,7 +1,7 @@
-//! Reads the operator's files, once, at the start: the folder of pages, keys.
+//! Reads the operator's files, once, at the start: the folder of pages, keys of the application and of tokens.
 
-use crate::config::ApiKey;
 use crate::config::secret::API_KEY_FORM;
+use crate::config::{ApiKey, Config, Material};
 use crate::node::StaticFile;
 use std::fs;
 use std::io;
@@ -63,6 +63,28 @@ pub fn keys(keys: &[ApiKey]) -> Result<Vec<ApiKey>, String> {
     Ok(found)
 }
 
+/// Puts the text of their files in the place of keys of tokens that are in files. A secret ends before its line does.
+///
+/// # Errors
+/// A file that cannot be read, or is larger than any key; named with its path.
+pub fn token_keys(config: &mut Config) -> Result<(), String> {
+    let keys = config.token_keys.iter_mut().map(|key| &mut key.key);
+    for key in keys.chain(&mut config.token_jwks) {
+        let Material::File(path) = &*key else {
+            continue;
+        };
+        let text = fs::read_to_string(path).map_err(|error| format!("{key}: {error}"))?;
+        if text.len() > KEY_BYTES_MAX {
+            return Err(format!(
+                "{key}: larger than any key ({} KiB)",
+                KEY_BYTES_MAX >> 10
+            ));
+        }
+        *key = Material::Text(text.trim_end_matches(['\r', '\n']).into());
+    }
+    Ok(())
+}
+
 fn too_large() -> io::Error {
     io::Error::other(format!(
         "the files are more than {} MiB together",
@@ -72,3 +94,5 @@ fn too_large() -> io::Error {
 
 /// Pages are kept in memory.
 const BYTES_MAX: usize = 64 << 20;
+/// Bytes of the largest key, or set of them.
+const KEY_BYTES_MAX: usize = 256 << 10;

@@ -5,7 +5,8 @@
 //! through, so that everybody sees the same order.
 
 use super::Node;
-use crate::cmd::{Cause, Cmd, Fate, OnceKey, Origin, Outcome};
+use crate::cmd::{Cause, Cmd, Fate, OnceKey, Origin, Outcome, Whose};
+use crate::config::policy::Who;
 use crate::hub::{Answered, Change, Turn};
 use crate::ids::{ChannelId, SessionId};
 use crate::mem::{Asker, PresenceEvent, Publication};
@@ -25,6 +26,8 @@ pub enum FanOut {
     Everybody(Delivery, Range<u32>),
     /// The end, to every session of a user, and how many it has reached.
     Kick(Origin, usize),
+    /// The end, to every session that has a token of somebody: the slots that are left, and how many it has reached.
+    Revoke(Whose, Origin, Range<u32>, usize),
     /// A subscription by the application, to every session of a user.
     Seat(Seating),
 }
@@ -46,8 +49,8 @@ pub struct Delivery {
     origin: Origin,
     once: Option<OnceKey>,
     to_user: bool,
-    /// Only sessions with a user's name may have it.
-    users_only: bool,
+    /// What each of its readers must be or have.
+    needs: Who,
     /// How many its channel held back since it last went out, of which it is the newest.
     taken: u64,
     reached: usize,
@@ -61,7 +64,7 @@ impl Delivery {
             origin,
             once: None,
             to_user: false,
-            users_only: false,
+            needs: Who::Anyone,
             taken: 1,
             reached: 0,
         }
@@ -116,9 +119,13 @@ impl Node {
                 Some(Cmd::Arm(session)) => self.arm(session),
                 Some(Cmd::End(session, cause)) => self.end_session(session, cause),
                 Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),
+                Some(Cmd::Revoke(whose, origin)) => {
+                    let slots = 0..self.sessions.end();
+                    self.fan_out = Some(FanOut::Revoke(whose, origin, slots, 0));
+                }
                 Some(Cmd::Kick(user, origin)) => self.begin_kick(&user, origin),
                 Some(Cmd::KickOne(session, origin)) => {
-                    let outcome = match self.kick(session) {
+                    let outcome = match self.kick(session, Cause::Kicked) {
                         true => Outcome::Kicked { sessions: 1 },
                         false => Outcome::Absent,
                     };
@@ -162,7 +169,7 @@ impl Node {
             return self.tell(origin, Outcome::NoRoom);
         };
         let mut delivery = Delivery::new(publication, origin);
-        (delivery.once, delivery.users_only) = (once, published.users_only);
+        (delivery.once, delivery.needs) = (once, published.needs);
         match published.turn {
             Turn::Now => self.fan_out = Some(FanOut::Message(delivery)),
             Turn::Held { instead } => {
@@ -177,7 +184,7 @@ impl Node {
         let now = self.now();
         if let Some(released) = self.hub.release(channel, now) {
             let mut delivery = Delivery::new(released.publication.clone(), Origin::Node);
-            (delivery.users_only, delivery.taken) = (released.users_only, released.taken);
+            (delivery.needs, delivery.taken) = (released.needs, released.taken);
             delivery.publication.skip(released.taken - 1);
             self.fan_out = Some(FanOut::Message(delivery));
         }
@@ -259,22 +266,22 @@ impl Node {
     }
 
     /// Ends a session with a goodbye; where there is no room for that, at once. False for one that ends already.
-    fn kick(&mut self, id: SessionId) -> bool {
+    pub(super) fn kick(&mut self, id: SessionId, cause: Cause) -> bool {
         if !self.sessions.get(id).is_some_and(Session::is_open) {
             return false;
         }
         self.with_service(id, |service, cx, session| {
-            service.farewell(cx, session, Cause::Kicked);
+            service.farewell(cx, session, cause);
         });
         match self.sessions.get(id).is_some_and(Session::is_open) {
-            true => self.end_session(id, Cause::Kicked),
-            false => self.remove_session(id, Cause::Kicked),
+            true => self.end_session(id, cause),
+            false => self.remove_session(id, cause),
         }
         true
     }
 
     /// What it costs to walk the subscriptions of a session, in deliveries.
-    fn walk_of(&self, id: SessionId) -> usize {
+    pub(super) fn walk_of(&self, id: SessionId) -> usize {
         let row = self.sessions.get(id);
         row.map_or(0, |row| {
             self.hub.subscribed_to(&row.seat) / WALKED_PER_DELIVERY
@@ -304,9 +311,12 @@ impl Node {
                 node.seat(session, seating);
                 node.walk_of(session)
             }),
+            FanOut::Revoke(whose, _, slots, reached) => {
+                self.revoke_some(budget, (whose, slots, reached))
+            }
             FanOut::Kick(_, reached) => self.reach(budget, |node, session| {
                 let walk = node.walk_of(session);
-                *reached += usize::from(node.kick(session));
+                *reached += usize::from(node.kick(session, Cause::Kicked));
                 walk
             }),
         };
@@ -362,11 +372,6 @@ impl Node {
         }
     }
 
-    fn has_user(&self, session: SessionId) -> bool {
-        let row = self.sessions.get(session);
-        row.is_some_and(|row| self.hub.user_name(&row.seat).is_some())
-    }
-
     /// For what is not the fan-out of a publication.
     #[cold]
     #[inline(never)]
@@ -377,7 +382,9 @@ impl Node {
     // Almost all of its calls are of one place; as a call of its own it is four instructions more, of 254.
     #[inline(always)]
     fn deliver(&mut self, session: SessionId, delivery: &mut Delivery) {
-        if delivery.users_only && !self.has_user(session) {
+        if delivery.needs != Who::Anyone
+            && !self.may_have(session, delivery.needs, &delivery.publication)
+        {
             return;
         }
         delivery.reached += 1;
@@ -395,7 +402,7 @@ impl Node {
                 let (sessions, refused) = (seating.sessions, seating.refused);
                 return self.tell(seating.origin, Outcome::Seated { sessions, refused });
             }
-            FanOut::Kick(origin, sessions) => {
+            FanOut::Kick(origin, sessions) | FanOut::Revoke(_, origin, _, sessions) => {
                 let sessions = *sessions;
                 return self.tell(*origin, Outcome::Kicked { sessions });
             }

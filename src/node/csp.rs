@@ -16,6 +16,7 @@ use crate::http::routes::Endpoint;
 use crate::hub::{Refused, names};
 use crate::ids::{ConnId, SessionId};
 use crate::service::Hello;
+use crate::service::refusal::Refusal;
 use crate::session::{BatchError, Carriage, Encoding, Received, ServiceKind, packets};
 use crate::transport::{Profile, VariableError, http};
 use serde_json::Value;
@@ -28,7 +29,7 @@ impl Node {
         service: ServiceKind,
         endpoint: Endpoint,
     ) {
-        if !self.origins.allows(request.headers.first("origin")) {
+        if !self.origins.admits(request) {
             return self.fault(id, request, &ORIGIN);
         }
         if request.method == Method::Head {
@@ -58,15 +59,14 @@ impl Node {
             Ok(profile) => profile,
             Err(error) => return self.fault(id, request, &variable_fault(error)),
         };
-        let credentials = hello
-            .get("token")
-            .filter(|token| !token.is_null())
-            .map(Value::to_string)
-            .unwrap_or_default();
         let user = hello.get("user").and_then(Value::as_str);
         if user.is_some_and(|user| names::user(user).is_err()) {
             return self.fault(id, request, &BAD_HANDSHAKE);
         }
+        let admitted = match self.admit(user, hello.get("token")) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return self.fault(id, request, &not_admitted(&refusal)),
+        };
         let two = |list: &Vec<Value>| list.iter().any(|encoding| encoding == 2);
         let utf8 = hello
             .get("encodings")
@@ -82,8 +82,9 @@ impl Node {
             },
             profile: profile.clone(),
             hello: Hello {
-                user,
-                credentials: credentials.as_bytes(),
+                user: admitted.user.as_deref(),
+                credentials: &admitted.proof,
+                claims: admitted.claims,
                 channels: Vec::new(),
             },
         });
@@ -369,6 +370,15 @@ pub(super) fn variable_fault(error: VariableError) -> Fault {
             "Leave transport= out.",
         ),
     }
+}
+
+/// How a client is told that it is not taken for who it says it is.
+pub(super) fn not_admitted(refusal: &Refusal) -> Fault {
+    let mut text = refusal.text.chars();
+    let first = text.next().map(|first| first.to_ascii_uppercase());
+    let reason = format!("{}{}.", first.unwrap_or_default(), text.as_str());
+    let hint = "Ask the application for a new token; `orbited token check` says what is in one.";
+    Fault::new(401, refusal.code, "", hint).with_reason(reason)
 }
 
 /// How a client is told that it gets no session.

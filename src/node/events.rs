@@ -17,6 +17,7 @@ use crate::ids::{ConnId, SessionId};
 use crate::mem::Position;
 use crate::service::{Hello, since};
 use crate::session::{Carriage, Encoding, ServiceKind};
+use crate::token::{Claims, Do};
 use crate::transport::plain::{self, Standing};
 use crate::transport::{PLAIN, Profile, Row, VariableError};
 
@@ -32,7 +33,7 @@ type Channels = Vec<(String, Option<Position>)>;
 
 impl Node {
     pub(super) fn serve_events(&mut self, id: ConnId, request: &Request<'_>) {
-        if !self.origins.allows(request.headers.first("origin")) {
+        if !self.origins.admits(request) {
             return self.fault(id, request, &ORIGIN);
         }
         let wanted = match wanted(request) {
@@ -43,14 +44,21 @@ impl Node {
             Ok(channels) => channels,
             Err(fault) => return self.fault(id, request, &fault),
         };
+        let claims = match self.shown(request) {
+            Ok(claims) => claims,
+            Err(fault) => return self.fault(id, request, &fault),
+        };
         let mut names = channels.iter().map(|(name, _)| name);
-        if let Some(reason) = names.find_map(|name| self.unreadable(name)) {
+        if let Some(reason) = names.find_map(|name| self.unreadable(name, claims.as_ref())) {
             return self.fault(id, request, &FORBIDDEN.with_reason(reason));
         }
         let row = match wanted {
             Wanted::Http(row) => row,
             Wanted::Socket => {
-                let hello = hello(channels);
+                let hello = Hello {
+                    claims,
+                    ..hello(channels)
+                };
                 return self.bare_socket(id, request, ServiceKind::Objects, hello);
             }
         };
@@ -60,18 +68,26 @@ impl Node {
             (false, false) => ServiceKind::Poll,
         };
         match profile(request, row) {
-            Ok(profile) => self.open_events(id, request, (service, profile), channels),
+            Ok(profile) => {
+                let hello = Hello {
+                    claims,
+                    ..hello(channels)
+                };
+                self.open_events(id, request, (service, profile), hello);
+            }
             Err(fault) => self.fault(id, request, &fault),
         }
     }
 
-    /// Why nobody without a user's name may read the channel called `name`, if that is so.
-    fn unreadable(&mut self, name: &str) -> Option<String> {
+    /// Why a reader with these claims, if any, may not read the channel called `name`, if that is so.
+    fn unreadable(&mut self, name: &str, claims: Option<&Claims>) -> Option<String> {
+        let user = claims.is_some_and(|claims| claims.user.is_some());
+        let named = claims.is_some_and(|claims| claims.let_do(Do::Subscribe, name));
         let needed = match self.hub.policy(name).subscribe {
-            Who::Anyone => return None,
-            Who::User => "is for sessions with a user name, and an event stream has none.",
+            Who::User if !user => "is for users, and no token=, or ticket=, names one.",
             Who::App => "is read by the application only.",
-            Who::Token => "needs a right in a token, which this version cannot check.",
+            Who::Token if !named => "needs a token=, or ticket=, that names it.",
+            _ => return None,
         };
         Some(format!("The channel {name} {needed}"))
     }
@@ -95,7 +111,7 @@ impl Node {
         let channels = placed(request, named)?;
         let [events, ..] = &PLAIN;
         let reader = (ServiceKind::Feed, Profile::of(events));
-        self.open_events(id, request, reader, channels);
+        self.open_events(id, request, reader, hello(channels));
         Ok(())
     }
 
@@ -104,7 +120,7 @@ impl Node {
         id: ConnId,
         request: &Request<'_>,
         (service, profile): (ServiceKind, Profile),
-        channels: Channels,
+        hello: Hello<'_>,
     ) {
         if request.method == Method::Head {
             let answer = Answer::new(200, profile.content_type.name(), b"");
@@ -115,7 +131,7 @@ impl Node {
             carriage: Carriage::Bare,
             encoding: Encoding::Plain,
             profile: profile.clone(),
-            hello: hello(channels),
+            hello,
         });
         let session = match opened {
             Ok(session) => session,
@@ -281,7 +297,7 @@ const FORBIDDEN: Fault = Fault::new(
     403,
     "forbidden",
     "",
-    "Subscribe by Revolved with a user name where that is enough; the operator's rule is subscribe= of --channel.",
+    "Ask the application for a token, or a ticket; the operator's rule is subscribe= of --channel.",
 );
 const NO_CALLBACK: Fault = Fault::new(
     400,

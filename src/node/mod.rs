@@ -26,6 +26,7 @@ mod sessions;
 mod sockets;
 mod streamtest;
 mod timers;
+mod tokens;
 
 pub use commands::DELIVERIES_PER_TURN;
 pub use conn::{Conn, Door};
@@ -45,6 +46,7 @@ use crate::metrics::Metrics;
 use crate::rng::{Keyed, Rng};
 use crate::session::{Profiles, Session, Times};
 use crate::time::{Clock, Tick};
+use crate::token::{Keys, Tokens};
 use commands::FanOut;
 use conn::{Stage, WriteSide};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -72,6 +74,7 @@ pub struct Node {
     /// Sessions of Bayeux that wait or waited, by their browser.
     browsers: HashMap<u64, [Option<SessionId>; 2], Keyed>,
     hub: Hub,
+    tokens: Tokens,
     cmds: Cmds,
     fan_out: Option<FanOut>,
     /// Requests of many publications, until the last of each is run.
@@ -109,7 +112,7 @@ impl Node {
     /// A node without connections.
     ///
     /// # Errors
-    /// An origin of `config` that is none.
+    /// An origin of `config` that is none, or a key.
     pub fn new(config: Config, seed: [u8; 32]) -> Result<Self, String> {
         let mut rng = Rng::new(seed);
         let ledger = Ledger::default();
@@ -118,6 +121,9 @@ impl Node {
             listed => Origins::parse(&listed.join(",")).map_err(|error| error.0)?,
         };
         let keyed = rng.keyed();
+        let keys = Keys::new(&config).map_err(|bad| format!("--token-key: {bad}"))?;
+        // Of a seed of its own, so that what else is drawn is the same with it and without.
+        let tokens = Tokens::new(keys, &mut Rng::new(seed.map(|byte| !byte)));
         Ok(Self {
             limits: Limits {
                 line_bytes_max: config.max_line,
@@ -146,6 +152,7 @@ impl Node {
                 .with_policies(config.policies.clone())
                 .with_events(config.event_history)
                 .with_grace(config.presence_grace_ms),
+            tokens,
             cmds: Cmds::default(),
             fan_out: None,
             batches: BTreeMap::new(),

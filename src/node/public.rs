@@ -51,6 +51,12 @@ impl Node {
 
     pub(super) fn serve_public(&mut self, id: ConnId, request: &Request<'_>) {
         match routes::public(request.path) {
+            Route::Csp(Service::Echo, _) | Route::ServiceSocket(Service::Echo)
+                if !self.config.demo =>
+            {
+                let reason = "echo is for trying things out, in demo mode.".to_owned();
+                self.fault(id, request, &NOT_OFFERED.with_reason(reason));
+            }
             Route::Csp(service, endpoint) => self.serve_csp(id, request, kind(service), endpoint),
             Route::ServiceSocket(service) => self.service_socket(id, request, kind(service)),
             Route::Events => self.serve_events(id, request),

@@ -10,10 +10,13 @@ use crate::hub::Refused;
 use crate::ids::{ConnId, SessionId};
 use crate::mem::{Asker, Publication};
 use crate::metrics::Kind;
+use crate::service::admit::Admitted;
+use crate::service::refusal::Refusal;
 use crate::service::{self, Cx, Hello, notice};
 use crate::session::{Carriage, Due, Encoding, Opening, ServiceKind, Session};
 use crate::time::Tick;
 use crate::transport::Profile;
+use serde_json::Value;
 use std::rc::Rc;
 
 /// Why a session did not begin.
@@ -48,7 +51,7 @@ impl Node {
     /// Begins a session.
     pub(super) fn open_session(
         &mut self,
-        applicant: Applicant<'_>,
+        mut applicant: Applicant<'_>,
     ) -> Result<SessionId, NoSession> {
         if self.stopping {
             return Err(NoSession::Stopping);
@@ -57,7 +60,7 @@ impl Node {
             return Err(NoSession::QueuesFull);
         }
         let profile = self.profiles.intern(applicant.profile);
-        let session = Session::new(Opening {
+        let mut session = Session::new(Opening {
             secret: self.rng.secret(),
             service: applicant.service,
             carriage: applicant.carriage,
@@ -65,6 +68,11 @@ impl Node {
             profile,
             now: self.now(),
         });
+        if let Some(claims) = applicant.hello.claims.take() {
+            let clock = self.clock;
+            let until = self.tokens.end_of(&claims, clock.unix_ms, clock.tick);
+            session.set_token(claims, until, &self.ledger);
+        }
         let Ok(id) = self.sessions.insert(session) else {
             self.profiles.release(profile);
             return Err(NoSession::TooMany);
@@ -91,6 +99,16 @@ impl Node {
         Ok(id)
     }
 
+    /// Who somebody is that wants to be `user` and shows `proof`.
+    pub(super) fn admit(
+        &self,
+        user: Option<&str>,
+        proof: Option<&Value>,
+    ) -> Result<Admitted, Refusal> {
+        let by = (&self.tokens, &self.config);
+        service::admit::admit(by, (user, proof), self.clock.unix_ms)
+    }
+
     /// Calls the session's service with everything it may reach, and marks what is due to be written.
     pub(super) fn with_service<T>(
         &mut self,
@@ -103,6 +121,7 @@ impl Node {
             hub: &mut self.hub,
             cmds: &mut self.cmds,
             metrics: &mut self.metrics,
+            tokens: &mut self.tokens,
             config: &self.config,
             ledger: &self.ledger,
             unix_ms: self.clock.unix_ms,
@@ -120,7 +139,12 @@ impl Node {
     pub(super) fn end_session(&mut self, id: SessionId, cause: Cause) {
         match cause {
             _ if self.is_bayeux(id) => self.remove_session(id, cause),
-            Cause::Clean | Cause::Closed | Cause::Kicked | Cause::Shutdown => {
+            Cause::Clean
+            | Cause::Closed
+            | Cause::Kicked
+            | Cause::Shutdown
+            | Cause::Expired
+            | Cause::Revoked => {
                 self.close_session(id, cause);
             }
             Cause::TooBig if self.is_csp(id) => self.close_session(id, cause),

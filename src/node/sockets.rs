@@ -4,7 +4,7 @@
 
 use super::Node;
 use super::conn::Stage;
-use super::csp::{ORIGIN, no_session_fault, variable_fault};
+use super::csp::{ORIGIN, no_session_fault, not_admitted, variable_fault};
 use super::params::Params;
 use super::sessions::Applicant;
 use crate::codes::CloseCode;
@@ -13,6 +13,7 @@ use crate::http::request::{Headers, Method, Request, Version};
 use crate::ids::ConnId;
 use crate::metrics::Kind;
 use crate::service::Hello;
+use crate::service::admit::{self, Admitted};
 use crate::session::{Carriage, Encoding, ServiceKind};
 use crate::transport::Profile;
 use crate::ws::handshake::{self, Accept, Fields};
@@ -68,10 +69,25 @@ impl Node {
         request: &Request<'_>,
         service: ServiceKind,
     ) {
-        if !self.origins.allows(request.headers.first("origin")) {
+        if !self.origins.admits(request) {
             return self.fault(id, request, &ORIGIN);
         }
-        self.bare_socket(id, request, service, Hello::default());
+        let admitted = match self.shown(request) {
+            Ok(None) => Ok(Admitted::default()),
+            Ok(Some(claims)) => admit::by_token(None, claims).map_err(|no| not_admitted(&no)),
+            Err(fault) => Err(fault),
+        };
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(fault) => return self.fault(id, request, &fault),
+        };
+        let hello = Hello {
+            user: admitted.user.as_deref(),
+            credentials: &admitted.proof,
+            claims: admitted.claims,
+            channels: Vec::new(),
+        };
+        self.bare_socket(id, request, service, hello);
     }
 
     /// A WebSocket whose session is its own, and begins with what `hello` says.

@@ -48,6 +48,7 @@ impl Node {
             Due::Waited => self.hurry(id),
             // Its client is told to stay away, and not that it is unknown.
             Due::Inactive => self.remove_session(id, Cause::Closed),
+            Due::Expired => self.token_over(id),
             Due::Lingered => self.finish_session(id),
         }
     }

@@ -12,6 +12,7 @@ use crate::metrics::Metrics;
 use crate::rng::Rng;
 use crate::session::{Carriage, Encoding, Opening, Profiles, ServiceKind};
 use crate::time::Tick;
+use crate::token::{Keys, Tokens};
 use std::num::NonZeroU32;
 
 fn published(content: Content, bytes: &[u8]) -> Rc<Publication> {
@@ -86,6 +87,7 @@ struct Room {
     cmds: Cmds,
     metrics: Metrics,
     config: Config,
+    tokens: Tokens,
     ledger: Ledger,
     profiles: Profiles,
     published: u64,
@@ -103,6 +105,7 @@ impl Room {
             cmds: Cmds::default(),
             metrics: Metrics::default(),
             config: Config::default(),
+            tokens: Tokens::new(Keys::default(), &mut rng),
             profiles: Profiles::new(rng.keyed(), &ledger),
             ledger,
             published: 0,
@@ -139,6 +142,7 @@ impl Room {
             hub: &mut self.hub,
             cmds: &mut self.cmds,
             metrics: &mut self.metrics,
+            tokens: &mut self.tokens,
             config: &self.config,
             ledger: &self.ledger,
             unix_ms: 0,

@@ -3,11 +3,13 @@
 //! In: what a session asks for. Out: nothing, or the refusal that names what is needed. The application comes by another
 //! door and is asked nothing here.
 
+use super::admit;
 use super::refusal::Refusal;
 use crate::config::keys::Setting;
 use crate::config::policy::{Peer, Rate, Who};
 use crate::service::Cx;
 use crate::session::Session;
+use crate::token::Do;
 
 /// Whether the session may subscribe to the channel called `name`.
 ///
@@ -15,7 +17,7 @@ use crate::session::Session;
 /// `forbidden`.
 pub fn subscribe(cx: &mut Cx<'_>, session: &Session, name: &str) -> Result<(), Refusal> {
     let who = cx.hub.policy(name).subscribe;
-    allow(cx, session, who, &SUBSCRIBE)
+    allow(cx, session, (who, name), &SUBSCRIBE)
 }
 
 /// Whether there is room for a message of so many bytes, whoever it is for.
@@ -46,7 +48,7 @@ pub fn publish(
     let id = cx.hub.policy_id(name);
     let policy = cx.hub.policy_of(id);
     let (who, max, rate) = (policy.publish, policy.message_max, policy.rate);
-    allow(cx, session, who, &PUBLISH)?;
+    allow(cx, session, (who, name), &PUBLISH)?;
     if max.is_some_and(|max| bytes > max) {
         return refuse(cx, &TOO_BIG);
     }
@@ -79,18 +81,24 @@ pub fn send(cx: &mut Cx<'_>, session: &Session) -> Result<(), Refusal> {
     }
 }
 
-fn allow(cx: &mut Cx<'_>, session: &Session, who: Who, refusals: &Refusals) -> Result<(), Refusal> {
+fn allow(
+    cx: &mut Cx<'_>,
+    session: &Session,
+    (who, name): (Who, &str),
+    refusals: &Refusals,
+) -> Result<(), Refusal> {
     match who {
         Who::Anyone => Ok(()),
         Who::User if has_user(cx, session) => Ok(()),
         Who::User => refuse(cx, &refusals.user),
         Who::App => refuse(cx, &refusals.app),
+        Who::Token if session.has_right(refusals.what, name) => Ok(()),
         Who::Token => refuse(cx, &refusals.token),
     }
 }
 
 fn has_user(cx: &Cx<'_>, session: &Session) -> bool {
-    cx.hub.user_name(&session.seat).is_some()
+    admit::user_of(cx.hub, session).is_some()
 }
 
 fn refuse(cx: &mut Cx<'_>, refusal: &Refusal) -> Result<(), Refusal> {
@@ -100,23 +108,26 @@ fn refuse(cx: &mut Cx<'_>, refusal: &Refusal) -> Result<(), Refusal> {
 
 /// What each [`Who`] is told that keeps a session out.
 struct Refusals {
+    what: Do,
     user: Refusal,
     app: Refusal,
     token: Refusal,
 }
 
 static SUBSCRIBE: Refusals = Refusals {
+    what: Do::Subscribe,
     user: Refusal::new(
         "only a session with a user name may subscribe to this channel; AUTH first",
         FORBIDDEN,
     ),
     app: Refusal::new("only the application reads this channel", FORBIDDEN),
     token: Refusal::new(
-        "subscribing to this channel needs a right in a token, which this version cannot check",
+        "subscribing to this channel needs a token that names it",
         FORBIDDEN,
     ),
 };
 static PUBLISH: Refusals = Refusals {
+    what: Do::Publish,
     user: Refusal::new(
         "only a session with a user name may publish to this channel; AUTH first",
         FORBIDDEN,
@@ -126,7 +137,7 @@ static PUBLISH: Refusals = Refusals {
         FORBIDDEN,
     ),
     token: Refusal::new(
-        "publishing to this channel needs a right in a token, which this version cannot check",
+        "publishing to this channel needs a token that names it",
         FORBIDDEN,
     ),
 };

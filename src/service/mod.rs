@@ -4,6 +4,7 @@
 //! session at hand, and commands for everything sideways. A service sees neither connections nor other
 //! sessions, nor how its own session reaches its client.
 
+pub mod admit;
 pub mod bayeux;
 pub mod echo;
 pub mod events;
@@ -12,7 +13,7 @@ mod join;
 pub mod json;
 pub mod notice;
 pub mod orbit;
-mod refusal;
+pub mod refusal;
 pub mod revolved;
 pub mod since;
 
@@ -24,6 +25,7 @@ use crate::mem::{Asker, Ledger, Msg, Position, PresenceEvent, Publication};
 use crate::metrics::Metrics;
 use crate::session::{ServiceKind, Session, Terms};
 use crate::time::Tick;
+use crate::token::{Claims, Tokens};
 use std::rc::Rc;
 
 /// What a service may reach while one of its sessions is at hand.
@@ -37,6 +39,8 @@ pub struct Cx<'a> {
     pub cmds: &'a mut Cmds,
     /// Counters.
     pub metrics: &'a mut Metrics,
+    /// Keys of tokens, and what was revoked.
+    pub tokens: &'a mut Tokens,
     /// Bounds.
     pub config: &'a Config,
     /// The account of payloads.
@@ -54,6 +58,8 @@ pub struct Hello<'a> {
     pub user: Option<&'a str>,
     /// JSON text of what proves it; empty for none.
     pub credentials: &'a [u8],
+    /// What its token says, if it gave one; its user is [`Hello::user`].
+    pub claims: Option<Claims>,
     /// Channels to read from the start, each once, and where the client stands in them, if it says so.
     pub channels: Vec<(String, Option<Position>)>,
 }

@@ -5,6 +5,7 @@
 use super::{Carriage, Session, State};
 use crate::metrics::Kind;
 use crate::time::Tick;
+use crate::token::Pass;
 use crate::transport::Profile;
 
 /// What a moment means for a session.
@@ -22,6 +23,8 @@ pub enum Due {
     Waited,
     /// The client only kept its session open for too long.
     Inactive,
+    /// A token that it gave has ended.
+    Expired,
     /// The close packet was not acknowledged in time.
     Lingered,
 }
@@ -43,6 +46,14 @@ impl Session {
     /// What `now` means.
     #[must_use]
     pub fn due(&self, now: Tick, profile: &Profile, times: &Times) -> Due {
+        let due = self.due_of_life(now, profile, times);
+        match self.pass().and_then(Pass::ends) {
+            Some(end) if self.state == State::Open => sooner(at(now, end, Due::Expired), due),
+            _ => due,
+        }
+    }
+
+    fn due_of_life(&self, now: Tick, profile: &Profile, times: &Times) -> Due {
         if self.carriage == Carriage::Bayeux {
             return self.due_of_link(now, times);
         }

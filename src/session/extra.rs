@@ -11,6 +11,7 @@ use crate::config::policy::Rate;
 use crate::ids::PolicyId;
 use crate::mem::{Charge, Ledger};
 use crate::time::Tick;
+use crate::token::Pass;
 
 /// The rarely used part of a session.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ struct Moment {
     /// Of a session that was closed, and so left the hub: the user it was.
     user: Option<Box<str>>,
     rates: Rates,
+    /// What its tokens let it do, if it gave any.
+    pass: Option<Box<Pass>>,
 }
 
 /// An upstream packet that came before its turn.
@@ -103,6 +106,23 @@ impl Extra {
         spent
     }
 
+    /// What the session's tokens let it do.
+    #[must_use]
+    pub fn pass(&self) -> Option<&Pass> {
+        self.moment.as_ref()?.pass.as_deref()
+    }
+
+    /// Changes that, and gives back what `change` does.
+    pub fn change_pass(&mut self, change: impl FnOnce(&mut Pass) -> bool) -> bool {
+        let pass = self.moment().pass.get_or_insert_default();
+        let done = change(pass);
+        if pass.ends().is_none() {
+            self.moment().pass = None;
+        }
+        self.account();
+        done
+    }
+
     /// Keeps that messages may be missing.
     pub fn put_unmet(&mut self) {
         self.unmet = true;
@@ -160,14 +180,15 @@ impl Extra {
 impl Moment {
     fn is_empty(&self) -> bool {
         let up = self.held.is_empty() && self.line.is_empty();
-        up && self.user.is_none() && self.rates.is_empty()
+        up && self.user.is_none() && self.rates.is_empty() && self.pass.is_none()
     }
 
     fn memory(&self) -> usize {
         let bytes = |held: &Held| size_of::<Held>() + held.data.as_ref().map_or(0, Vec::capacity);
         let held: usize = self.held.iter().map(bytes).sum();
         let user = self.user.as_ref().map_or(0, |user| user.len());
-        held + self.line.capacity() + user + self.rates.memory()
+        let pass = self.pass.as_ref().map_or(0, |pass| pass.memory());
+        held + self.line.capacity() + user + self.rates.memory() + pass
     }
 }
 

@@ -13,6 +13,7 @@ mod link;
 mod look;
 pub mod loose;
 pub mod packets;
+mod pass;
 pub mod profiles;
 pub mod rates;
 mod sieve;

@@ -4,7 +4,7 @@
 //! same order, over pipes in memory and a clock that is set.
 
 use super::pattern::{Names, Pattern};
-use super::script::{Expected, Field, Opcode, Response, Script, Step, What};
+use super::script::{Expected, Field, Opcode, Response, Script, Step, UNIX_S, What};
 use orbited::http::response::{date, reason};
 use orbited::ids::ConnId;
 use orbited::mem::{Sink, Wrote};
@@ -89,13 +89,19 @@ impl Sink for Taker<'_> {
     }
 }
 
+/// What stands for something from the start.
+fn names_of(script: &Script) -> Names {
+    let named = |(name, token): &(String, String)| (name.clone(), token.clone().into_bytes());
+    script.tokens.iter().map(named).collect()
+}
+
 impl Player {
     fn new(script: &Script, cut: Cut) -> Result<Self, String> {
         Ok(Self {
             node: Node::new(script.config.clone(), [7; 32])?,
             now: Tick(0),
             pipes: BTreeMap::new(),
-            names: Names::new(),
+            names: names_of(script),
             cut,
             longest: 0,
             finishing: false,
@@ -482,8 +488,6 @@ fn shown(bytes: &[u8]) -> String {
         .replace("\\n", "\\n\n")
 }
 
-/// Sun, 06 Nov 1994 08:49:37 GMT.
-const UNIX_S: u64 = 784_111_777;
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 /// More than any transcript needs.
 const TURNS_MAX: usize = 10_000;

@@ -5,12 +5,16 @@
 use super::pattern::Pattern;
 use orbited::config::keys;
 use orbited::config::rule::Rule;
-use orbited::config::{ApiKey, Config, Cookie, Peer, Policies};
+use orbited::config::{ApiKey, Config, Cookie, Peer, Policies, TokenKey};
+use orbited::token::Signer;
+use serde_json::Value;
 
 /// A transcript.
 #[derive(Debug)]
 pub struct Script {
     pub config: Config,
+    /// Names that stand for tokens from the start.
+    pub tokens: Vec<(String, String)>,
     pub steps: Vec<Step>,
 }
 
@@ -93,6 +97,7 @@ impl Script {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut script = Self {
             config: settings("")?,
+            tokens: Vec::new(),
             steps: Vec::new(),
         };
         let mut rules = Vec::new();
@@ -102,13 +107,38 @@ impl Script {
                 script.config = settings(list).map_err(said)?;
             } else if let Some(rule) = rest[0].strip_prefix("rule:") {
                 rules.push(Rule::parse(rule).map_err(|bad| said(bad.to_string()))?);
+            } else if let Some(token) = rest[0].strip_prefix("token:") {
+                script.tokens.push(token_of(token).map_err(said)?);
             } else {
                 script.steps.push(step(line, &rest).map_err(said)?);
             }
         }
-        script.config.policies = Policies::new(rules);
+        let policies = Policies::new(rules);
+        script.config.policies = match script.config.demo {
+            true => policies,
+            false => policies.closed(),
+        };
         Ok(script)
     }
+}
+
+/// `NAME CLAIMS` or `NAME ID CLAIMS`, whose times are seconds from the start, signed as [`SECRET`] signs, with a key's id.
+fn token_of(text: &str) -> Result<(String, String), String> {
+    let (name, claims) = text.trim().split_once(' ').ok_or("NAME CLAIMS")?;
+    let (id, claims) = match claims.split_once(' ') {
+        Some((id, claims)) if !id.starts_with('{') => (format!("{id}="), claims),
+        _ => (String::new(), claims),
+    };
+    let mut claims: Value = serde_json::from_str(claims).map_err(|error| error.to_string())?;
+    for time in ["exp", "nbf", "iat"] {
+        if let Some(at) = claims.get(time).and_then(Value::as_i64) {
+            claims[time] = UNIX_S.saturating_add_signed(at).into();
+        }
+    }
+    let key = TokenKey::parse(&format!("{id}HS256:{SECRET}")).ok_or("no such key")?;
+    let signer = Signer::new(&key).map_err(|bad| bad.to_string())?;
+    let token = signer.sign(&claims).map_err(|bad| bad.to_string())?;
+    Ok((name.to_owned(), token))
 }
 
 /// Lines with those that continue them, without comments and empty ones.
@@ -334,6 +364,20 @@ fn millis(text: &str) -> Result<u64, String> {
     }
 }
 
+/// A setting of tokens; any of them ends demo mode.
+fn about_tokens(config: &mut Config, name: &str, value: &str) -> Result<(), String> {
+    config.demo = false;
+    match name {
+        "key" => {
+            let key = TokenKey::parse(&value.replace("SECRET", SECRET)).ok_or("no such key")?;
+            config.token_keys.push(key);
+        }
+        "audience" => config.token_audience.push(value.to_owned()),
+        _ => return Err(format!("no such setting: token_{name}")),
+    }
+    Ok(())
+}
+
 /// `name=value` pairs on top of the default; tables are small, since a node is made for each replay.
 fn settings(list: &str) -> Result<Config, String> {
     let mut config = Config {
@@ -355,6 +399,10 @@ fn settings(list: &str) -> Result<Config, String> {
         }
         if name == "event_history" {
             config.event_history = keys::history(value).map_err(|_| "no such history")?;
+            continue;
+        }
+        if let Some(rest) = name.strip_prefix("token_") {
+            about_tokens(&mut config, rest, value)?;
             continue;
         }
         if name == "peer" {
@@ -388,6 +436,7 @@ fn settings(list: &str) -> Result<Config, String> {
             _ => {
                 match name {
                     "max_requests" => config.max_requests = n as u32,
+                    "demo" => config.demo = n == 1,
                     "legacy_html" => config.legacy_html = n == 1,
                     "header_timeout_ms" => config.header_timeout_ms = n,
                     "keepalive_timeout_ms" => config.keepalive_timeout_ms = n,
@@ -450,3 +499,8 @@ const UPGRADE: &str = " | Upgrade: websocket | Connection: Upgrade | Sec-WebSock
     | Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
 const UPGRADED: &str = "Upgrade: websocket | Connection: Upgrade \
     | Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo= | Date: {date}";
+
+/// What transcripts sign their tokens with: `token_key=HS256:SECRET`.
+const SECRET: &str = "the-secret-that-transcripts-sign-with";
+/// When a transcript begins: Sun, 06 Nov 1994 08:49:37 GMT.
+pub const UNIX_S: u64 = 784_111_777;

@@ -10,6 +10,7 @@ mod lists;
 mod peers;
 mod publish;
 mod query;
+mod tokens;
 
 pub use publish::Batch;
 
@@ -111,7 +112,10 @@ impl Node {
 
     fn act(&mut self, id: ConnId, request: &Request<'_>, call: &Internal<'_>) -> Result<(), Fault> {
         // What ends sessions is let in even so.
-        let ends = matches!(call, Internal::Kick(_) | Internal::KickOne);
+        let ends = matches!(
+            call,
+            Internal::Kick(_) | Internal::KickOne | Internal::Revoke
+        );
         if self.cmds.is_full() && !ends {
             return Err(QUEUES_FULL);
         }
@@ -123,6 +127,8 @@ impl Node {
             Internal::Broadcast => self.send_to_all(id, request),
             Internal::Kick(user) => self.kick_user(id, request, user),
             Internal::KickOne => self.kick_one(id, request),
+            Internal::Revoke => self.revoke_tokens(id, request),
+            Internal::Ticket => self.give_ticket(id, request),
             Internal::Subscribe => self.seat_user(id, request, true),
             Internal::Unsubscribe => self.seat_user(id, request, false),
             _ => Err(NOT_FOUND),
@@ -220,6 +226,8 @@ const ROOT: &[u8] = b"orbited, internal port\n\
     POST /api/unsubscribe      ?user=&channel= ends that\n\
     POST /api/kick/USER        end the sessions of a user\n\
     POST /api/kick             ?session=KEY ends one session\n\
+    POST /api/revoke           ?user= or ?jti= takes such tokens no more, and ends their sessions\n\
+    POST /api/ticket           a ticket for the claims in the body\n\
     GET  /api/presence/CHANNEL who is in a channel\n\
     GET  /api/history/CHANNEL  what a channel has kept\n\
     GET  /api/channels         channels, a page at a time\n\

@@ -157,7 +157,9 @@ pub fn checked_user(user: &str) -> Result<Rc<str>, Fault> {
     user.map_err(|error| BAD_USER.with_reason(error.reason().to_owned()))
 }
 
-fn bad(name: &str, what: &str) -> Fault {
+/// A pair of a query that cannot be heeded.
+#[must_use]
+pub fn bad(name: &str, what: &str) -> Fault {
     BAD_QUERY.with_reason(format!("{name} {what}."))
 }
 

@@ -56,7 +56,7 @@ impl Via<'_> {
 
 impl Node {
     pub(super) fn serve_bayeux(&mut self, id: ConnId, request: &Request<'_>) {
-        if !self.origins.allows(request.headers.first("origin")) {
+        if !self.origins.admits(request) {
             return self.fault(id, request, &ORIGIN);
         }
         if request.method == Method::Head {

@@ -10,12 +10,15 @@ use super::connect::HOLD_MS;
 use super::stream::way_of;
 use crate::hub::{Refused, names};
 use crate::service::Hello;
-use crate::service::bayeux::messages::{self, Message};
+use crate::service::bayeux::messages::Message;
 use crate::service::bayeux::replies::{self, Reply};
 use crate::service::bayeux::timesync;
+use crate::service::bayeux::{self, messages};
+use crate::service::refusal::Refusal;
 use crate::session::{Carriage, Encoding, ServiceKind};
 use crate::transport::{BAYEUX, Profile};
 use serde_json::Value;
+use std::borrow::Cow;
 
 impl Node {
     pub(super) fn shake(&mut self, via: &Via<'_>, message: &Message<'_>, answers: &mut Answers) {
@@ -42,12 +45,12 @@ impl Node {
         let session = match self.open_client(message) {
             Ok(session) => session,
             Err(error) => {
-                let advice = match error {
+                let advice = match &*error {
                     FULL => self.later(),
                     _ => replies::NONE.to_owned(),
                 };
                 self.refused("bayeux-handshake");
-                return answers.add(&fails(error, &advice));
+                return answers.add(&fails(&error, &advice));
             }
         };
         let browser = match via.browser {
@@ -80,13 +83,13 @@ impl Node {
     fn open_client(
         &mut self,
         message: &Message<'_>,
-    ) -> Result<crate::ids::SessionId, &'static str> {
+    ) -> Result<crate::ids::SessionId, Cow<'static, str>> {
         let shown = message.extension("authentication");
         let shown: Option<Value> = shown.and_then(|shown| serde_json::from_str(shown.get()).ok());
         let shown = shown.filter(|shown| !shown.is_null());
         // What names nobody is not taken for somebody who gave no name.
         if shown.as_ref().is_some_and(|shown| !shown.is_object()) {
-            return Err(DENIED);
+            return Err(DENIED.into());
         }
         let member = |name: &str| shown.as_ref().and_then(|shown| shown.get(name));
         let user = match member("user") {
@@ -94,24 +97,27 @@ impl Node {
             Some(user) => Some(user.as_str().ok_or(DENIED)?),
         };
         if user.is_some_and(|user| names::user(user).is_err()) {
-            return Err(DENIED);
+            return Err(DENIED.into());
         }
-        let proof = member("credentials").or(member("token"));
-        let credentials = proof.filter(|proof| !proof.is_null()).map(Value::to_string);
+        let proof = member("token").or(member("credentials"));
+        let admitted = self
+            .admit(user, proof)
+            .map_err(|refusal| denied(&refusal))?;
         let opened = self.open_session(Applicant {
             service: ServiceKind::Bayeux,
             carriage: Carriage::Bayeux,
             encoding: Encoding::Raw,
             profile: Profile::default(),
             hello: Hello {
-                user,
-                credentials: credentials.unwrap_or_default().as_bytes(),
+                user: admitted.user.as_deref(),
+                credentials: &admitted.proof,
+                claims: admitted.claims,
                 channels: Vec::new(),
             },
         });
         opened.map_err(|why| match why {
-            NoSession::Refused(Refused::NameTaken) => DENIED,
-            _ => FULL,
+            NoSession::Refused(Refused::NameTaken) => DENIED.into(),
+            _ => FULL.into(),
         })
     }
 
@@ -127,6 +133,14 @@ impl Node {
     /// To come back in a while, not all together.
     fn later(&mut self) -> String {
         replies::later("handshake", LATER_MS + self.rng.below(LATER_MS))
+    }
+}
+
+/// Why somebody is not taken for who it says it is, in the form of the protocol: the code is an argument.
+fn denied(refusal: &Refusal) -> Cow<'static, str> {
+    match refusal.code {
+        "bad-name" => DENIED.into(),
+        _ => bayeux::not_admitted(refusal),
     }
 }
 

@@ -10,7 +10,7 @@ pub mod replies;
 pub mod timesync;
 
 use super::refusal::Refusal;
-use super::{Cx, Service, gate, json, notice};
+use super::{Cx, Service, admit, gate, json, notice};
 use crate::cmd::{Cmd, Origin};
 use crate::hub::{Refused, names::is_pattern};
 use crate::mem::{Content, Publication, View};
@@ -99,11 +99,31 @@ fn change(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>, each: E
         Some(error) => Err(error.into()),
         // Whoever comes may have to be told of: none of them does while that is behind.
         None if comes && cx.hub.is_busy() => Err(refuse(cx, "busy", "503::server_busy")),
-        None => each_topic(cx, session, (&named, message), each),
+        None => open(cx, session, message)
+            .and_then(|()| each_topic(cx, session, (&named, message), each)),
     };
     let sync = timesync::answer_now(message, cx.unix_ms);
     let told = Reply::to(message).with("subscription", asked.get());
     reply(told.extended(&[("timesync", sync)]), done)
+}
+
+/// Takes the token in `ext` that opens what is subscribed to, if there is one.
+fn open(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>) -> Done {
+    let Some(token) = message
+        .extension("token")
+        .filter(|_| message.channel == SUBSCRIBE)
+    else {
+        return Ok(());
+    };
+    let token = messages::text(token).unwrap_or_default();
+    let added = admit::add_token(cx, session, &token);
+    added.map_err(|refusal| not_admitted(&refusal))
+}
+
+/// Why a token is not taken, in the form of the protocol: the code is an argument.
+#[must_use]
+pub fn not_admitted(refusal: &Refusal) -> Cow<'static, str> {
+    format!("401:{}:{}", refusal.code, refusal.text).into()
 }
 
 /// All of them, or none: what was new is undone where a later one is refused. Nothing is ever delivered on service

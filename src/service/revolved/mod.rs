@@ -9,12 +9,13 @@ mod past;
 
 use super::refusal::Refusal;
 use super::{Cx, Service};
-use super::{gate, notice};
+use super::{admit, gate, notice};
 use crate::cmd::{Cause, Cmd, Fate, Origin, Outcome};
 use crate::hub::Refused;
 use crate::hub::names::{self, NameError};
 use crate::mem::{Asker, Content, Msg, PresenceEvent, Publication, View};
 use crate::session::Session;
+use crate::token::TICKET_MS;
 use frames::Call;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -86,7 +87,7 @@ impl Service for Revolved {
                 ("that user has no session", "not-connected"),
             ),
             Outcome::NoRoom => {
-                self.err(cx, session, call, refusal(Refused::TooManyChannels));
+                self.err(cx, session, call, Refused::TooManyChannels);
             }
             // Only the application kicks and subscribes others.
             Outcome::Kicked { .. } | Outcome::Seated { .. } => {}
@@ -124,6 +125,8 @@ impl Service for Revolved {
         let (text, after_ms) = match cause {
             Cause::Shutdown => ("the server stops", Some(RECONNECT_AFTER_MS)),
             Cause::Kicked => ("the application ended the session", None),
+            Cause::Expired => ("the token has expired", None),
+            Cause::Revoked => ("the token was revoked", None),
             cause => (cause.word(), Some(RECONNECT_AFTER_MS)),
         };
         let line = frames::bye(cause.code().number(), text, after_ms);
@@ -154,6 +157,7 @@ impl Revolved {
             "UNSUBSCRIBE" => unsubscribe(cx, session, &call.args).map(Some),
             "PUBLISH" => publish(cx, session, call).map(|()| None),
             "SEND" => send(cx, session, call).map(|()| None),
+            "TICKET" => ticket(cx, session).map(Some),
             "DISCONNECT" => Ok(Some("null".to_owned())),
             "HISTORY" => past::history(cx, session, &call.args).map(Some),
             "PRESENCE" => past::presence(cx, session, &call.args).map(Some),
@@ -181,30 +185,40 @@ impl Revolved {
     }
 }
 
+/// A user's name and what proves it; where tokens are checked the name may be null, since the token says it.
 fn auth(cx: &mut Cx<'_>, session: &mut Session, args: &[&RawValue]) -> Result<String, Refusal> {
-    let name = args
-        .first()
-        .and_then(|arg| frames::text(arg))
-        .ok_or(("AUTH needs a user name", "bad-args"))?;
-    let name = names::user(&name).map_err(|error| (error.reason(), "bad-name"))?;
-    // As the handshake has it: the same value, whatever its blanks.
+    let name = match args.first().map(|arg| (arg.get(), frames::text(arg))) {
+        Some((_, Some(name))) => Some(name),
+        Some(("null", None)) if args.len() > 1 => None,
+        _ => return Err(("AUTH needs a user name", "bad-args").into()),
+    };
     if cx.hub.is_busy() {
         return Err(past::BUSY);
     }
-    let credentials = args
+    // As the handshake has it: the same value, whatever its blanks.
+    let proof = args
         .get(1)
         .and_then(|arg| serde_json::from_str::<Value>(arg.get()).ok());
-    let credentials = credentials
-        .filter(|value| !value.is_null())
-        .map(|value| value.to_string())
-        .unwrap_or_default();
-    cx.hub
-        .sign_on(cx.id, &mut session.seat, name, credentials.as_bytes())
-        .map_err(refusal)?;
+    let user = admit::sign_on(cx, session, (name.as_deref(), proof.as_ref()))?;
     notice::signon(cx, session);
     let mut out = Vec::new();
-    super::json::string(&mut out, name);
+    super::json::string_or_null(&mut out, user.as_deref());
     Ok(String::from_utf8(out).unwrap_or_default())
+}
+
+/// What stands once for the session's token, for an event source of the same page.
+fn ticket(cx: &mut Cx<'_>, session: &Session) -> Result<String, Refusal> {
+    let own = session.pass().and_then(|pass| pass.own());
+    let (claims, _) = own.ok_or((
+        "a ticket stands for a token; AUTH with one first",
+        "forbidden",
+    ))?;
+    let ticket = cx.tokens.tickets.give(claims.clone(), cx.unix_ms);
+    let ticket = ticket.ok_or((TICKETS_FULL, "full"))?;
+    Ok(format!(
+        "{{\"ticket\":\"{ticket}\",\"seconds\":{}}}",
+        TICKET_MS / 1000
+    ))
 }
 
 /// Names every channel first, so that a bad name leaves all subscriptions as they were.
@@ -301,20 +315,7 @@ fn name(
         .map_err(|error| Refusal::new(error.reason(), "bad-name"))
 }
 
-fn refusal(refused: Refused) -> Refusal {
-    let (text, code) = match refused {
-        Refused::TooManySubscriptions => {
-            ("more subscriptions than --max-subscriptions", "too-many")
-        }
-        Refused::TooManyChannels => ("more channels than --max-channels", "full"),
-        Refused::NameTaken => (
-            "the name is taken by somebody with other credentials",
-            "name-taken",
-        ),
-    };
-    Refusal::new(text, code)
-}
-
+const TICKETS_FULL: &str = "there are as many tickets as may be; try again in a moment";
 const NOT_OFFERED: Refusal = Refusal::new("not offered by this version", "not-offered");
 /// What a line may have beside its payload: number, verb, names, options.
 pub const LINE_OVERHEAD: usize = 4096;

@@ -19,10 +19,12 @@ pub struct Subscribe {
     pub history: usize,
     /// Who is there, and from now on who comes and goes.
     pub presence: bool,
+    /// A token that opens the channel.
+    pub token: Option<String>,
 }
 
 impl Subscribe {
-    /// `{"since":{"epoch","offset"},"history":n,"presence":bool}`.
+    /// `{"since":{"epoch","offset"},"history":n,"presence":bool,"token":text}`.
     ///
     /// # Errors
     /// What cannot be meant.
@@ -33,6 +35,8 @@ impl Subscribe {
                 "since" => parsed.since = since(value)?,
                 "history" => parsed.history = count(value)?,
                 "presence" => parsed.presence = value.as_bool().ok_or(BAD)?,
+                "token" if value.is_null() => {}
+                "token" => parsed.token = Some(value.as_str().ok_or(BAD)?.to_owned()),
                 _ => return Err(UNKNOWN),
             }
         }

@@ -3,12 +3,12 @@
 //! In: SUBSCRIBE, HISTORY, PRESENCE. Out: answers that fit into what the session's queue has left: an answer is not to be
 //! what ends its session.
 
-use super::{channel, frames, options, refusal, topic};
+use super::{channel, frames, options, topic};
 use crate::hub::names::{self, NAME_BYTES_MAX};
 use crate::hub::{Asked, Members, Recovered};
 use crate::service::Cx;
-use crate::service::gate;
 use crate::service::refusal::Refusal;
+use crate::service::{admit, gate};
 use crate::session::Session;
 use serde_json::value::RawValue;
 
@@ -22,19 +22,22 @@ pub fn subscribe(
     args: &[&RawValue],
 ) -> Result<String, Refusal> {
     let name = topic(args.first())?;
-    let asked = options::Subscribe::parse(args.get(1))?;
+    let mut asked = options::Subscribe::parse(args.get(1))?;
+    let token = asked.token.take();
     let pattern = names::is_pattern(&name);
     if pattern && asked != options::Subscribe::default() {
         return Err(OF_A_PATTERN);
+    }
+    if let Some(token) = token {
+        admit::add_token(cx, session, &token)?;
     }
     gate::subscribe(cx, session, &name)?;
     if cx.hub.is_busy() {
         return Err(BUSY);
     }
-    let subscribed = cx
-        .hub
-        .subscribe(cx.id, &mut session.seat, &name, cx.config.max_subscriptions)
-        .map_err(refusal)?;
+    let subscribed =
+        cx.hub
+            .subscribe(cx.id, &mut session.seat, &name, cx.config.max_subscriptions)?;
     if pattern {
         return Ok(frames::SUBSCRIBED_PATTERN.to_owned());
     }

@@ -1,0 +1,168 @@
+//! Who somebody is: the one way in for every protocol, by a token where the node has keys for them.
+//!
+//! In: the name that a client asks for, and what it shows for it. Out: the name that it has, and what its token lets it do; or
+//! the refusal that says why not. Where there is no key, what is shown only keeps others from the name.
+
+use super::refusal::Refusal;
+use super::{Cx, of};
+use crate::cmd::Cmd;
+use crate::config::policy::Who;
+use crate::config::{Config, Names};
+use crate::hub::{Hub, names};
+use crate::session::Session;
+use crate::token::{Bad, Claims, Do, Tokens};
+use serde_json::Value;
+
+/// Who somebody is.
+#[derive(Debug, Default)]
+pub struct Admitted {
+    /// The user.
+    pub user: Option<String>,
+    /// What keeps others from the name.
+    pub proof: Vec<u8>,
+    /// What the token says, if there is one.
+    pub claims: Option<Claims>,
+}
+
+/// Who somebody is that wants to be `user`, if anybody, and shows `proof`.
+///
+/// # Errors
+/// The cause, which is not counted yet.
+pub fn admit(
+    (tokens, config): (&Tokens, &Config),
+    (user, proof): (Option<&str>, Option<&Value>),
+    unix_ms: u64,
+) -> Result<Admitted, Refusal> {
+    let user = user.map(names::user).transpose();
+    let user = user.map_err(|error| Refusal::new(error.reason(), "bad-name"))?;
+    let proof = proof.filter(|proof| !proof.is_null());
+    let checked = !tokens.keys.is_empty();
+    let open = config.names == Names::Anyone || (config.demo && !checked);
+    if !open && user.is_some() && (!checked || proof.is_none()) {
+        return Err(NEEDS_TOKEN);
+    }
+    let Some(proof) = proof.filter(|_| checked) else {
+        return Ok(Admitted {
+            user: user.map(str::to_owned),
+            proof: proof.map(Value::to_string).unwrap_or_default().into(),
+            claims: None,
+        });
+    };
+    let text = proof.as_str().ok_or(Bad::Form)?;
+    let claims = tokens.check(text, unix_ms)?;
+    by_token(user, claims)
+}
+
+/// The same for claims that were checked: their user and no other.
+///
+/// # Errors
+/// [`Bad::User`].
+pub fn by_token(user: Option<&str>, claims: Claims) -> Result<Admitted, Refusal> {
+    if user.is_some_and(|user| claims.user.as_deref() != Some(user)) {
+        return Err(Bad::User.into());
+    }
+    Ok(Admitted {
+        user: claims.user.as_deref().map(str::to_owned),
+        proof: BY_TOKEN.to_vec(),
+        claims: Some(claims),
+    })
+}
+
+/// Makes the session at hand whose it is. Gives back the user's name.
+///
+/// # Errors
+/// The cause, counted; the session is what it was.
+pub fn sign_on(
+    cx: &mut Cx<'_>,
+    session: &mut Session,
+    asked: (Option<&str>, Option<&Value>),
+) -> Result<Option<String>, Refusal> {
+    let done = try_sign_on(cx, session, asked);
+    done.inspect_err(|refusal| cx.metrics.refuse(refusal.code))
+}
+
+fn try_sign_on(
+    cx: &mut Cx<'_>,
+    session: &mut Session,
+    asked: (Option<&str>, Option<&Value>),
+) -> Result<Option<String>, Refusal> {
+    let admitted = admit((cx.tokens, cx.config), asked, cx.unix_ms)?;
+    match &admitted.user {
+        Some(user) => cx
+            .hub
+            .sign_on(cx.id, &mut session.seat, user, &admitted.proof)?,
+        // It would stay whose it was, with what another may do.
+        None if cx.hub.user_name(&session.seat).is_some() => return Err(Bad::User.into()),
+        None => {}
+    }
+    if let Some(claims) = admitted.claims {
+        let (until, ledger) = (cx.tokens.end_of(&claims, cx.unix_ms, cx.now), cx.ledger);
+        review(cx, session, |session| {
+            session.set_token(claims, until, ledger);
+        });
+        cx.cmds.push(Cmd::Arm(cx.id));
+    }
+    Ok(admitted.user)
+}
+
+/// Adds a token for some channels to those of the session at hand.
+///
+/// # Errors
+/// The cause, counted.
+pub fn add_token(cx: &mut Cx<'_>, session: &mut Session, text: &str) -> Result<(), Refusal> {
+    let done = try_add_token(cx, session, text);
+    done.inspect_err(|refusal| cx.metrics.refuse(refusal.code))
+}
+
+fn try_add_token(cx: &mut Cx<'_>, session: &mut Session, text: &str) -> Result<(), Refusal> {
+    let claims = cx.tokens.check(text, cx.unix_ms)?;
+    let user = claims.user.as_deref();
+    if user.is_some_and(|user| user_of(cx.hub, session) != Some(user)) {
+        return Err(Bad::User.into());
+    }
+    let until = cx.tokens.end_of(&claims, cx.unix_ms, cx.now);
+    if !session.add_token(claims, until, cx.ledger) {
+        return Err(TOO_MANY_TOKENS);
+    }
+    cx.cmds.push(Cmd::Arm(cx.id));
+    Ok(())
+}
+
+/// Forgets tokens for single channels whose time is over, and what they opened.
+pub fn expire(cx: &mut Cx<'_>, session: &mut Session) {
+    let now = cx.now;
+    review(cx, session, |session| session.expire_tokens(now));
+}
+
+/// Whose a session is. A plain reader is nobody's, but may have shown whose token it has.
+#[must_use]
+pub fn user_of<'a>(hub: &'a Hub, session: &'a Session) -> Option<&'a str> {
+    let own = session.pass().and_then(|pass| pass.own());
+    let shown = own.and_then(|(claims, _)| claims.user.as_deref());
+    hub.user_name(&session.seat).or(shown)
+}
+
+/// Changes what the session at hand may do, and ends the subscriptions that it has no right to any more.
+fn review(cx: &mut Cx<'_>, session: &mut Session, change: impl FnOnce(&mut Session)) {
+    let mut by_token = cx.hub.topics(&session.seat);
+    by_token.retain(|topic| {
+        cx.hub.policy(topic).subscribe == Who::Token && session.has_right(Do::Subscribe, topic)
+    });
+    change(session);
+    for topic in by_token {
+        if session.has_right(Do::Subscribe, &topic) {
+            continue;
+        }
+        if !of(session.service).seated(cx, session, &topic, false) {
+            cx.hub.unsubscribe(&mut session.seat, &topic);
+        }
+    }
+}
+
+/// What keeps a name that a token gave from who has none.
+const BY_TOKEN: &[u8] = b"\0token";
+const NEEDS_TOKEN: Refusal = Refusal::new("a user's name needs a token here", "name-needs-token");
+const TOO_MANY_TOKENS: Refusal = Refusal::new(
+    "a session may hold 32 tokens for single channels at once",
+    "too-many",
+);
