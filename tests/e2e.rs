@@ -36,3 +36,5 @@ mod requests;
 mod settings;
 #[path = "e2e/slow.rs"]
 mod slow;
+#[path = "e2e/tokens.rs"]
+mod tokens;

@@ -57,6 +57,11 @@ target!(
     "fuzz/targets/since.rs"
 );
 target!(
+    no_text_is_taken_for_a_token_that_nobody_signed,
+    token,
+    "fuzz/targets/token.rs"
+);
+target!(
     a_body_of_many_messages_is_published_whole_or_not_at_all,
     api_batch,
     "fuzz/targets/api_batch.rs"

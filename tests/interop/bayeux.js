@@ -7,6 +7,7 @@ globalThis.WebSocket ||= class extends require('ws') {
 };
 globalThis.EventSource ||= require('eventsource').EventSource;
 
+const { createHmac } = require('node:crypto');
 const { test, until, assert } = require('./lib/harness.js');
 const { serve, proxy, top } = require('./lib/server.js');
 const { chaos } = require('./lib/chaos.js');
@@ -26,7 +27,37 @@ const publish = (server, channel, value) => fetch(`http://${server.internal}/api
   method: 'POST', body: JSON.stringify(value), headers: { 'Content-Type': 'application/json' },
 });
 
+const SECRET = 'a secret of at least thirty-two bytes';
+
+/** A token as applications make it. */
+function token(claims) {
+  const part = (fields) => Buffer.from(JSON.stringify(fields)).toString('base64url'), signed = `${part({ alg: 'HS256' })}.${part(claims)}`;
+  return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`;
+}
+
 for (const transport of TRANSPORTS) {
+  test(`cometd over ${transport}: a token in ext lets in, and the next one is given when it has expired`, async (after) => {
+    const server = await start(after, '--token-key', `HS256:${SECRET}`, '--token-leeway', '0s'), got = [];
+    const now = Date.now() / 1000, fresh = (seconds) => token({ sub: 'ann', exp: now + seconds, channels: { 'chat/*': ['subscribe', 'publish'] } });
+    const tokens = [fresh(3), fresh(3600)];
+    let shakes = 0;
+    const shows = { outgoing: (message) => {
+      if (message.channel === '/meta/handshake') message.ext = { ...message.ext, authentication: { token: tokens[Math.min(shakes++, 1)] } };
+      return message;
+    } };
+    const client = await connect(after, server.url, { transport, extensions: { shows } });
+    client.addListener('/meta/handshake', (message) => { if (message.successful) client.subscribe('/chat/a', (one) => got.push(one.data)); });
+    assert.equal((await reply((done) => client.subscribe('/chat/a', (message) => got.push(message.data), done))).successful, true);
+    assert.match((await reply((done) => client.subscribe('/other', () => {}, done))).error, /^403:/);
+    assert.equal((await reply((done) => client.publish('/chat/a', 1, done))).successful, true);
+    assert.match((await reply((done) => client.publish('/other', 1, done))).error, /^403:/);
+    await until('its own', () => got.length === 1);
+    await until('the end of the first', async () => shakes === 2 && await server.metric('orbited_signoffs_total{reason="expired"}') === 1);
+    await until('the subscription anew', async () => await server.metric('orbited_subscriptions') >= 2);
+    await publish(server, 'chat/a', 2);
+    await until('what came then', () => got.includes(2));
+  });
+
   test(`cometd over ${transport}: names, lists and patterns bring each message once, and unsubscribing ends that`, async (after) => {
     const server = await start(after), client = await connect(after, server.url, { transport }), got = [];
     const listen = (channel) => reply((done) => client.subscribe(channel, (message) => got.push([channel, message.channel, message.data]), done));
