@@ -4,6 +4,7 @@
 
 use super::{Claims, Do};
 use crate::time::Tick;
+use std::rc::Rc;
 
 /// The token of a session, if it gave one, and those that it gave for single channels.
 #[derive(Debug, Clone, Default)]
@@ -14,21 +15,23 @@ pub struct Pass {
 
 #[derive(Debug, Clone)]
 struct Held {
-    claims: Claims,
+    claims: Rc<Claims>,
     until: Tick,
 }
 
 impl Pass {
     /// The token of a session from now on, in place of the one before.
     pub fn set(&mut self, claims: Claims, until: Tick) {
+        let claims = Rc::new(claims);
         self.own = Some(Held { claims, until });
     }
 
     /// A token for some channels more; false when there are as many as there may be.
     pub fn add(&mut self, claims: Claims, until: Tick) -> bool {
-        self.more.retain(|held| held.claims != claims);
+        self.more.retain(|held| *held.claims != claims);
         let fits = self.more.len() < MORE_MAX;
         if fits {
+            let claims = Rc::new(claims);
             self.more.push(Held { claims, until });
         }
         fits
@@ -59,7 +62,7 @@ impl Pass {
 
     /// The session's own token.
     #[must_use]
-    pub fn own(&self) -> Option<(&Claims, Tick)> {
+    pub fn own(&self) -> Option<(&Rc<Claims>, Tick)> {
         self.own.as_ref().map(|own| (&own.claims, own.until))
     }
 

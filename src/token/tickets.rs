@@ -7,12 +7,13 @@ use crate::rng::{Keyed, Rng};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 /// Tickets that were not used yet.
 #[derive(Debug)]
 pub struct Tickets {
     rng: Rng,
-    kept: HashMap<[u8; 16], Claims, Keyed>,
+    kept: HashMap<[u8; 16], Rc<Claims>, Keyed>,
     /// All that were given, in the order in which they end, used ones too.
     ends: VecDeque<(u64, [u8; 16])>,
 }
@@ -32,8 +33,8 @@ impl Tickets {
         }
     }
 
-    /// A ticket for who has these claims; `None` where there are as many as may be.
-    pub fn give(&mut self, claims: Claims, now_ms: u64) -> Option<String> {
+    /// A ticket for who has these claims, which a session's tickets share; `None` where there are as many as may be.
+    pub fn give(&mut self, claims: Rc<Claims>, now_ms: u64) -> Option<String> {
         self.expire(now_ms);
         if self.ends.len() >= TICKETS_MAX {
             return None;
@@ -45,7 +46,7 @@ impl Tickets {
     }
 
     /// What a ticket stands for; it is used with that.
-    pub fn take(&mut self, text: &str, now_ms: u64) -> Option<Claims> {
+    pub fn take(&mut self, text: &str, now_ms: u64) -> Option<Rc<Claims>> {
         self.expire(now_ms);
         let key = URL_SAFE_NO_PAD.decode(text).ok()?;
         self.kept.remove(&<[u8; 16]>::try_from(key).ok()?)
@@ -83,8 +84,8 @@ mod tests {
     #[test]
     fn a_ticket_is_used_once_and_for_its_time() {
         let mut tickets = Tickets::new(&mut Rng::new([1; 32]));
-        let one = tickets.give(Claims::default(), 0).unwrap();
-        let two = tickets.give(Claims::default(), 1).unwrap();
+        let one = tickets.give(Rc::default(), 0).unwrap();
+        let two = tickets.give(Rc::default(), 1).unwrap();
         assert_eq!((one.len(), one == two), (22, false));
         assert!(tickets.take(&one, 29_999).is_some());
         assert!(tickets.take(&one, 29_999).is_none());
@@ -97,10 +98,10 @@ mod tests {
     fn no_more_are_given_than_may_be() {
         let mut tickets = Tickets::new(&mut Rng::new([1; 32]));
         for _ in 0..TICKETS_MAX {
-            let ticket = tickets.give(Claims::default(), 0).unwrap();
+            let ticket = tickets.give(Rc::default(), 0).unwrap();
             tickets.take(&ticket, 0).unwrap();
         }
-        assert_eq!(tickets.give(Claims::default(), 29_999), None);
-        assert!(tickets.give(Claims::default(), 30_000).is_some());
+        assert_eq!(tickets.give(Rc::default(), 29_999), None);
+        assert!(tickets.give(Rc::default(), 30_000).is_some());
     }
 }

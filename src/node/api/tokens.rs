@@ -60,7 +60,7 @@ impl Node {
         if claims.exp <= now_s {
             return Err(BAD_CLAIMS.with_reason("exp is over already.".to_owned()));
         }
-        let Some(ticket) = self.tokens.tickets.give(claims, self.clock.unix_ms) else {
+        let Some(ticket) = self.tokens.tickets.give(claims.into(), self.clock.unix_ms) else {
             return Err(TICKETS_FULL);
         };
         let body = format!(
