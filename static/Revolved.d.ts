@@ -6,7 +6,8 @@ declare namespace Revolved {
   interface Options {
     /** Origin of the server; default: where the script came from. */
     url?: string;
-    user?: string;
+    user?: string | null;
+    /** What proves it: a token, where the server checks tokens; `user` may be null then. */
     credentials?: unknown;
     transports?: Transport[];
     token?: string;
@@ -96,7 +97,7 @@ declare namespace Revolved {
   type Callback = (payload: any, sender: string | null, info: Info, channel: string) => void;
 
   class RevolvedError extends Error {
-    /** The server's code, or: closed, refused, kicked, overflow, state, protocol. */
+    /** The server's code, or: closed, refused, kicked, token, overflow, state, protocol. */
     code: string | number;
     /** The call that failed. */
     verb?: string;
@@ -111,8 +112,8 @@ declare class Revolved {
   readonly user: string | null;
   options: Revolved.Options;
 
-  connect(user?: string, credentials?: unknown): Promise<string | null>;
-  auth(user: string, credentials?: unknown): Promise<string>;
+  connect(user?: string | null, credentials?: unknown): Promise<string | null>;
+  auth(user: string | null, credentials?: unknown): Promise<string | null>;
   /** Where the channel has no history or presence there are no messages and no members in the answer. */
   subscribe(channel: string, callback?: Revolved.Callback | null, options?: Revolved.SubscribeOptions): Promise<Revolved.Subscription>;
   unsubscribe(...channels: string[]): Promise<any>;
@@ -157,7 +158,7 @@ declare class Revolved {
   ongap: ((channel: string, gap: Revolved.Gap) => void) | null;
   /** The server's goodbye, ahead of the end: whether to come back, and how long to wait before. */
   onbye: ((code: string | number, text: string, info: { reconnect?: boolean; after_ms?: number }) => void) | null;
-  /** `reconnects`: a new session is on its way. Not after refused and kicked, nor when the goodbye said so. */
+  /** `reconnects`: a new session is on its way. Not after refused, kicked and token, nor when the goodbye said so. */
   onclose: ((reason: CloseReason, reconnects: boolean, detail: string) => void) | null;
   /** Every call that failed, awaited or not. */
   onerror: ((error: Revolved.RevolvedError) => void) | null;

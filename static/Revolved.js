@@ -24,7 +24,8 @@ const RETRY_MS = [250, 10000];      // first and longest pause before a new sess
 const QUEUE_MAX = 1000;             // calls that wait for a new session
 const ONCE_MS = 110000;             // how old a publish that is asked again may be: servers know its id for 2 minutes
 const PAGE_MAX = 1000;              // messages or members in one answer
-const KICKED = 4403;                // the code of the goodbye, and of the WebSocket's close, when the application ended the session
+// Codes of the goodbye, and of the WebSocket's close, behind which nobody comes back unasked.
+const ENDS = { 4401: 'token', 4403: 'kicked' };
 
 const EVENTS = ['open', 'publish', 'receive', 'join', 'leave', 'members', 'resumed', 'subscribed', 'unsubscribed', 'gap', 'bye', 'close', 'error', 'transport'];
 
@@ -73,7 +74,7 @@ class Revolved {
     return this._promise('CONNECT', (entry) => { this._connecting = entry; });
   }
 
-  /** Signs in as another user. */
+  /** Signs in as another user, or with another token; where a token says who that is, `user` may be null. */
   auth(user, credentials) {
     Object.assign(this.options, { user, credentials });
     const granted = this._call('AUTH', credentials == null ? [user] : [user, credentials]).then((name) => (this.user = name));
@@ -203,7 +204,7 @@ class Revolved {
       this._settle('resolve', granted);
       this._emit('onopen', granted, !!again);
     };
-    if (user == null) ready(null);
+    if (user == null && credentials == null) ready(null);
     else this.auth(user, credentials).then(ready, (error) => this._settle('reject', error));
     const asked = new Set(waiting.map((call) => call.verb === 'SUBSCRIBE' && call.args[0]));
     for (const [channel, entry] of this._subscriptions) if (!asked.has(channel)) this._resume(channel, entry);
@@ -228,8 +229,8 @@ class Revolved {
     for (const id of this._reports.keys()) this._reported(id, null);
     // Only a WebSocket closes with a code: over the others the goodbye in front of the end has said what it was.
     const { code, text, reconnect, after_ms: after = 0 } = this._bye || {};
-    if (code === KICKED) [reason, detail] = ['kicked', text];
-    const unwelcome = reason === 'refused' || reason === 'kicked';
+    if (ENDS[code]) [reason, detail] = [ENDS[code], text];
+    const unwelcome = ['refused', 'kicked', 'token'].includes(reason);
     if (unwelcome || reconnect === false) this._wanted = false;
     if (!this._wanted) lost.push(...this._queue.splice(0));
     const repeated = this._wanted ? lost.filter(mayRepeat) : [];

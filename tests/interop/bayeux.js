@@ -7,11 +7,11 @@ globalThis.WebSocket ||= class extends require('ws') {
 };
 globalThis.EventSource ||= require('eventsource').EventSource;
 
-const { createHmac } = require('node:crypto');
 const { test, until, assert } = require('./lib/harness.js');
 const { serve, proxy, top } = require('./lib/server.js');
 const { chaos } = require('./lib/chaos.js');
 const { connect, reply, faye, page } = require('./lib/bayeux.js');
+const { token, TOKENS } = require('./lib/token.js');
 const Revolved = require(top + '/static/Revolved.js');
 
 const TRANSPORTS = ['long-polling', 'websocket'];
@@ -27,17 +27,9 @@ const publish = (server, channel, value) => fetch(`http://${server.internal}/api
   method: 'POST', body: JSON.stringify(value), headers: { 'Content-Type': 'application/json' },
 });
 
-const SECRET = 'a secret of at least thirty-two bytes';
-
-/** A token as applications make it. */
-function token(claims) {
-  const part = (fields) => Buffer.from(JSON.stringify(fields)).toString('base64url'), signed = `${part({ alg: 'HS256' })}.${part(claims)}`;
-  return `${signed}.${createHmac('sha256', SECRET).update(signed).digest('base64url')}`;
-}
-
 for (const transport of TRANSPORTS) {
   test(`cometd over ${transport}: a token in ext lets in, and the next one is given when it has expired`, async (after) => {
-    const server = await start(after, '--token-key', `HS256:${SECRET}`, '--token-leeway', '0s'), got = [];
+    const server = await start(after, ...TOKENS, '--token-leeway', '0s'), got = [];
     const now = Date.now() / 1000, fresh = (seconds) => token({ sub: 'ann', exp: now + seconds, channels: { 'chat/*': ['subscribe', 'publish'] } });
     const tokens = [fresh(3), fresh(3600)];
     let shakes = 0;

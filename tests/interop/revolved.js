@@ -11,6 +11,7 @@ globalThis.EventSource ||= require('eventsource').EventSource;
 const { test, until, assert } = require('./lib/harness.js');
 const { serve, proxy, top } = require('./lib/server.js');
 const { fake } = require('./lib/fake.js');
+const { token, TOKENS } = require('./lib/token.js');
 const Revolved = require(top + '/static/Revolved.js');
 
 const TRANSPORTS = ['websocket', 'sse', 'stream', 'longpoll'];
@@ -186,6 +187,22 @@ for (const transport of TRANSPORTS) {
     assert.deepEqual(payloads(bob).filter((n) => n < 3).sort(), [1, 2]);
   });
 }
+
+test('Revolved.js in node: a token says who it is and what it may, for as long as it lasts', async (after) => {
+  const server = await start(after, ...TOKENS, '--token-leeway', '0s'), now = Date.now() / 1000, closed = [], got = [];
+  const shown = (seconds) => token({ sub: 'ann', exp: now + seconds, channels: { chat: ['subscribe', 'publish'] } });
+  const r = new Revolved({ url: server.url });
+  after(() => r.disconnect());
+  r.onclose = (...said) => closed.push(said);
+  await assert.rejects(new Revolved({ url: server.url }).connect('ann'), { code: 'name-needs-token' });
+  assert.equal(await r.connect(null, shown(3)), 'ann');
+  await r.subscribe('chat', (payload) => got.push(payload));
+  await assert.rejects(r.publish('other', 1), { code: 'forbidden' });
+  assert.equal(await r.auth(null, shown(5)), 'ann');
+  await r.publish('chat', 'hi');
+  await until('the end of its token', () => closed.length === 1);
+  assert.deepEqual([got, closed[0].slice(0, 2)], [['hi'], ['token', false]]);
+});
 
 test('Revolved.js in node: who subscribes since the place that another session had gets what it missed', async (after) => {
   const server = await start(after, ...RULE), ann = await join(after, server.url, 'ann', 'websocket');

@@ -98,7 +98,7 @@ async function staysAway({ r, opened }, server) {
 const comesBack = async ({ opened }) => assert.deepEqual(await until('a new session', () => opened.length > 1 && opened), [false, true]);
 
 const ENDS = [
-  [1008, 'refused', staysAway], [1009, 'too-big', comesBack], [4403, 'kicked', staysAway],
+  [1008, 'refused', staysAway], [1009, 'too-big', comesBack], [4401, 'token', staysAway], [4403, 'kicked', staysAway],
   [4404, 'expired', comesBack], [4408, 'timeout', comesBack], [4413, 'overflow', comesBack],
 ];
 
