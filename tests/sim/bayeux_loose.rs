@@ -60,7 +60,9 @@ impl Talk {
 
     /// Messages came by a WebSocket and no answer with them: those that it brought before are written.
     pub fn is_pushed(&mut self, scene: &mut Scene, messages: &[&str], link: LinkId) {
-        if let Some((_, had)) = self.loose.brought.filter(|(by, _)| *by == link) {
+        // A node that stops writes all that it has at once.
+        let apart = |(by, _): &(LinkId, u64)| *by == link && !scene.net.is_stopped();
+        if let Some((_, had)) = self.loose.brought.filter(apart) {
             self.acked.push((scene.net.turns, had));
         }
         self.comes(scene, messages);
