@@ -32,6 +32,11 @@ target!(
     "fuzz/targets/http_body.rs"
 );
 target!(
+    answers_are_the_same_whole_and_in_pieces,
+    http_answer,
+    "fuzz/targets/http_answer.rs"
+);
+target!(
     websocket_messages_are_the_same_whole_and_in_pieces,
     ws_frames,
     "fuzz/targets/ws_frames.rs"

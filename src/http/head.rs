@@ -206,7 +206,11 @@ fn check_host<'a>(headers: &Headers<'a>, version: Version) -> Result<&'a str, Re
 }
 
 /// RFC 9112 section 6.3, refusing wherever two readers could differ.
-fn framing(headers: &Headers<'_>, version: Version, limits: &Limits) -> Result<Framing, Refusal> {
+pub(super) fn framing(
+    headers: &Headers<'_>,
+    version: Version,
+    limits: &Limits,
+) -> Result<Framing, Refusal> {
     let mut lengths = headers.all("content-length");
     let mut codings = headers.all("transfer-encoding");
     match (lengths.next(), codings.next()) {
@@ -250,7 +254,7 @@ fn check_encoding(headers: &Headers<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn keep_alive(headers: &Headers<'_>, version: Version) -> bool {
+pub(super) fn keep_alive(headers: &Headers<'_>, version: Version) -> bool {
     let close = headers.has_token("connection", "close");
     !close && (version == Version::Http11 || headers.has_token("connection", "keep-alive"))
 }

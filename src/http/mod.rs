@@ -3,6 +3,7 @@
 //! Data in: what a socket read, and the answers of the layers above. Data out: [`request::Request`], [`refusal::Refusal`], heads and chunks.
 //! It must not know sockets, time, sessions or what a path does; paths are only given their names here ([`routes`]).
 
+pub mod answer;
 pub mod assets;
 pub mod body;
 pub mod cookies;
