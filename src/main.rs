@@ -68,6 +68,8 @@ fn with_keys(config: &Config) -> Result<Config, String> {
     let mut effective = config.clone();
     effective.api_keys =
         net::files::keys(&config.api_keys).map_err(|error| format!("--api-key {error}"))?;
+    effective.callback_keys = net::files::keys(&config.callback_keys)
+        .map_err(|error| format!("--callback-key {error}"))?;
     let read = net::files::token_keys(&mut effective);
     read.map_err(|error| format!("--token-key {error}"))?;
     Ok(effective)

@@ -24,11 +24,13 @@ pub enum Kind {
     Jsonp,
     /// Answered at once.
     Poll,
+    /// Requests of the node's own to a URL of the application.
+    Callback,
 }
 
 impl Kind {
     /// Every kind and its label, in the order of the gauge's counters.
-    pub const ALL: [(Kind, &'static str); 7] = [
+    pub const ALL: [(Kind, &'static str); 8] = [
         (Kind::None, "none"),
         (Kind::WebSocket, "websocket"),
         (Kind::Sse, "sse"),
@@ -36,6 +38,7 @@ impl Kind {
         (Kind::LongPoll, "longpoll"),
         (Kind::Jsonp, "jsonp"),
         (Kind::Poll, "poll"),
+        (Kind::Callback, "callback"),
     ];
 
     /// Its label.
@@ -56,7 +59,7 @@ pub struct Metrics {
     /// Requests served, of any kind.
     pub requests: u64,
     /// Sessions now, by what their downstream is, as [`Kind::ALL`].
-    pub sessions: [u64; 7],
+    pub sessions: [u64; 8],
     /// Sessions begun.
     pub signons: u64,
     /// Sessions ended, by cause, as [`Cause::ALL`].
@@ -77,8 +80,89 @@ pub struct Metrics {
     pub undelivered: [u64; 11],
     /// Messages dropped for readers that did not keep up.
     pub dropped: Dropped,
+    /// Requests to URLs of the application.
+    pub callbacks: Callbacks,
     /// Turns of the loop.
     pub turns: u64,
+}
+
+/// What requests to URLs of the application came to.
+#[derive(Debug, Default)]
+pub struct Callbacks {
+    requests: [u64; 7],
+    /// Events that an answer acknowledged.
+    acknowledged: u64,
+    /// Events that went since too many waited.
+    pub dropped: u64,
+}
+
+/// What a request to a URL of the application came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Called {
+    /// Its events are acknowledged.
+    Ok,
+    /// The answer has another status than 2xx.
+    Status,
+    /// There was no answer in time.
+    Timeout,
+    /// Nobody is there.
+    Unreachable,
+    /// The connection broke before the answer was whole.
+    Broken,
+    /// What came is no answer, or too large for one.
+    Malformed,
+    /// A connection from before was closed under it: it is sent again at once.
+    Stale,
+}
+
+impl Called {
+    /// Every one, in the order of the counters.
+    pub const ALL: [Self; 7] = [
+        Self::Ok,
+        Self::Status,
+        Self::Timeout,
+        Self::Unreachable,
+        Self::Broken,
+        Self::Malformed,
+        Self::Stale,
+    ];
+
+    /// The word used in logs and metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Status => "status",
+            Self::Timeout => "timeout",
+            Self::Unreachable => "unreachable",
+            Self::Broken => "broken",
+            Self::Malformed => "malformed",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+impl Callbacks {
+    /// Counts a request, and the events that its answer acknowledged.
+    pub fn count(&mut self, called: Called, acknowledged: u64) {
+        self.requests[called as usize] += 1;
+        self.acknowledged += acknowledged;
+    }
+
+    /// Requests, each with the word for what it came to.
+    pub fn requests(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let count = |(called, count): (Called, u64)| (called.word(), count);
+        Called::ALL.into_iter().zip(self.requests).map(count)
+    }
+
+    /// Events, by what became of them.
+    pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("acknowledged", self.acknowledged),
+            ("dropped", self.dropped),
+        ]
+        .into_iter()
+    }
 }
 
 /// Messages dropped, by the policy that let them.

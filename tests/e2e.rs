@@ -9,6 +9,8 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "e2e/application.rs"]
+mod application;
 #[path = "e2e/client.rs"]
 mod client;
 #[path = "e2e/node.rs"]
@@ -18,6 +20,8 @@ mod sessions;
 #[path = "e2e/websocket.rs"]
 mod websocket;
 
+#[path = "e2e/callbacks.rs"]
+mod callbacks;
 #[path = "e2e/commands.rs"]
 mod commands;
 #[path = "e2e/crowds.rs"]

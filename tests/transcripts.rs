@@ -20,6 +20,9 @@
 //! +30s                                          time goes by: ms, s, m
 //! c1 stops reading                              until `c1 reads on`
 //! stop                                          the operator stops the node
+//! call: http://127.0.0.1:5000/x batch=2         a URL of `--callback`
+//! call1 < dial 127.0.0.1:5000                   the node makes a connection, the first: `call1 > connected` or `refused`
+//! call1 < post /x 127.0.0.1:5000 text/plain     a request of the node's own, with its host, its type and its body
 //! ```
 //!
 //! `{name}` is what came there first, and from then on the same; `{...}` is anything. A connection is opened
@@ -91,6 +94,7 @@ transcripts! {
     a_rule_bounds_what_a_session_publishes_in_a_second
     a_rule_says_who_may_publish_and_subscribe
     a_sender_learns_what_became_of_its_message
+    a_server_that_stops_posts_the_last_events
     a_server_that_stops_tells_the_application_what_nobody_got
     a_server_whose_queues_are_full_takes_nothing_new
     a_session_ends_with_its_token_unless_it_gave_another
@@ -113,6 +117,7 @@ transcripts! {
     a_websocket_with_a_bad_variable_is_told_so
     an_ack_beyond_what_was_sent_is_one_of_all_that_was
     an_answer_while_stopping_says_close
+    an_application_that_is_away_is_called_again
     an_event_source_that_long_polls_is_not_told_twice
     an_event_source_that_streams_resumes_where_it_was
     an_event_stream_that_comes_back_is_told_what_it_missed
@@ -151,6 +156,7 @@ transcripts! {
     encoding_2_is_spoken_where_it_was_agreed
     encoding_2_is_unknown_where_it_was_not_agreed
     events_are_read_with_a_token_or_a_ticket
+    events_are_posted_to_the_application
     events_are_refused_where_a_rule_keeps_anyone_out
     events_are_streamed_to_who_asks_for_channels
     events_need_channels_that_are_some

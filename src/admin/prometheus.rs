@@ -21,6 +21,10 @@ pub struct Facts {
     pub history: (usize, usize),
     /// Different transport settings in use.
     pub profiles: usize,
+    /// Events that wait for URLs of the application.
+    pub callback_waiting: usize,
+    /// Such URLs to which little is sent since they answered nothing.
+    pub callbacks_open: usize,
 }
 
 /// The text of `/metrics`.
@@ -70,6 +74,7 @@ pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
         "reason",
         refused,
     );
+    text.callbacks(metrics);
     for (name, help, value) in counters(metrics) {
         text.head(name, "counter", help);
         text.sample(name, "", value);
@@ -87,7 +92,7 @@ pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
 type Plain = (&'static str, &'static str, u64);
 
 #[rustfmt::skip]
-fn gauges(facts: &Facts) -> [Plain; 7] {
+fn gauges(facts: &Facts) -> [Plain; 9] {
     [
         ("orbited_connections", "Open connections.", facts.connections as u64),
         ("orbited_channels", "Channels and users with a session.", facts.channels as u64),
@@ -96,6 +101,8 @@ fn gauges(facts: &Facts) -> [Plain; 7] {
         ("orbited_history_bytes", "Bytes kept as history.", facts.history.0 as u64),
         ("orbited_history_messages", "Messages kept as history.", facts.history.1 as u64),
         ("orbited_profiles", "Different transport settings in use.", facts.profiles as u64),
+        ("orbited_callback_waiting", "Events that wait for URLs of the application.", facts.callback_waiting as u64),
+        ("orbited_callbacks_open", "URLs of the application whose circuit breaker is open.", facts.callbacks_open as u64),
     ]
 }
 
@@ -130,6 +137,23 @@ impl Text {
         samples.for_each(|(value, count)| {
             self.sample(name, &format!("{{{label}=\"{value}\"}}"), count)
         });
+    }
+
+    fn callbacks(&mut self, metrics: &Metrics) {
+        self.family(
+            "orbited_callbacks_total",
+            "counter",
+            "Requests to URLs of the application.",
+            "result",
+            metrics.callbacks.requests(),
+        );
+        self.family(
+            "orbited_callback_events_total",
+            "counter",
+            "Events for URLs of the application.",
+            "result",
+            metrics.callbacks.events(),
+        );
     }
 
     fn head(&mut self, name: &str, kind: &str, help: &str) {

@@ -4,8 +4,8 @@
 //! demo mode keeps closed.
 
 use super::error::Fault;
-use super::fields::{VALUES_MAX, every, joined};
-use super::flag::{Flag, Group, Kind, Misfit, Number};
+use super::fields::{list, several};
+use super::flag::{Flag, Group, Kind, Number};
 use super::table::FLAGS;
 use super::{Settings, value};
 use crate::config::secret::API_KEY_FORM;
@@ -174,24 +174,6 @@ pub fn close(settings: &mut Settings) {
     settings.config.policies = policies.closed();
 }
 
-fn list<T: ToString>(values: &[T]) -> String {
-    match values {
-        [] => NONE.to_owned(),
-        values => joined(values, ","),
-    }
-}
-
-/// All of them; the word for none stands alone.
-fn several<T, E: Into<Fault>>(
-    values: &[String],
-    read: impl Fn(&str) -> Result<T, E>,
-) -> Result<Vec<T>, Misfit> {
-    match values {
-        [none] if none == NONE => Ok(Vec::new()),
-        values => every(values, VALUES_MAX, read),
-    }
-}
-
 fn text(text: &str) -> Result<String, Fault> {
     match text.is_empty() {
         true => Err(malformed("a text")),
@@ -203,5 +185,4 @@ fn malformed(form: &'static str) -> Fault {
     Misread::Malformed { form, near: None }.into()
 }
 
-const NONE: &str = "none";
 const NAMES_FORM: &str = "token or anyone";

@@ -9,6 +9,7 @@ use std::fmt;
 use super::Origin;
 use super::flag::env_name;
 use super::logging::Escaped;
+use crate::config::callback::BadCallback;
 use crate::config::pattern::BadPattern;
 use crate::config::rule::BadRule;
 use crate::config::secret::API_KEY_FORM;
@@ -97,6 +98,8 @@ pub enum Fault {
     Misread(Misread),
     /// Not a rule for channels.
     Rule(BadRule),
+    /// Not a URL to which events can be posted, or not its settings.
+    Callback(BadCallback),
     /// More values than the flag takes.
     TooMany {
         /// How many it takes.
@@ -200,7 +203,7 @@ fn hint(out: &mut fmt::Formatter<'_>, otherwise: &str, near: Option<String>) -> 
 impl Setting {
     /// Whether its value is not to be shown.
     fn is_secret(&self) -> bool {
-        matches!(self.flag, "api-key" | "token-key")
+        matches!(self.flag, "api-key" | "token-key" | "callback-key")
     }
 
     /// As it was spelled, without its value.
@@ -238,11 +241,18 @@ impl From<BadRule> for Fault {
     }
 }
 
+impl From<BadCallback> for Fault {
+    fn from(bad: BadCallback) -> Self {
+        Self::Callback(bad)
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Misread(misread) => misread.fmt(out),
             Self::Rule(bad) => bad.fmt(out),
+            Self::Callback(bad) => bad.fmt(out),
             Self::TooMany { max } => write!(out, "too many, at most {max} values"),
             Self::Taken { by } => write!(out, "already taken by --{by}"),
             Self::Exceeds { other, limit } => {

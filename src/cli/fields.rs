@@ -151,6 +151,28 @@ pub fn joined<T: ToString>(values: &[T], between: &str) -> String {
     texts.join(between)
 }
 
+/// Values as one text, with a word for none.
+pub fn list<T: ToString>(values: &[T]) -> String {
+    match values {
+        [] => NONE.to_owned(),
+        values => joined(values, ","),
+    }
+}
+
+/// All of them; the word for none stands alone.
+///
+/// # Errors
+/// The one that is wrong.
+pub fn several<T, E: Into<Fault>>(
+    values: &[String],
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, Misfit> {
+    match values {
+        [none] if none == NONE => Ok(Vec::new()),
+        values => every(values, VALUES_MAX, read),
+    }
+}
+
 /// All origins.
 pub const ANY: &str = "*";
 /// No folder.
@@ -168,3 +190,5 @@ const PEERS: [(&str, Peer); 3] = [
 /// Values of one repeating flag; each listener is a descriptor, each origin is compared per
 /// request.
 pub const VALUES_MAX: usize = 64;
+/// No value of several.
+pub const NONE: &str = "none";

@@ -32,6 +32,8 @@ pub enum Group {
     Channels,
     /// Who may do what.
     Auth,
+    /// What the application is told by requests to it.
+    Callbacks,
     /// Connections and requests.
     Limits,
     /// Times of connections.
@@ -106,11 +108,12 @@ pub struct Misfit {
 
 impl Group {
     /// All of them, in the order of `--help`.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Listen,
         Self::Sessions,
         Self::Channels,
         Self::Auth,
+        Self::Callbacks,
         Self::Limits,
         Self::Timeouts,
         Self::Browsers,
@@ -124,6 +127,7 @@ impl Group {
             Self::Sessions => "Sessions",
             Self::Channels => "Channels",
             Self::Auth => "Authentication",
+            Self::Callbacks => "Callbacks",
             Self::Limits => "Limits",
             Self::Timeouts => "Timeouts",
             Self::Browsers => "Browsers",

@@ -8,6 +8,7 @@
 
 pub mod auth;
 pub mod call;
+mod callbacks;
 pub mod error;
 pub mod fields;
 pub mod flag;

@@ -8,7 +8,7 @@ use super::fields::{
     set_internal, set_listen, set_origins, set_peer, set_static_dir,
 };
 use super::flag::{Flag, Group, Kind, Number, env_name};
-use super::{auth, logging, value};
+use super::{auth, callbacks, logging, value};
 use crate::config::keys::{self, HISTORY_FORM, Setting};
 use crate::config::rule;
 use crate::config::{Cookie, Listen, cookie};
@@ -212,6 +212,10 @@ pub static FLAGS: &[Flag] = &[
     auth::TOKEN_LEEWAY,
     auth::TOKEN_LIFE,
     auth::NAMES,
+    callbacks::URL,
+    callbacks::KEY,
+    callbacks::QUEUE,
+    callbacks::TIMEOUT,
     Flag {
         name: "max-connections",
         group: Group::Limits,

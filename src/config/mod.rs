@@ -5,6 +5,7 @@
 //! say of what. `policy` is what holds for each channel, read by `rule`, `keys` and `pattern`; `units`
 //! and `near` help to read what an operator wrote. This folder must not know flags or the environment.
 
+pub mod callback;
 pub mod cookie;
 pub mod keys;
 pub mod near;
@@ -15,6 +16,7 @@ pub mod secret;
 pub mod token;
 pub mod units;
 
+pub use callback::Callback;
 pub use cookie::Cookie;
 pub use policy::{History, Peer, Policies, Policy, Who};
 pub use secret::ApiKey;
@@ -98,6 +100,16 @@ pub struct Config {
     pub policies: Policies,
     /// Who may send messages to users.
     pub peer: Peer,
+    /// URLs of the application to which events are posted.
+    pub callbacks: Vec<Callback>,
+    /// Keys that sign what is posted, each of them; none is that it is not signed.
+    pub callback_keys: Vec<ApiKey>,
+    /// Bytes of events waiting for one such URL; beyond it the oldest go. 8 MiB are 40,000 ends of sessions that lost
+    /// nothing.
+    pub callback_queue: usize,
+    /// Milliseconds from the connection, or from the request on an open one, to the end of the answer; 10 s is more than
+    /// an application that lives should need.
+    pub callback_timeout_ms: u64,
     /// Requests on one connection before it is closed; 10,000 spreads clients anew behind a
     /// balancer. 0 is no limit.
     pub max_requests: u32,
@@ -202,6 +214,10 @@ impl Default for Config {
             max_channels: 1_000_000,
             policies: Policies::of_the_demo(),
             peer: Peer::Anyone,
+            callbacks: Vec::new(),
+            callback_keys: Vec::new(),
+            callback_queue: 8 * 1024 * KIB,
+            callback_timeout_ms: 10_000,
             max_requests: 10_000,
 
             header_timeout_ms: 10_000,

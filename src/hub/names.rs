@@ -122,6 +122,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_event_that_may_be_posted_has_its_channel_and_no_other_has() {
+        let named = crate::config::callback::EVENTS.iter();
+        let named: Vec<_> = named.filter_map(|event| of_event(event)).collect();
+        assert_eq!(named, EVENTS);
+        assert_eq!(of_event("signof"), None);
+    }
+
+    #[test]
     fn only_canonical_names_are_channels() {
         assert_eq!(channel("chat/räume/1"), Ok("chat/räume/1"));
         for (text, error) in [

@@ -7,6 +7,7 @@
 //! remembered here until they are used up: a socket is registered once and never again.
 
 pub mod clock;
+mod dial;
 mod ebb;
 pub mod files;
 pub mod limits;
@@ -22,6 +23,7 @@ use crate::ids::ConnId;
 use crate::node::{Door, Flushed, Node};
 use crate::time::Tick;
 use clock::Stopwatch;
+use dial::{Dialler, Next, RESOLVED};
 use ebb::Ebb;
 use listener::Accepted;
 use mio::event::Event;
@@ -39,6 +41,8 @@ pub struct Loop {
     listeners: Vec<Listener>,
     signals: Signals,
     sockets: Sockets,
+    /// Connections that the node asked for, until they are made.
+    dialler: Dialler,
     node: Node,
     watch: Stopwatch,
     buffer: Box<[u8]>,
@@ -75,6 +79,7 @@ impl Loop {
             listeners,
             signals,
             sockets: Sockets::new(node.config().max_connections),
+            dialler: Dialler::default(),
             node,
             watch: Stopwatch::start(),
             buffer: vec![0; READ_BYTES].into_boxed_slice(),
@@ -120,6 +125,7 @@ impl Loop {
         self.serve();
         self.node.tick();
         self.serve();
+        self.dial();
         self.flush();
         self.resume();
         self.sweep();
@@ -188,6 +194,13 @@ impl Loop {
         if token == SIGNALS.0 {
             return self.signalled();
         }
+        if token == RESOLVED.0 {
+            let (now, registry) = (self.watch.clock().tick, self.poll.registry());
+            let resolved = self.dialler.resolved(now, registry);
+            return resolved
+                .into_iter()
+                .for_each(|(id, next)| self.go_on(id, next));
+        }
         if let Some(listener) = self.listeners.get_mut(token) {
             listener.pending = true;
             return;
@@ -195,6 +208,9 @@ impl Loop {
         let Some(id) = ConnId::unpack(token as u64) else {
             return;
         };
+        if self.dialler.is_dialling(id) {
+            return self.dialled(id);
+        }
         let broken = event.is_error() || (event.is_read_closed() && event.is_write_closed());
         if broken && !self.node.wants_read(id) {
             self.node.ended(id, true);
@@ -232,7 +248,7 @@ impl Loop {
         }
         let now = self.watch.clock().tick;
         let late = self.finishing.is_some() && self.last_moment().is_some_and(|last| now >= last);
-        let done = self.finishing.is_some() && !self.in_haste && self.node.conn_count() == 0;
+        let done = self.finishing.is_some() && !self.in_haste && self.node.is_finished();
         self.stop_at_once || late || done
     }
 
@@ -301,6 +317,47 @@ impl Loop {
             Err(error) => {
                 log::error!("cannot register a socket error={error}");
                 self.node.ended(id, true);
+            }
+        }
+    }
+
+    /// Makes the connections that the node asks for.
+    fn dial(&mut self) {
+        while let Some(dial) = self.node.next_dial() {
+            let (now, id) = (self.watch.clock().tick, dial.conn);
+            let next = self.dialler.begin(dial, now, self.poll.registry());
+            self.go_on(id, next);
+        }
+    }
+
+    /// An edge came of a socket that is being connected.
+    fn dialled(&mut self, id: ConnId) {
+        let (now, registry) = (self.watch.clock().tick, self.poll.registry());
+        let Some(socket) = self.sockets.get(id) else {
+            return;
+        };
+        let next = self.dialler.edge(id, socket, now, registry);
+        self.go_on(id, next);
+    }
+
+    fn go_on(&mut self, id: ConnId, next: Next) {
+        match next {
+            Next::Wait => {}
+            Next::Nobody => self.node.ended(id, true),
+            Next::Connected => {
+                self.node.connected(id);
+                // What came with the edge is read like anything else.
+                self.list(id, true);
+            }
+            Next::Socket(mut socket) => {
+                let (registry, token) = (self.poll.registry(), Token(id.pack() as usize));
+                match socket.register(registry, token, Interest::READABLE | Interest::WRITABLE) {
+                    Ok(()) => self.sockets.insert(id, socket),
+                    Err(error) => {
+                        log::error!("cannot register a socket error={error}");
+                        self.node.ended(id, true);
+                    }
+                }
             }
         }
     }
@@ -377,6 +434,7 @@ impl Loop {
     fn sweep(&mut self) {
         while let Some(id) = self.node.next_dead() {
             self.sockets.remove(id);
+            self.dialler.forget(id);
             if self.retry.is_some() {
                 self.retry = Some(Tick(0));
             }

@@ -59,6 +59,23 @@ impl Socket {
         }
     }
 
+    /// Whether one that was to be connected is; not yet is false.
+    ///
+    /// # Errors
+    /// It will never be.
+    pub fn is_connected(&self) -> io::Result<bool> {
+        let (error, peer) = match self {
+            Socket::Tcp(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+            Socket::Unix(stream) => (stream.take_error()?, stream.peer_addr().map(drop)),
+        };
+        match (error, peer) {
+            (Some(error), _) => Err(error),
+            (None, Ok(())) => Ok(true),
+            (None, Err(error)) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            (None, Err(error)) => Err(error),
+        }
+    }
+
     /// Tells a peer for whom there is no room, as far as that goes without waiting.
     pub fn refuse(&mut self) {
         let body = "{\"code\":\"connections-full\",\"reason\":\"There is no room for a connection.\",\
@@ -180,7 +197,8 @@ impl Sockets {
         self.0.get_mut(id.index() as usize)?.as_mut()
     }
 
-    fn get(&mut self, id: ConnId) -> Option<&mut Socket> {
+    /// A connection's socket.
+    pub fn get(&mut self, id: ConnId) -> Option<&mut Socket> {
         self.slot(id).map(|slot| &mut slot.socket)
     }
 }

@@ -267,7 +267,7 @@ impl Node {
 
     /// Ends a session with a goodbye; where there is no room for that, at once. False for one that ends already.
     pub(super) fn kick(&mut self, id: SessionId, cause: Cause) -> bool {
-        if !self.sessions.get(id).is_some_and(Session::is_open) {
+        if !self.sessions.get(id).is_some_and(Session::is_open) || self.is_called(id) {
             return false;
         }
         self.with_service(id, |service, cx, session| {

@@ -3,6 +3,7 @@
 //! An idle connection holds no buffer: what has come of a request is boxed while there is some, what waits
 //! to be written is boxed while there is some.
 
+use crate::http::answer::Partial as Answer;
 use crate::http::reader::Partial as HttpPartial;
 use crate::http::request::Version;
 use crate::ids::SessionId;
@@ -16,6 +17,8 @@ pub enum Door {
     Public,
     /// The application and the operator.
     Internal,
+    /// None: the node made it, to a URL of the application.
+    Application,
 }
 
 /// One connection.
@@ -80,6 +83,8 @@ pub enum Inbox {
     Frames(Box<WsPartial>),
     /// Bytes behind a `streamtest`, and the second half of its answer.
     Testing(Box<(Vec<u8>, Vec<u8>)>),
+    /// The beginning of an answer to a request of ours.
+    Answer(Box<Answer>),
 }
 
 /// Where a connection is in its life. One response at a time: requests behind it wait in the inbox.
@@ -97,6 +102,8 @@ pub enum Stage {
     Testing,
     /// A WebSocket. Next: `Closing`.
     Socket,
+    /// A connection of ours, to a URL of the application (`callbacks`). Next: `Dead`.
+    Calling,
     /// What is queued is written, then the sending side is shut. Next: `Lingering`.
     Closing,
     /// The sending side is shut; input is thrown away until the peer closes too, since closing a socket with
@@ -160,7 +167,7 @@ impl Conn {
             (Stage::Held | Stage::Streaming | Stage::Waiting, inbox) => {
                 matches!(inbox, Inbox::Empty)
             }
-            (Stage::Socket | Stage::Closing | Stage::Lingering, _) => true,
+            (Stage::Socket | Stage::Calling | Stage::Closing | Stage::Lingering, _) => true,
         }
     }
 }
@@ -175,6 +182,7 @@ impl Inbox {
             Inbox::Parked(bytes) => bytes.capacity(),
             Inbox::Testing(both) => both.0.capacity() + both.1.capacity(),
             Inbox::Frames(partial) => partial.heap_bytes(),
+            Inbox::Answer(partial) => partial.heap_bytes(),
         }
     }
 }

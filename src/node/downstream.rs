@@ -89,8 +89,8 @@ impl Node {
                     iter::empty(),
                 );
             }
-            // A connect of Bayeux was answered before.
-            (_, Carriage::Bayeux) | (None, _) => {}
+            // A connect of Bayeux was answered before, and a callback has none.
+            (_, Carriage::Bayeux | Carriage::Callback) | (None, _) => {}
         }
         self.scratch = scratch;
         self.response_over(id);
@@ -146,6 +146,9 @@ impl Node {
             return;
         };
         conn.half_closed = true;
+        if conn.stage == Stage::Calling {
+            return self.call_ended(id, reset);
+        }
         let answering = match conn.stage {
             Stage::Open | Stage::Closing => conn.out.is_some(),
             Stage::Waiting | Stage::Testing => true,
@@ -184,6 +187,7 @@ impl Node {
         let Some(conn) = self.conns.get_mut(id) else {
             return;
         };
+        let called = conn.stage == Stage::Calling;
         conn.stage = Stage::Dead;
         let session = conn.session.take();
         self.conn_timers.clear(id.index());
@@ -191,6 +195,9 @@ impl Node {
         let carried = session.filter(|s| self.sessions.get(*s).and_then(Session::conn) == Some(id));
         if let Some(session) = carried {
             self.detach(session, Cause::Gone);
+        }
+        if called {
+            self.call_lost(id);
         }
     }
 

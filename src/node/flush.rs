@@ -85,8 +85,11 @@ impl Node {
         let due = self.now() + WRITE_TIMEOUT_MS;
         if let Some(conn) = self.conns.get_mut(id) {
             conn.write = WriteSide::Blocked;
+            // A call has its own time.
+            if conn.stage != Stage::Calling {
+                self.conn_timers.set(id.index(), due);
+            }
         }
-        self.conn_timers.set(id.index(), due);
         Flushed::Later
     }
 

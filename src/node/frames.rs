@@ -102,7 +102,7 @@ impl Node {
                 self.drop_socket(id, CloseCode::UNSUPPORTED_DATA.number(), Cause::Gone);
             }
             Some(Carriage::Csp) => self.csp_message(id, session, bytes),
-            Some(Carriage::Bayeux) | None => {}
+            Some(Carriage::Bayeux | Carriage::Callback) | None => {}
         }
     }
 

@@ -4,7 +4,7 @@ use super::Node;
 use super::conn::{Stage, WriteSide};
 use crate::ids::SessionId;
 use crate::metrics::Kind;
-use crate::session::{Due, Session};
+use crate::session::{Carriage, Due, Session};
 
 impl Node {
     /// The first thing that does not hold, if any.
@@ -59,6 +59,10 @@ impl Node {
 
     /// It wakes when something is due, or before.
     fn check_deadline(&self, id: SessionId, session: &Session) -> Result<(), String> {
+        if session.carriage() == Carriage::Callback && !self.cmds.is_empty() {
+            // Its own may be among them.
+            return Ok(());
+        }
         let profile = self.profiles.get(session.profile);
         let at = match session.due(self.now(), &profile, &self.times) {
             Due::Later(at) => at,

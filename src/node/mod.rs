@@ -10,6 +10,7 @@
 
 mod api;
 mod bayeux;
+mod callbacks;
 mod commands;
 pub mod conn;
 mod csp;
@@ -28,6 +29,7 @@ mod streamtest;
 mod timers;
 mod tokens;
 
+pub use callbacks::Dial;
 pub use commands::DELIVERIES_PER_TURN;
 pub use conn::{Conn, Door};
 pub use flush::Flushed;
@@ -103,6 +105,12 @@ pub struct Node {
     told: BTreeMap<&'static str, (Tick, u64)>,
     /// Sessions of the application that read what happens to the others.
     feeds: Vec<SessionId>,
+    /// URLs of the application, to which the same is posted.
+    couriers: Vec<callbacks::Courier>,
+    /// Connections to be made.
+    dials: VecDeque<Dial>,
+    /// What tells the numbers of this run from those of another.
+    run: u64,
     /// Of a node that stops: the slots of sessions below this are done with.
     finished: u32,
     stopping: bool,
@@ -124,7 +132,7 @@ impl Node {
         let keys = Keys::new(&config).map_err(|bad| format!("--token-key: {bad}"))?;
         // Of a seed of its own, so that what else is drawn is the same with it and without.
         let tokens = Tokens::new(keys, &mut Rng::new(seed.map(|byte| !byte)));
-        Ok(Self {
+        let mut node = Self {
             limits: Limits {
                 line_bytes_max: config.max_line,
                 head_bytes_max: config.max_head,
@@ -166,12 +174,17 @@ impl Node {
             pool: Vec::new(),
             told: BTreeMap::new(),
             feeds: Vec::new(),
+            couriers: Vec::new(),
+            dials: VecDeque::new(),
+            run: 0,
             finished: 0,
             stopping: false,
             rng,
             ledger,
             config,
-        })
+        };
+        node.open_callbacks()?;
+        Ok(node)
     }
 
     /// Begins a turn of the loop.

@@ -30,6 +30,7 @@ impl Node {
             Stage::Waiting | Stage::Held | Stage::Streaming | Stage::Testing => {
                 self.park(id, bytes)
             }
+            Stage::Calling => self.receive_answer(id, bytes),
             Stage::Closing | Stage::Lingering | Stage::Dead => {}
         }
     }
@@ -180,6 +181,7 @@ impl Node {
             }
             Door::Public => self.serve_public(id, request),
             Door::Internal => self.serve_internal(id, request),
+            Door::Application => {}
         }
     }
 

@@ -73,6 +73,7 @@ impl Node {
             let until = self.tokens.end_of(&claims, clock.unix_ms, clock.tick);
             session.set_token(claims, until, &self.ledger);
         }
+        let down = session.down();
         let Ok(id) = self.sessions.insert(session) else {
             self.profiles.release(profile);
             return Err(NoSession::TooMany);
@@ -81,7 +82,7 @@ impl Node {
         if applicant.service == ServiceKind::Feed {
             self.feeds.push(id);
         }
-        self.metrics.moved(None, Some(Kind::None));
+        self.metrics.moved(None, Some(down));
         let opened = self.with_service(id, |service, cx, session| {
             service.opened(cx, session, &applicant.hello)
         });
@@ -91,7 +92,7 @@ impl Node {
             return Err(NoSession::Refused(refused));
         }
         // Each answer to a long poll is the end of one, which is no news.
-        if !matches!(applicant.service, ServiceKind::Feed | ServiceKind::Poll) {
+        if !applicant.service.is_silent() {
             self.with_service(id, |_, cx, session| notice::signon(cx, session));
         }
         self.arm(id);
@@ -208,6 +209,7 @@ impl Node {
         self.hub.leave_all(&mut session.seat);
         self.session_timers.clear(id.index());
         self.feeds.retain(|feed| *feed != id);
+        self.end_callback(id);
         let profile = self.profiles.get(session.profile);
         self.profiles.release(session.profile);
         self.metrics.moved(Some(session.down()), None);
@@ -355,17 +357,17 @@ impl Node {
     /// Whether everybody was told that the node stops, and only the application still reads what became of them.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.stopping && self.conns.len() == self.feeds.len()
+        self.stopping && self.conns.len() == self.feeds.len() + self.calls()
     }
 
     /// Ends what is left of a node that stops, some of it a turn: sessions as fast as the application's feeds are told of
-    /// them, then the feeds. True as long as it is to be called again at once; it is called every turn.
+    /// them, and its callbacks, then the feeds. True as long as it is to be called again at once; it is called every turn.
     pub fn finish(&mut self) -> bool {
         let queued = |id: &SessionId| self.sessions.get(*id).map_or(0, Session::queued);
-        if self.feeds.iter().any(|id| queued(id) > FEED_BEHIND) {
+        if self.feeds.iter().any(|id| queued(id) > FEED_BEHIND) || self.is_call_behind() {
             return false;
         }
-        let others = self.sessions.len() - self.feeds.len();
+        let others = self.sessions.len() - self.feeds.len() - self.couriers.len();
         let slice: Vec<SessionId> = self.unfinished().take(FINISHED_PER_TURN).collect();
         self.finished = slice.last().map_or(self.finished, |id| id.index() + 1);
         for id in slice {
@@ -379,14 +381,22 @@ impl Node {
         for id in self.feeds.clone() {
             self.close_session(id, Cause::Shutdown);
         }
-        false
+        self.finish_callbacks();
+        // They are swept in the next turn.
+        !self.dead.is_empty()
+    }
+
+    /// Whether nothing is left of a node that stops, nor anything to say.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.conns.is_empty() && self.couriers.is_empty()
     }
 
     /// The sessions that a node that stops has still to end. None begins any more, so those behind it are done with.
     fn unfinished(&self) -> impl Iterator<Item = SessionId> {
         let from = self.finished;
         let ids = (from..self.sessions.end()).filter_map(|slot| self.sessions.id_at(slot));
-        ids.filter(|id| !self.feeds.contains(id))
+        ids.filter(|id| !self.feeds.contains(id) && !self.is_called(*id))
     }
 
     fn is_feed(&self, id: ConnId) -> bool {

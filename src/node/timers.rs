@@ -50,6 +50,7 @@ impl Node {
             Due::Inactive => self.remove_session(id, Cause::Closed),
             Due::Expired => self.token_over(id),
             Due::Lingered => self.finish_session(id),
+            Due::Call => self.call(id),
         }
     }
 
@@ -148,6 +149,7 @@ impl Node {
         let at = self.now() + WRITE_TIMEOUT_MS;
         match conn.stage {
             Stage::Open if conn.out.is_none() && begun => self.time_out(id),
+            Stage::Calling => self.call_due(id),
             // Whatever else is said meanwhile: the next ping may come due with the answer to this one.
             Stage::Socket if !conn.heard && conn.write != WriteSide::Blocked => self.unheard(id),
             // What was said is not written yet: the flush behind this decides. A clock that jumps finds such.

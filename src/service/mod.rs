@@ -6,6 +6,7 @@
 
 pub mod admit;
 pub mod bayeux;
+mod callback;
 pub mod echo;
 pub mod events;
 mod gate;
@@ -143,6 +144,7 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
         ServiceKind::Feed => &events::Feed,
         ServiceKind::Bayeux => &bayeux::Bayeux,
         ServiceKind::Orbit => &orbit::Orbit,
+        ServiceKind::Callback => &callback::Callback,
     }
 }
 
@@ -152,9 +154,11 @@ fn gap_of(kind: ServiceKind) -> fn(&str, u64) -> Vec<u8> {
         ServiceKind::Revolved => revolved::frames::gap,
         ServiceKind::Events | ServiceKind::Feed => events::gap,
         ServiceKind::Bayeux => bayeux::replies::gap,
-        ServiceKind::Objects | ServiceKind::Poll | ServiceKind::Echo | ServiceKind::Orbit => {
-            events::missed
-        }
+        ServiceKind::Objects
+        | ServiceKind::Poll
+        | ServiceKind::Echo
+        | ServiceKind::Orbit
+        | ServiceKind::Callback => events::missed,
     }
 }
 
@@ -230,6 +234,7 @@ impl Cx<'_> {
         match session.service {
             // The application is trusted with more.
             ServiceKind::Feed => self.config.max_queue_total / FEED_SHARE,
+            ServiceKind::Callback => self.config.callback_queue,
             _ => self.config.max_queue,
         }
     }

@@ -27,6 +27,8 @@ pub enum Due {
     Expired,
     /// The close packet was not acknowledged in time.
     Lingered,
+    /// Its client is to be called.
+    Call,
 }
 
 /// The times a session lives by, in milliseconds.
@@ -56,6 +58,9 @@ impl Session {
     fn due_of_life(&self, now: Tick, profile: &Profile, times: &Times) -> Due {
         if self.carriage == Carriage::Bayeux {
             return self.due_of_link(now, times);
+        }
+        if self.carriage == Carriage::Callback {
+            return self.due_of_call(now);
         }
         let since = self.since.near(now);
         let hold_ms = u64::from(profile.duration_s) * 1000;

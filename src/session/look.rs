@@ -14,6 +14,12 @@ impl Session {
 }
 
 impl ServiceKind {
+    /// Whether its beginning is no news to the application: its own sessions, and those of one answer.
+    #[must_use]
+    pub fn is_silent(self) -> bool {
+        matches!(self, Self::Feed | Self::Callback | Self::Poll)
+    }
+
     /// Its name in lists and events.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -24,6 +30,7 @@ impl ServiceKind {
             Self::Feed => "feed",
             Self::Bayeux => "bayeux",
             Self::Orbit => "orbit",
+            Self::Callback => "callback",
         }
     }
 }

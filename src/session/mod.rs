@@ -5,6 +5,7 @@
 //! which connection carries it is a name, and how its packets look is the transport's business.
 
 pub mod backlog;
+mod call;
 mod check;
 mod due;
 pub mod extra;
@@ -92,6 +93,8 @@ pub enum ServiceKind {
     Bayeux,
     /// Whatever the application and the client say to each other.
     Orbit,
+    /// A URL of the application, to which events are posted.
+    Callback,
 }
 
 /// How a session reaches its client, for its whole life.
@@ -104,6 +107,8 @@ pub enum Carriage {
     /// Bayeux: it moves between connections as CSP does, and what its client is known to have is told by the connects
     /// that the client sends, not by the number of a packet.
     Bayeux,
+    /// Requests of the node's own: what was written is acknowledged by the answer, and the session needs no client to live.
+    Callback,
 }
 
 /// Where a session is in its life.
@@ -161,7 +166,10 @@ impl Session {
             tried: 0,
             service: opening.service,
             carriage: opening.carriage,
-            down: Kind::None,
+            down: match opening.carriage {
+                Carriage::Callback => Kind::Callback,
+                _ => Kind::None,
+            },
             encoding: opening.encoding,
             state: State::Open,
             owes_ack: false,
@@ -477,8 +485,11 @@ impl Session {
 
 /// What a waiting payload counts: its bytes, and the place it takes.
 fn cost(msg: &Msg) -> usize {
-    msg.bytes().len() + 32
+    msg.bytes().len() + COST
 }
+
+/// The place that a payload takes.
+const COST: usize = 32;
 
 /// Most data of one packet: the 2010 client decodes a packet in one call and fails above that.
 pub const PACKET_BYTES_MAX: usize = 32 * 1024;

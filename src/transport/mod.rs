@@ -8,6 +8,7 @@
 pub mod bayeux;
 pub mod http;
 pub mod plain;
+pub mod post;
 pub mod profile;
 pub mod rows;
 pub mod websocket;

@@ -5,6 +5,7 @@
 
 use super::pattern::{Names, Pattern};
 use super::script::{Expected, Field, Opcode, Response, Script, Step, UNIX_S, What};
+use orbited::config::callback::Address;
 use orbited::http::response::{date, reason};
 use orbited::ids::ConnId;
 use orbited::mem::{Sink, Wrote};
@@ -43,12 +44,17 @@ struct Player {
     cut: Cut,
     longest: usize,
     finishing: bool,
+    /// Connections that the node asked for; all of them fail when the transcript is over.
+    dials: usize,
+    over: bool,
 }
 
 /// A connection as its client sees it.
 #[derive(Default)]
 struct Pipe {
     id: Option<ConnId>,
+    /// The node wants it to be made, to this address.
+    dialled: Option<String>,
     /// Sent and not read by the node.
     sent: VecDeque<Vec<u8>>,
     /// The client has shut its side, and the node has not seen it.
@@ -105,6 +111,8 @@ impl Player {
             cut,
             longest: 0,
             finishing: false,
+            dials: 0,
+            over: false,
         })
     }
 
@@ -139,6 +147,17 @@ impl Player {
                 self.pipe(conn).over_told = true;
                 Ok(())
             }
+            What::Made(made) => {
+                match (self.pipe(conn).id, made) {
+                    (None, _) => return Err("it is gone".into()),
+                    (Some(id), true) => self.node.connected(id),
+                    (Some(id), false) => {
+                        self.node.ended(id, true);
+                        self.pipe(conn).over_told = true;
+                    }
+                }
+                self.settle()
+            }
             What::Reads(reads) => self.reads(conn, *reads),
             What::Wait { ms } => self.wait(*ms),
             What::Stop => {
@@ -162,7 +181,7 @@ impl Player {
         if !has("Host:") {
             let host = match door(conn) {
                 Door::Public => "orbited.test",
-                Door::Internal => "127.0.0.1:8001",
+                Door::Internal | Door::Application => "127.0.0.1:8001",
             };
             out.extend_from_slice(format!("\r\nHost: {host}").as_bytes());
         }
@@ -251,6 +270,19 @@ impl Player {
         node.run_commands();
         let mut more = node.tick();
         node.run_commands();
+        while let Some(dial) = node.next_dial() {
+            if self.over {
+                node.ended(dial.conn, true);
+                continue;
+            }
+            self.dials += 1;
+            let pipe = Pipe {
+                id: Some(dial.conn),
+                dialled: Some(address(&dial.to)),
+                ..Pipe::default()
+            };
+            self.pipes.insert(format!("call{}", self.dials), pipe);
+        }
         for _ in 0..node.dirty_len() {
             let Some(id) = node.next_dirty() else { break };
             let pipe = self.pipes.values_mut().find(|pipe| pipe.id == Some(id));
@@ -284,6 +316,9 @@ impl Player {
                     shown(&pipe.came.bytes)
                 ));
             }
+            if let Some(address) = &pipe.dialled {
+                return Err(format!("before this, {address} was dialled as {name}"));
+            }
             if pipe.over && !pipe.over_told {
                 return Err(format!("before this, {name} was closed"));
             }
@@ -293,6 +328,11 @@ impl Player {
 
     fn expect(&mut self, conn: &str, expected: &Expected) -> Result<(), String> {
         let pipe = self.pipes.get_mut(conn).ok_or("no such connection")?;
+        if let Expected::Dial(wanted) = expected {
+            let dialled = pipe.dialled.take();
+            let same = dialled.as_ref() == Some(wanted);
+            return same.then_some(()).ok_or(format!("{dialled:?} was dialled"));
+        }
         if matches!(expected, Expected::Eof) {
             let told = std::mem::replace(&mut pipe.over_told, pipe.over);
             let rest = shown(&pipe.came.bytes);
@@ -319,6 +359,11 @@ impl Player {
             .map_err(|error| format!("at the end: {error}"))?;
         let ids: Vec<_> = self.pipes.values().filter_map(|pipe| pipe.id).collect();
         ids.into_iter().for_each(|id| self.node.ended(id, true));
+        self.over = true;
+        if !self.node.config().callbacks.is_empty() {
+            // What is called lasts as long as the node.
+            self.node.stop();
+        }
         self.settle()?;
         self.wait(60 * 60 * 1000)?;
         let left = (
@@ -372,7 +417,14 @@ impl Came {
 /// How many bytes of `came` are what is expected, if they are.
 fn used(expected: &Expected, came: &[u8], names: &mut Names) -> Option<usize> {
     match expected {
-        Expected::Response(response) => used_by_response(response, came, names),
+        Expected::Response(response) => {
+            let status = response.status;
+            let line = format!("HTTP/1.1 {status} {}\r\n", reason(status));
+            used_by(&line, response, came, names)
+        }
+        Expected::Post(target, request) => {
+            used_by(&format!("POST {target} HTTP/1.1\r\n"), request, came, names)
+        }
         Expected::Bytes(bytes) => bytes.begins(came, names),
         Expected::Chunk(data) => {
             let line = came.iter().position(|byte| *byte == b'\r')?;
@@ -388,13 +440,20 @@ fn used(expected: &Expected, came: &[u8], names: &mut Names) -> Option<usize> {
             let body = came.get(head..head + len)?;
             payload.is(body, names).then_some(head + len)
         }
-        Expected::Eof => None,
+        Expected::Eof | Expected::Dial(_) => None,
     }
 }
 
-fn used_by_response(response: &Response, came: &[u8], names: &mut Names) -> Option<usize> {
-    let status = response.status;
-    let line = format!("HTTP/1.1 {status} {}\r\n", reason(status));
+/// An address as `< dial` has it.
+fn address(to: &Address) -> String {
+    match to {
+        Address::Ip(ip) => ip.to_string(),
+        Address::Name(name, port) => format!("{name}:{port}"),
+        Address::Unix(path) => format!("unix:{}", path.display()),
+    }
+}
+
+fn used_by(line: &str, response: &Response, came: &[u8], names: &mut Names) -> Option<usize> {
     let mut rest = came.strip_prefix(line.as_bytes())?;
     let mut length = 0;
     for field in &response.fields {

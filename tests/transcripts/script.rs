@@ -5,7 +5,7 @@
 use super::pattern::Pattern;
 use orbited::config::keys;
 use orbited::config::rule::Rule;
-use orbited::config::{ApiKey, Config, Cookie, Peer, Policies, TokenKey};
+use orbited::config::{ApiKey, Callback, Config, Cookie, Peer, Policies, TokenKey};
 use orbited::token::Signer;
 use serde_json::Value;
 
@@ -41,6 +41,8 @@ pub enum What {
     Frame(Opcode, Pattern),
     /// A client shuts its side, or resets the connection.
     End { reset: bool },
+    /// A connection that the node makes is there, or nobody is.
+    Made(bool),
     /// A client takes no bytes from now on, or takes them again.
     Reads(bool),
     /// Time goes by.
@@ -64,6 +66,10 @@ pub enum Expected {
     Frame(Opcode, Pattern),
     /// The end of its side.
     Eof,
+    /// It makes a connection to this address.
+    Dial(String),
+    /// A request of its own, to this target.
+    Post(String, Response),
 }
 
 /// A response's head in the order of the wire, and its body.
@@ -100,7 +106,7 @@ impl Script {
             tokens: Vec::new(),
             steps: Vec::new(),
         };
-        let mut rules = Vec::new();
+        let (mut rules, mut calls) = (Vec::new(), Vec::new());
         for (line, rest) in logical(text) {
             let said = |error: String| format!("line {line}: {error}\n  {}", rest[0]);
             if let Some(list) = rest[0].strip_prefix("config:") {
@@ -109,6 +115,8 @@ impl Script {
                 rules.push(Rule::parse(rule).map_err(|bad| said(bad.to_string()))?);
             } else if let Some(token) = rest[0].strip_prefix("token:") {
                 script.tokens.push(token_of(token).map_err(said)?);
+            } else if let Some(call) = rest[0].strip_prefix("call:") {
+                calls.push(Callback::parse(call).map_err(|bad| said(bad.to_string()))?);
             } else {
                 script.steps.push(step(line, &rest).map_err(said)?);
             }
@@ -118,6 +126,7 @@ impl Script {
             true => policies,
             false => policies.closed(),
         };
+        script.config.callbacks = calls;
         Ok(script)
     }
 }
@@ -194,6 +203,8 @@ fn client(said: &str, more: &[&str]) -> Result<What, String> {
     match word {
         "eof" => Ok(What::End { reset: false }),
         "reset" => Ok(What::End { reset: true }),
+        "connected" => Ok(What::Made(true)),
+        "refused" => Ok(What::Made(false)),
         "bytes" => Ok(What::Bytes(joined(rest, more))),
         "upgrade" => Ok(request(&format!("GET {rest}{UPGRADE}"), more)),
         _ if word.bytes().all(|b| b.is_ascii_uppercase()) => Ok(request(said, more)),
@@ -227,6 +238,8 @@ fn server(conn: &str, said: &str, more: &[&str]) -> Result<Expected, String> {
     }
     match word {
         "eof" => Ok(Expected::Eof),
+        "dial" => Ok(Expected::Dial(rest.to_owned())),
+        "post" => post(rest, more),
         "chunk" => Ok(Expected::Chunk(joined(rest, more))),
         "end" => Ok(Expected::Bytes(Pattern::parse(r"0\r\n\r\n"))),
         "bytes" => Ok(Expected::Bytes(joined(rest, more))),
@@ -237,6 +250,27 @@ fn server(conn: &str, said: &str, more: &[&str]) -> Result<Expected, String> {
         })),
         _ => response(conn, word, rest, more).map(Expected::Response),
     }
+}
+
+/// `TARGET HOST TYPE | Name: value`, as a response with a status of none.
+fn post(rest: &str, more: &[&str]) -> Result<Expected, String> {
+    let mut parts = rest.split(" | ");
+    let words: Vec<&str> = parts.next().unwrap_or_default().split(' ').collect();
+    let [target, host, kind] = words[..] else {
+        return Err("a target, a host and a type".into());
+    };
+    let head = format!("Host: {host} | User-Agent: orbited/{{...}} | Content-Type: {kind}");
+    let mut fields = lines(&head);
+    fields.push(Field::Length);
+    fields.extend(parts.flat_map(lines));
+    let body = joined("", more);
+    let status = 0;
+    let request = Response {
+        status,
+        fields,
+        body,
+    };
+    Ok(Expected::Post(target.to_owned(), request))
 }
 
 fn response(conn: &str, status: &str, rest: &str, more: &[&str]) -> Result<Response, String> {
@@ -392,9 +426,12 @@ fn settings(list: &str) -> Result<Config, String> {
             config.allow_origin.push(value.to_owned());
             continue;
         }
-        if name == "api_key" {
+        if matches!(name, "api_key" | "callback_key") {
             let key = ApiKey::parse(value).ok_or("no such key")?;
-            config.api_keys.push(key);
+            match name {
+                "api_key" => config.api_keys.push(key),
+                _ => config.callback_keys.push(key),
+            }
             continue;
         }
         if name == "event_history" {
@@ -433,6 +470,7 @@ fn settings(list: &str) -> Result<Config, String> {
             "max_queue_total" => &mut config.max_queue_total,
             "max_subscriptions" => &mut config.max_subscriptions,
             "max_channels" => &mut config.max_channels,
+            "callback_queue" => &mut config.callback_queue,
             _ => {
                 match name {
                     "max_requests" => config.max_requests = n as u32,

@@ -196,6 +196,8 @@ impl Node {
             queue_bytes: self.queued_bytes(),
             history: self.hub.kept(),
             profiles: self.profiles.len(),
+            callback_waiting: self.callbacks_waiting(),
+            callbacks_open: self.callbacks_open(),
         }
     }
 }
