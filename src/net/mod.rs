@@ -111,6 +111,10 @@ impl Loop {
             self.turn();
             self.ebb(clock.tick);
         }
+        if self.node.callbacks_waiting() > 0 {
+            let events = self.node.callbacks_waiting();
+            log::warn!("callbacks did not answer in time: events={events} are lost");
+        }
         log::info!(
             "stopped sessions={} undelivered={}",
             self.node.session_count(),

@@ -141,6 +141,11 @@ fn a_node_whose_application_is_away_stops_all_the_same() {
     let _open = WebSocket::open(node.connect(), "/_/echo/ws");
     node.signal("TERM");
     assert_eq!(node.ended().code(), Some(0));
+    assert!(
+        node.stderr().contains("events=1 are lost"),
+        "{}",
+        node.stderr()
+    );
 }
 
 #[test]

@@ -388,13 +388,20 @@ impl Node {
                 continue;
             };
             let id = courier.session;
-            let waits = self.sessions.get(id).is_some_and(|row| row.waiting() > 0);
+            let waiting = self.sessions.get(id).map_or(0, Session::waiting);
+            let waits = waiting > 0;
             if !std::mem::replace(&mut courier.parting, true) && waits {
                 courier.breaker.try_once_more();
                 if matches!(courier.phase, Phase::Idle | Phase::Away) {
                     self.call_at(at, now);
                 }
             } else if !waits || courier.breaker.is_open() {
+                if waits {
+                    log::warn!(
+                        "callback={} does not answer: events={waiting} are lost",
+                        at + 1
+                    );
+                }
                 self.remove_session(id, Cause::Shutdown);
             }
         }
@@ -409,7 +416,8 @@ impl Node {
     }
 
     /// Events that wait for URLs.
-    pub(super) fn callbacks_waiting(&self) -> usize {
+    #[must_use]
+    pub fn callbacks_waiting(&self) -> usize {
         let sessions = self.couriers.iter();
         let sessions = sessions.filter_map(|courier| self.sessions.get(courier.session));
         sessions.map(Session::waiting).sum()
