@@ -96,6 +96,7 @@ transcripts! {
     a_sender_learns_what_became_of_its_message
     a_server_that_stops_posts_the_last_events
     a_server_that_stops_tells_the_application_what_nobody_got
+    a_server_that_stops_writes_all_that_waits_for_a_websocket
     a_server_whose_queues_are_full_takes_nothing_new
     a_session_ends_with_its_token_unless_it_gave_another
     a_session_is_kicked_though_its_queue_is_full
@@ -226,7 +227,6 @@ transcripts! {
     variables_are_read_when_a_batch_is_written
     variables_that_do_not_parse_are_ignored
     what_a_client_may_set_is_capped
-    what_a_forgotten_channel_held_back_has_no_offset
     what_an_every_channel_holds_back_is_neither_lost_nor_given_twice
     what_is_sent_behind_the_one_that_is_too_much_reaches_nobody
     what_sends_no_origin_is_judged_by_where_it_is_from

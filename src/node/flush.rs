@@ -235,11 +235,9 @@ impl Node {
             return;
         };
         let mut reports = Vec::new();
-        while let Some(msg) = session
-            .next_bare()
-            .filter(|_| out.len() < BATCH_BYTES_MAX)
-            .cloned()
-        {
+        // At a stop several batches are composed before one is written.
+        let full = out.len() + BATCH_BYTES_MAX;
+        while let Some(msg) = session.next_bare().filter(|_| out.len() < full).cloned() {
             websocket::bare(out, &msg);
             reports.extend(session.wrote_bare(now));
         }
