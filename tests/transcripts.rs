@@ -227,6 +227,8 @@ transcripts! {
     variables_are_read_when_a_batch_is_written
     variables_that_do_not_parse_are_ignored
     what_a_client_may_set_is_capped
+    what_a_forgotten_channel_held_back_has_no_offset
+    what_a_forgotten_channel_held_back_is_missed_by_patterns_only
     what_an_every_channel_holds_back_is_neither_lost_nor_given_twice
     what_is_sent_behind_the_one_that_is_too_much_reaches_nobody
     what_sends_no_origin_is_judged_by_where_it_is_from

@@ -6,7 +6,7 @@ use super::history::Ring;
 use super::{Channel, Hub, Kind, Refused, Scope, Turn, names};
 use crate::config::policy::Who;
 use crate::ids::ChannelId;
-use crate::mem::{Position, Publication};
+use crate::mem::{Position, Publication, Seat};
 use crate::time::Tick;
 use std::rc::Rc;
 
@@ -128,20 +128,18 @@ impl Hub {
 
     /// The lists of the patterns that match `name`: looked up, as many as the name has segments and one.
     pub(super) fn match_patterns(&self, name: &str, lists: &mut Vec<(u32, u32)>) {
-        let mut pattern = String::with_capacity(name.len() + 2);
-        let ends = name.match_indices('/').map(|(at, _)| at + 1);
-        for end in std::iter::once(0).chain(ends) {
-            pattern.clear();
-            pattern.push_str(name.get(..end).unwrap_or_default());
-            let rest = name.get(end..).unwrap_or_default();
-            if !rest.contains('/') {
-                pattern.push('*');
-                lists.extend(self.list(&pattern));
-                pattern.pop();
-            }
-            pattern.push_str("**");
-            lists.extend(self.list(&pattern));
-        }
+        each_pattern(name, |pattern| lists.extend(self.list(pattern)));
+    }
+
+    /// Whether a session reads the channel called `name` by a pattern.
+    #[must_use]
+    pub fn reads_widely(&self, seat: &Seat, name: &str) -> bool {
+        let mut reads = false;
+        each_pattern(name, |pattern| {
+            let row = self.find(Scope::Channel, pattern);
+            reads |= row.is_some_and(|row| self.links.find(seat.first, row).is_some());
+        });
+        reads
     }
 
     pub(super) fn list(&self, name: &str) -> Option<(u32, u32)> {
@@ -324,6 +322,24 @@ pub(super) fn needs(who: Who, by_pattern: bool) -> Who {
         Who::User => Who::User,
         Who::Token if by_pattern => Who::Token,
         _ => Who::Anyone,
+    }
+}
+
+/// Names every pattern that matches `name`.
+fn each_pattern(name: &str, mut each: impl FnMut(&str)) {
+    let mut pattern = String::with_capacity(name.len() + 2);
+    let ends = name.match_indices('/').map(|(at, _)| at + 1);
+    for end in std::iter::once(0).chain(ends) {
+        pattern.clear();
+        pattern.push_str(name.get(..end).unwrap_or_default());
+        let rest = name.get(end..).unwrap_or_default();
+        if !rest.contains('/') {
+            pattern.push('*');
+            each(&pattern);
+            pattern.pop();
+        }
+        pattern.push_str("**");
+        each(&pattern);
     }
 }
 

@@ -25,6 +25,8 @@ struct Pace {
     held: Option<Rc<Publication>>,
     /// How many were held back since the last fan-out.
     taken: u64,
+    /// How many of these were published where the newest stands: the channel may have been forgotten and made anew meanwhile.
+    here: u64,
 }
 
 /// What a channel held back, on its way.
@@ -34,6 +36,8 @@ pub struct Released {
     pub publication: Rc<Publication>,
     /// How many there were, with it.
     pub taken: u64,
+    /// How many of these its channel's readers stand in front of; the rest is of one of that name that was forgotten.
+    pub here: u64,
     /// As of [`super::Published`].
     pub needs: Who,
 }
@@ -66,8 +70,14 @@ impl Paces {
     /// time begins.
     fn take(&mut self, publication: &Rc<Publication>, ms: u64, (now, read): (Tick, bool)) -> Turn {
         if let Some(pace) = self.by_name.get_mut(&*publication.target) {
+            let epoch = |of: &Publication| of.place().map(|at| at.epoch);
+            let before = pace.held.replace(publication.clone());
+            let moved = before
+                .as_ref()
+                .is_some_and(|before| epoch(before) != epoch(publication));
             pace.taken += 1;
-            let instead = pace.held.replace(publication.clone()).is_some();
+            pace.here = if moved { 1 } else { pace.here + 1 };
+            let instead = before.is_some();
             return Turn::Held { instead };
         }
         if read && self.by_name.len() < PACES_MAX {
@@ -144,6 +154,7 @@ impl Hub {
         Some(Released {
             publication,
             taken: pace.taken,
+            here: pace.here,
             needs,
         })
     }

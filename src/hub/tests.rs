@@ -391,7 +391,7 @@ fn what_a_forgotten_channel_held_back_goes_to_who_read_it_then() {
     assert_eq!(came.position.offset, 0);
     let due = hub.pop_paced(Tick(1000)).unwrap();
     let released = hub.release(&due, Tick(1000)).unwrap();
-    assert_eq!(released.taken, 2);
+    assert_eq!((released.taken, released.here), (2, 2));
     let place = released.publication.place().unwrap();
     assert_eq!(
         (place.epoch, place.offset),
@@ -399,6 +399,32 @@ fn what_a_forgotten_channel_held_back_goes_to_who_read_it_then() {
         "the channel does not stand there"
     );
     assert_eq!(reached(&mut hub), [0]);
+}
+
+#[test]
+fn what_a_forgotten_channel_held_back_is_not_missed_by_who_came_later() {
+    let rule = Rule::parse("p/** slow=every=1s").unwrap();
+    let mut hub = hub().with_policies(Policies::new(vec![rule]));
+    let mut seats: Vec<Seat> = (0..3).map(|_| Seat::default()).collect();
+    for (n, topic) in [(0, "p/**"), (1, "p/a")] {
+        hub.subscribe(session(n as u32), &mut seats[n], topic, 9)
+            .unwrap();
+    }
+    for now in 0..4 {
+        keep(&mut hub, "p/a", Tick(now));
+    }
+    hub.leave_all(&mut seats[1]);
+    keep(&mut hub, "p/a", Tick(4));
+    hub.subscribe(session(2), &mut seats[2], "p/a", 9).unwrap();
+    for now in 5..7 {
+        keep(&mut hub, "p/a", Tick(now));
+    }
+    let due = hub.pop_paced(Tick(1000)).unwrap();
+    let released = hub.release(&due, Tick(1000)).unwrap();
+    assert_eq!((released.taken, released.here), (6, 2));
+    assert_eq!(released.publication.place().unwrap().offset, 2);
+    let widely = |seat| hub.reads_widely(seat, "p/a");
+    assert_eq!([&seats[0], &seats[2]].map(widely), [true, false]);
 }
 
 #[test]

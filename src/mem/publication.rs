@@ -116,6 +116,8 @@ struct Slack {
     tells: Cell<bool>,
     /// Of its channel, right before it, which nobody was sent.
     skipped: Cell<u64>,
+    /// Of these, what was published to the channel as it is now.
+    skipped_here: Cell<u64>,
     /// Of a notice: how many messages of its channel one reader was not sent.
     missed: u64,
     /// Views that few clients read, as those of all publications.
@@ -301,9 +303,18 @@ impl Publication {
         self.slack.get().map_or(0, |slack| slack.skipped.get())
     }
 
-    /// Says how many nobody was sent.
-    pub fn skip(&self, messages: u64) {
-        self.slack.get_or_init(Box::default).skipped.set(messages);
+    /// How many of these were published to the channel as it is now: the rest was before it was forgotten and made anew, and
+    /// nobody missed it but who reads by a pattern.
+    #[must_use]
+    pub fn skipped_here(&self) -> u64 {
+        self.slack.get().map_or(0, |slack| slack.skipped_here.get())
+    }
+
+    /// Says how many nobody was sent, in all and `here`.
+    pub fn skip(&self, messages: u64, here: u64) {
+        let slack = self.slack.get_or_init(Box::default);
+        slack.skipped.set(messages);
+        slack.skipped_here.set(here);
     }
 
     /// What its publisher sent beside the payload.

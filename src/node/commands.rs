@@ -51,7 +51,7 @@ pub struct Delivery {
     to_user: bool,
     /// What each of its readers must be or have.
     needs: Who,
-    /// How many its channel held back since it last went out, of which it is the newest.
+    /// How many its channel held back since it last went out, of which it is the newest, for who reads it by its name.
     taken: u64,
     reached: usize,
 }
@@ -184,8 +184,9 @@ impl Node {
         let now = self.now();
         if let Some(released) = self.hub.release(channel, now) {
             let mut delivery = Delivery::new(released.publication.clone(), Origin::Node);
-            (delivery.needs, delivery.taken) = (released.needs, released.taken);
-            delivery.publication.skip(released.taken - 1);
+            (delivery.needs, delivery.taken) = (released.needs, released.here);
+            let (taken, here) = (released.taken - 1, released.here - 1);
+            delivery.publication.skip(taken, here);
             self.fan_out = Some(FanOut::Message(delivery));
         }
     }

@@ -195,8 +195,23 @@ impl Cx<'_> {
     /// Puts the parts of one message that may be dropped on the session at hand: all of them, or none.
     #[cold]
     pub fn offer(&mut self, session: &mut Session, parts: &[Rc<Msg>]) {
-        if session.offer(parts, &mut self.terms(session)).is_err() {
+        let source = parts.first().and_then(|part| part.source());
+        let skipped = source.map_or(0, |source| self.skipped(session, source));
+        let mut terms = Terms {
+            skipped,
+            ..self.terms(session)
+        };
+        if session.offer(parts, &mut terms).is_err() {
             self.cmds.end_first(self.id, Cause::Overflow);
+        }
+    }
+
+    /// How many in front of a publication its channel held back, of those that the session at hand would have been given.
+    fn skipped(&self, session: &Session, publication: &Publication) -> u64 {
+        let (all, here) = (publication.skipped(), publication.skipped_here());
+        match all > here && !self.hub.reads_widely(&session.seat, &publication.target) {
+            true => here,
+            false => all,
         }
     }
 
@@ -227,6 +242,7 @@ impl Cx<'_> {
             ledger: self.ledger,
             spell: gap_of(session.service),
             dropped: &mut self.metrics.dropped,
+            skipped: 0,
         }
     }
 

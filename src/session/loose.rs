@@ -51,6 +51,8 @@ pub struct Terms<'a> {
     pub spell: fn(&str, u64) -> Vec<u8>,
     /// The counters.
     pub dropped: &'a mut Dropped,
+    /// How many messages, right before the one that is offered, its channel held back and sent to nobody.
+    pub skipped: u64,
 }
 
 impl Terms<'_> {
@@ -113,16 +115,16 @@ impl Session {
         };
         let whole = self.queued() + parts.iter().map(|msg| cost(msg)).sum::<usize>();
         if self.is_calm(&source, whole, terms.queue_max) {
-            if source.skipped() > 0 {
-                self.append(terms.notice(&source.target, source.skipped()), terms.ledger);
+            if terms.skipped > 0 {
+                self.append(terms.notice(&source.target, terms.skipped), terms.ledger);
             }
             return self.push_all(parts, terms);
         }
         let loose = self.loose_mut(terms);
         let whole = whole.saturating_sub(loose.notices.bytes);
         let most = loose.most(terms.queue_max);
-        if source.skipped() > 0 {
-            loose.miss(&source.target, source.skipped());
+        if terms.skipped > 0 {
+            loose.miss(&source.target, terms.skipped);
         }
         // One that waits for room is let in when there is some, or each would be followed by a look at everything.
         let bound = match source.slow() {

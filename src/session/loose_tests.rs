@@ -52,6 +52,7 @@ impl Pair {
             ledger: &self.ledger,
             spell: |channel, missed| format!("gap {channel} {missed}").into_bytes(),
             dropped: &mut self.dropped,
+            skipped: 0,
         };
         call(&mut self.session, &mut terms)
     }

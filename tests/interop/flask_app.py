@@ -50,7 +50,7 @@ class Node:
         self.secret = tempfile.NamedTemporaryFile("wb")
         self.secret.write(KEY + b"\n")
         self.secret.flush()
-        flags = ["--callback", f"http://127.0.0.1:{app.port}/orbited", "--callback-key", "@" + self.secret.name, *flags]
+        flags = ["--callback", f"http://127.0.0.1:{app.port}/orbited events=signoff", "--callback-key", "@" + self.secret.name, *flags]
         flags += ["--listen", "127.0.0.1:0", "--internal", "127.0.0.1:0"]
         pipe, null = subprocess.PIPE, subprocess.DEVNULL
         self.child = subprocess.Popen([BINARY, *flags], env=kept, stdout=pipe, stderr=null, text=True)

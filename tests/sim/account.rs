@@ -244,7 +244,7 @@ impl Account {
                 return Err(format!("it was not subscribed to {channel}"));
             };
             if at.is_some_and(|at| facts.model.is_loose(at)) {
-                holes += self.holes_in(&offsets, topic, at.unwrap_or_default(), facts)?;
+                holes += self.holes_in(&offsets, topic, at.unwrap_or_default())?;
                 continue;
             }
             let gaps = offsets

@@ -598,7 +598,7 @@ impl Peer {
         offset: u64,
     ) -> usize {
         let sub = self.subs.get_mut(&channel).expect("a subscription");
-        let again = self.left.contains(&channel) || scene.model.is_paced(channel);
+        let again = self.left.contains(&channel);
         let hole = sub.goes_on(self.name, channel, offset, again);
         let place = (sub.epoch.clone(), offset);
         if let Some(hole) = hole {

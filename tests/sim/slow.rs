@@ -60,8 +60,8 @@ pub fn draw_key(scene: &mut Scene) -> Option<&'static str> {
 }
 
 impl Sub {
-    /// The message at `offset` of `channel` comes; gives back the hole in front of it. Who was subscribed before may be
-    /// told here of what it missed then, and a channel that was forgotten while it held something back tells of that too.
+    /// The message at `offset` of `channel` comes; gives back the hole in front of it. Who was subscribed before, or
+    /// reads by a pattern, may be told here of what it missed by that.
     pub fn goes_on(&mut self, name: u32, channel: usize, offset: u64, again: bool) -> Option<Hole> {
         let (first, told) = (self.next, std::mem::take(&mut self.missed));
         assert!(
@@ -315,24 +315,13 @@ impl Sub {
 /// What the application is told of those who missed something.
 impl Account {
     /// How many of a channel whose readers may miss some are missing in front of and between `offsets`, which are listed.
-    pub fn holes_in(
-        &self,
-        offsets: &[u64],
-        topic: &Topic,
-        channel: usize,
-        facts: &Facts<'_>,
-    ) -> Result<u64, String> {
+    pub fn holes_in(&self, offsets: &[u64], topic: &Topic, channel: usize) -> Result<u64, String> {
         if self.left.contains(&channel) || topic.leaves {
             return Ok(0);
         }
         let told = topic.next.map(|next| next + topic.missed);
-        // A channel that was forgotten while it held something back tells of that too, which stands nowhere.
-        let least = match facts.model.is_paced(channel) {
-            true => topic.next,
-            false => told,
-        };
         let sorted = offsets.is_sorted_by(|one, next| one < next);
-        if !sorted || least.is_some_and(|least| offsets[0] < least) {
+        if !sorted || told.is_some_and(|told| offsets[0] < told) {
             return Err(format!(
                 "{offsets:?} of channel {channel} are listed: {topic:?}"
             ));
