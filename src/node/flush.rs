@@ -236,8 +236,13 @@ impl Node {
         };
         let mut reports = Vec::new();
         // At a stop several batches are composed before one is written.
-        let full = out.len() + BATCH_BYTES_MAX;
-        while let Some(msg) = session.next_bare().filter(|_| out.len() < full).cloned() {
+        let mut bytes = 0;
+        while let Some(msg) = session
+            .next_bare()
+            .filter(|_| bytes < BATCH_BYTES_MAX)
+            .cloned()
+        {
+            bytes += msg.bytes().len() + FRAME_HEAD_MAX;
             websocket::bare(out, &msg);
             reports.extend(session.wrote_bare(now));
         }
@@ -354,6 +359,8 @@ impl Node {
     }
 }
 
+/// Most bytes in front of a message on a WebSocket.
+const FRAME_HEAD_MAX: usize = 10;
 /// Batches for one connection in one turn.
 const ROUNDS_MAX: usize = 8;
 /// Queues kept between two uses: one turn rarely has more blocked sockets at once.
