@@ -67,6 +67,11 @@ target!(
     "fuzz/targets/token.rs"
 );
 target!(
+    stomp_frames_are_the_same_whole_and_in_pieces,
+    stomp_frames,
+    "fuzz/targets/stomp_frames.rs"
+);
+target!(
     a_body_of_many_messages_is_published_whole_or_not_at_all,
     api_batch,
     "fuzz/targets/api_batch.rs"
