@@ -69,6 +69,8 @@ pub enum Fate {
     Written,
     /// The recipient's session ended without acknowledging it.
     Failed(Cause),
+    /// The recipient has it and will not have it.
+    Refused,
 }
 
 /// Who is told how a command went.

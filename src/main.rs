@@ -139,19 +139,20 @@ fn start(settings: &Settings) -> Result<Loop, String> {
         let error = |error| format!("--static-dir {}: {error}", folder.display());
         node.set_files(net::files::load(folder).map_err(error)?);
     }
-    let (listeners, internal) = bind(settings)?;
-    let http: Vec<String> = listeners
-        .iter()
-        .filter(|l| l.door == Door::Public)
-        .map(Listener::address)
-        .collect();
+    let listeners = bind(settings)?;
+    let at = |door: Door| {
+        let bound = listeners.iter().filter(|listener| listener.door == door);
+        bound.map(Listener::address).collect::<Vec<_>>()
+    };
+    let [http, internal, stomp] = [Door::Public, Door::Internal, Door::Stomp].map(at);
     let node_loop =
         Loop::new(node, listeners).map_err(|error| format!("cannot start the loop: {error}"))?;
-    greet(config, files, &http, &internal);
+    let one = |bound: Vec<String>| bound.into_iter().next().unwrap_or("off".into());
+    greet(config, files, &http, [&one(internal), &one(stomp)]);
     Ok(node_loop)
 }
 
-fn bind(settings: &Settings) -> Result<(Vec<Listener>, String), String> {
+fn bind(settings: &Settings) -> Result<Vec<Listener>, String> {
     let config = &settings.config;
     let how = Bind {
         reuse_port: config.reuse_port,
@@ -164,29 +165,34 @@ fn bind(settings: &Settings) -> Result<(Vec<Listener>, String), String> {
         let listener = Listener::bind(address, Door::Public, how);
         listeners.push(listener.map_err(|error| cannot_listen("--listen", address, &error))?);
     }
-    let Some(address) = &config.internal else {
-        return Ok((listeners, "off".into()));
+    let internal = Bind {
+        reuse_port: false,
+        ..how
     };
-    match Listener::bind(
-        address,
-        Door::Internal,
-        Bind {
-            reuse_port: false,
-            ..how
+    // Who speaks STOMP without heart-beats would never be missed.
+    let stomp = Bind {
+        tcp_keepalive: match how.tcp_keepalive.is_zero() {
+            true => STOMP_KEEPALIVE,
+            false => how.tcp_keepalive,
         },
-    ) {
-        Ok(listener) => {
-            let name = listener.address();
-            listeners.push(listener);
-            Ok((listeners, name))
+        ..how
+    };
+    let doors = [
+        ("internal", &config.internal, Door::Internal, internal),
+        ("stomp", &config.stomp, Door::Stomp, stomp),
+    ];
+    for (flag, address, door, how) in doors {
+        let Some(address) = address else { continue };
+        match Listener::bind(address, door, how) {
+            Ok(listener) => listeners.push(listener),
+            // A port nobody asked for may be busy; one that was named may not.
+            Err(error) if settings.is_default(flag) => {
+                log::warn!("{}", cannot_listen(&format!("--{flag}"), address, &error));
+            }
+            Err(error) => return Err(cannot_listen(&format!("--{flag}"), address, &error)),
         }
-        // A port nobody asked for may be busy; one that was named may not.
-        Err(error) if settings.is_default("internal") => {
-            log::warn!("{}", cannot_listen("--internal", address, &error));
-            Ok((listeners, "off".into()))
-        }
-        Err(error) => Err(cannot_listen("--internal", address, &error)),
     }
+    Ok(listeners)
 }
 
 fn cannot_listen(flag: &str, address: &Listen, error: &io::Error) -> String {
@@ -204,7 +210,7 @@ fn cannot_listen(flag: &str, address: &Listen, error: &io::Error) -> String {
 }
 
 /// The welcome on standard error, then the one line on standard output that programs wait for.
-fn greet(config: &Config, files: u64, http: &[String], internal: &str) {
+fn greet(config: &Config, files: u64, http: &[String], [internal, stomp]: [&str; 2]) {
     let selector = if cfg!(mio_unsupported_force_poll_poll) {
         "poll"
     } else {
@@ -237,7 +243,7 @@ fn greet(config: &Config, files: u64, http: &[String], internal: &str) {
         eprintln!("demo mode: anyone on this machine {may}; only this machine can connect.");
     }
     println!(
-        "ready http={} internal={internal} op=off stomp=off",
+        "ready http={} internal={internal} op=off stomp={stomp}",
         http.join(",")
     );
     let _ = io::stdout().flush();
@@ -253,6 +259,8 @@ fn fail(status: u8, text: &str) -> ExitCode {
     ExitCode::from(status)
 }
 
+/// Silence on the STOMP port before TCP probes a peer, where the operator says nothing.
+const STOMP_KEEPALIVE: Duration = Duration::from_secs(60);
 /// Listeners, the poll, the signals' pipe, the standard streams and what a library opens.
 const DESCRIPTORS_KEPT: u64 = 20;
 /// Bytes of standard input that are looked at: above any token.

@@ -26,11 +26,13 @@ pub enum Kind {
     Poll,
     /// Requests of the node's own to a URL of the application.
     Callback,
+    /// A TCP connection without HTTP.
+    Tcp,
 }
 
 impl Kind {
     /// Every kind and its label, in the order of the gauge's counters.
-    pub const ALL: [(Kind, &'static str); 8] = [
+    pub const ALL: [(Kind, &'static str); 9] = [
         (Kind::None, "none"),
         (Kind::WebSocket, "websocket"),
         (Kind::Sse, "sse"),
@@ -39,6 +41,7 @@ impl Kind {
         (Kind::Jsonp, "jsonp"),
         (Kind::Poll, "poll"),
         (Kind::Callback, "callback"),
+        (Kind::Tcp, "tcp"),
     ];
 
     /// Its label.
@@ -59,7 +62,7 @@ pub struct Metrics {
     /// Requests served, of any kind.
     pub requests: u64,
     /// Sessions now, by what their downstream is, as [`Kind::ALL`].
-    pub sessions: [u64; 8],
+    pub sessions: [u64; 9],
     /// Sessions begun.
     pub signons: u64,
     /// Sessions ended, by cause, as [`Cause::ALL`].

@@ -12,8 +12,9 @@
 //!      [[1,0,"x"]]
 //! c1 < 200 text/html csp sandbox                a response: words and `| Name: value` in the order of the wire
 //!      ("OK")                                   Date and Content-Length are checked without being told
-//! c1 > bytes GET / HTT                          bytes as they are; \r \n \t \s \\ \xHH; {x*3} is xxx
+//! c1 > bytes GET / HTT                          bytes as they are; \r \n \t \0 \s \\ \xHH; {x*3} is xxx
 //! c1 < chunk ([])\n                             a chunk; `end` is the last; `bytes` has no framing
+//! stomp1 < frame RECEIPT\nreceipt-id:1\n\n   a frame of STOMP, without its NUL
 //! c2 > upgrade /_/echo/ws                       a WebSocket handshake; `upgraded` is its 101
 //! c2 > text {"a":1}                             frames: text, binary, ping, pong, close CODE REASON
 //! c1 < eof                                      the side shuts its sending; `reset` breaks the connection
@@ -26,7 +27,7 @@
 //! ```
 //!
 //! `{name}` is what came there first, and from then on the same; `{...}` is anything. A connection is opened
-//! where it is first named; those called `app…` come by the internal port. Lines that begin with a blank go on
+//! where it is first named; those called `app…` come by the internal port, `stomp…` by that of STOMP. Lines that begin with a blank go on
 //! with the one before. What came must be told before the next thing is done.
 
 #[path = "transcripts/pattern.rs"]
@@ -192,6 +193,18 @@ transcripts! {
     revolved_says_goodbye_over_csp
     revolved_tells_users_and_channels_apart
     settings_changed_under_an_open_iframe_end_it
+    stomp_1_0_and_1_1_are_what_their_clients_say
+    stomp_1_2_is_spoken_over_tcp
+    stomp_acknowledges_one_by_one_or_up_to_one
+    stomp_beats_its_heart
+    stomp_is_held_to_the_rules_of_channels
+    stomp_readers_who_come_back_get_what_they_missed
+    stomp_rides_on_a_websocket
+    stomp_rides_on_csp
+    stomp_says_what_is_wrong_and_closes
+    stomp_shares_the_port_of_http
+    stomp_transactions_happen_whole_or_not_at_all
+    stomp_users_are_sent_to
     stop_keeps_a_responses_framing
     streamtest_guards_a_callback
     streamtest_tells_whether_something_buffers

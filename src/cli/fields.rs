@@ -8,7 +8,7 @@ use super::value;
 use crate::config::policy::RULES_MAX;
 use crate::config::rule::Rule;
 use crate::config::units::Misread;
-use crate::config::{Config, Cookie, Peer, Policies};
+use crate::config::{Config, Cookie, Listen, Peer, Policies};
 
 /// Where browsers connect.
 ///
@@ -19,17 +19,20 @@ pub fn set_listen(config: &mut Config, values: &[String]) -> Result<(), Misfit> 
     Ok(())
 }
 
-/// Where the application connects, or off.
+/// An address, or off.
+pub fn listen_or_off(at: &Option<Listen>) -> String {
+    at.as_ref().map_or("off".to_owned(), Listen::to_string)
+}
+
+/// The same from its text.
 ///
 /// # Errors
 /// What is wrong with the text.
-pub fn set_internal(config: &mut Config, text: &str) -> Result<(), Fault> {
-    config.internal = if text == "off" {
-        None
-    } else {
-        Some(value::listen(text)?)
-    };
-    Ok(())
+pub fn read_listen(text: &str) -> Result<Option<Listen>, Fault> {
+    match text {
+        "off" => Ok(None),
+        text => Ok(Some(value::listen(text)?)),
+    }
 }
 
 /// Bayeux's cookie, or off.

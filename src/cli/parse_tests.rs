@@ -321,7 +321,6 @@ fn a_wrong_value_is_named_with_its_flag_and_the_cure() {
         refusal(&["--op", "127.0.0.1:9000"], &[]),
         "--op 127.0.0.1:9000: this version has no OP port yet, only off is possible"
     );
-    assert!(refusal(&["--stomp", "127.0.0.1:61613"], &[]).contains("no STOMP port yet"));
     assert!(refusal(&["--log", "inof"], &[]).ends_with("(did you mean info?)"));
 }
 

@@ -74,17 +74,16 @@ fn addresses_differ(settings: &Settings) -> Result<(), Error> {
 }
 
 fn addresses(settings: &Settings) -> impl Iterator<Item = (&'static str, &Listen)> {
-    let internal = settings
-        .config
-        .internal
-        .iter()
-        .map(|address| ("internal", address));
+    let config = &settings.config;
+    let internal = config.internal.iter().map(|address| ("internal", address));
+    let stomp = config.stomp.iter().map(|address| ("stomp", address));
     settings
         .config
         .listen
         .iter()
         .map(|address| ("listen", address))
         .chain(internal)
+        .chain(stomp)
 }
 
 /// A rule that allows larger messages than the node would be a promise it does not keep.

@@ -4,14 +4,14 @@
 //! in which order flags are read or how help is laid out.
 
 use super::fields::{
-    ANY, BUILT_IN, NO_RULES, PEER_FORM, joined, only_off, peer_word, set_channels, set_cookie,
-    set_internal, set_listen, set_origins, set_peer, set_static_dir,
+    ANY, BUILT_IN, NO_RULES, PEER_FORM, joined, listen_or_off, only_off, peer_word, read_listen,
+    set_channels, set_cookie, set_listen, set_origins, set_peer, set_static_dir,
 };
 use super::flag::{Flag, Group, Kind, Number, env_name};
 use super::{auth, callbacks, logging, value};
 use crate::config::keys::{self, HISTORY_FORM, Setting};
 use crate::config::rule;
-use crate::config::{Cookie, Listen, cookie};
+use crate::config::{Cookie, cookie};
 
 /// A `Number` for a field of `Config`.
 macro_rules! number {
@@ -45,13 +45,8 @@ pub static FLAGS: &[Flag] = &[
         kind: Kind::Word {
             placeholder: "ADDR:PORT|unix:PATH|off",
             form: value::LISTEN_FORM,
-            read: |config| {
-                config
-                    .internal
-                    .as_ref()
-                    .map_or("off".to_owned(), Listen::to_string)
-            },
-            write: set_internal,
+            read: |config| listen_or_off(&config.internal),
+            write: |config, text| read_listen(text).map(|at| config.internal = at),
         },
         help: "Where the application and the operator connect: API, health, metrics.",
     },
@@ -70,12 +65,12 @@ pub static FLAGS: &[Flag] = &[
         name: "stomp",
         group: Group::Listen,
         kind: Kind::Word {
-            placeholder: "off",
-            form: "off",
-            read: |_| "off".to_owned(),
-            write: |_, text| only_off("STOMP", text),
+            placeholder: "ADDR:PORT|unix:PATH|off",
+            form: value::LISTEN_FORM,
+            read: |config| listen_or_off(&config.stomp),
+            write: |config, text| read_listen(text).map(|at| config.stomp = at),
         },
-        help: "The STOMP port. Not in this version: only off is possible.",
+        help: "Where STOMP is spoken; with HTTP in front it is at --listen too, under /_/stomp.",
     },
     Flag {
         name: "reuse-port",

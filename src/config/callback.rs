@@ -269,6 +269,7 @@ pub const EVENTS: &[&str] = &[
     "signoff",
     "message",
     "delivered",
+    "failed",
     "occupied",
     "vacated",
 ];

@@ -34,6 +34,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// Where the application and the operator connect (API, health, metrics); `None` is off.
     pub internal: Option<Listen>,
+    /// Where STOMP is spoken without HTTP in front; `None` is off.
+    pub stomp: Option<Listen>,
     /// Keys, of which every call of the API must show one; none is that none is asked for.
     pub api_keys: Vec<ApiKey>,
     /// Whether no flag of authentication is set: anyone who can connect may do anything, so only this machine can.
@@ -185,6 +187,7 @@ impl Default for Config {
         Self {
             listen: vec![loopback(8000)],
             internal: Some(loopback(8001)),
+            stomp: Some(loopback(61613)),
             api_keys: Vec::new(),
             demo: true,
             token_keys: Vec::new(),
@@ -253,6 +256,7 @@ mod tests {
         let config = Config::default();
         assert!(config.listen.iter().all(Listen::is_local));
         assert!(config.internal.iter().all(Listen::is_local));
+        assert!(config.stomp.iter().all(Listen::is_local));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub enum Service {
     Echo,
     /// Whatever the application and the client say to each other.
     Orbit,
+    /// STOMP as a stream of bytes.
+    Stomp,
 }
 
 impl Service {
@@ -27,6 +29,7 @@ impl Service {
             "revolved" => Some(Service::Revolved),
             "echo" => Some(Service::Echo),
             "orbit" => Some(Service::Orbit),
+            "stomp" => Some(Service::Stomp),
             _ => None,
         }
     }
@@ -79,6 +82,8 @@ pub enum Route<'a> {
     ServiceSocket(Service),
     /// `/_/events`.
     Events,
+    /// `/_/stomp`: STOMP over WebSocket.
+    Stomp,
     /// Bayeux: `/_/bayeux`, `/bayeux`, `/cometd`, and whatever a client puts below them: CometD appends the kind of its
     /// message, Faye the session.
     Bayeux,
@@ -95,7 +100,7 @@ pub fn public(path: &str) -> Route<'_> {
     match path {
         "/" => Route::Asset("index.html"),
         "/_/events" => Route::Events,
-        "/_/stomp" => Route::NotOffered("stomp"),
+        "/_/stomp" => Route::Stomp,
         _ if is_bayeux(path) => Route::Bayeux,
         _ => match (path.strip_prefix("/_/"), path.strip_prefix('/')) {
             (Some(rest), _) => mounted(rest),
@@ -172,7 +177,7 @@ fn library(name: &str) -> Option<&'static str> {
 }
 
 /// Services of the wire description that this version does not have.
-const NOT_OFFERED: [&str; 2] = ["stomp", "tcp"];
+const NOT_OFFERED: [&str; 1] = ["tcp"];
 
 /// What a path on the internal port names.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -357,7 +362,8 @@ mod tests {
             );
         }
         assert_eq!(public("/_/echo/ws"), Route::ServiceSocket(Service::Echo));
-        assert_eq!(public("/_/stomp/ws"), Route::NotOffered("stomp"));
+        assert_eq!(public("/_/stomp/ws"), Route::ServiceSocket(Service::Stomp));
+        assert_eq!(public("/_/stomp"), Route::Stomp);
         assert_eq!(public("/_/events"), Route::Events);
     }
 

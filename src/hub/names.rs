@@ -49,12 +49,16 @@ pub const SIGNOFF: &str = "/orbit/signoff";
 pub const MESSAGE: &str = "/orbit/message";
 /// A message arrived, of which the application wanted to know that.
 pub const DELIVERED: &str = "/orbit/delivered";
+/// A message of which the application wanted to know was refused by who got it.
+pub const FAILED: &str = "/orbit/failed";
 /// A channel has its first subscriber.
 pub const OCCUPIED: &str = "/orbit/occupied";
 /// A channel has no subscriber any more.
 pub const VACATED: &str = "/orbit/vacated";
 /// The channels of all events.
-pub const EVENTS: [&str; 6] = [SIGNON, SIGNOFF, MESSAGE, DELIVERED, OCCUPIED, VACATED];
+pub const EVENTS: [&str; 7] = [
+    SIGNON, SIGNOFF, MESSAGE, DELIVERED, FAILED, OCCUPIED, VACATED,
+];
 
 /// The channel of the event called `event`, as in `signoff`.
 #[must_use]

@@ -64,6 +64,12 @@ pub enum View {
     BayeuxReplay,
     /// The payload as it is.
     Raw,
+    /// What a MESSAGE of STOMP 1.2 has behind the headers that are its reader's own.
+    Stomp12,
+    /// The same of 1.1.
+    Stomp11,
+    /// The same of 1.0.
+    Stomp10,
 }
 
 /// Who wants to know what becomes of a message at each recipient.
@@ -114,6 +120,9 @@ struct Slack {
     name: OnceCell<Box<str>>,
     /// Whether the application wants to know whom it reaches.
     tells: Cell<bool>,
+    /// Headers that a publisher by STOMP sent along, each a line of 1.2, for clients of the same protocol: sixteen bytes of
+    /// those that have one of these, and none of others.
+    headers: OnceCell<Box<str>>,
     /// Of its channel, right before it, which nobody was sent.
     skipped: Cell<u64>,
     /// Of these, what was published to the channel as it is now.
@@ -121,7 +130,7 @@ struct Slack {
     /// Of a notice: how many messages of its channel one reader was not sent.
     missed: u64,
     /// Views that few clients read, as those of all publications.
-    rare: [RefCell<Weak<Msg>>; 3],
+    rare: [RefCell<Weak<Msg>>; 6],
 }
 
 /// Names and sizes, never the payload: this goes into traces.
@@ -329,6 +338,18 @@ impl Publication {
         self.charge.borrow_mut().set(self.weight());
     }
 
+    /// Headers that its publisher sent along, each a line of STOMP 1.2.
+    #[must_use]
+    pub fn headers(&self) -> Option<&str> {
+        self.slack.get()?.headers.get().map(|lines| &**lines)
+    }
+
+    /// Puts such lines beside the payload, before anybody has it; the first call counts.
+    pub fn put_headers(&self, lines: Box<str>) {
+        let _ = self.slack.get_or_init(Box::default).headers.set(lines);
+        self.charge.borrow_mut().set(self.weight());
+    }
+
     /// The payload for one kind of client, made by `make` unless somebody still has it.
     // Every delivery asks; as a call of its own it is 17 instructions more, of 264.
     #[inline(always)]
@@ -365,7 +386,7 @@ impl Publication {
     #[must_use]
     pub fn weight(&self) -> usize {
         let names = self.target.len() + self.sender.as_ref().map_or(0, |sender| sender.len());
-        let beside = [self.key(), self.ext(), self.name()];
+        let beside = [self.key(), self.ext(), self.name(), self.headers()];
         let beside: usize = beside.into_iter().flatten().map(str::len).sum();
         size_of::<Self>() + HEADS + names + beside + self.bytes.len()
     }

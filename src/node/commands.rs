@@ -223,13 +223,12 @@ impl Node {
     /// Whether a session is one of those that may be sent to.
     fn takes_messages(&self, session: SessionId) -> bool {
         let row = self.sessions.get(session);
-        let takes = |kind| {
-            matches!(
-                kind,
-                ServiceKind::Revolved | ServiceKind::Bayeux | ServiceKind::Orbit
-            )
+        let takes = |row: &Session| match row.service {
+            ServiceKind::Revolved | ServiceKind::Bayeux | ServiceKind::Orbit => true,
+            ServiceKind::Stomp => row.stomp().is_some(),
+            _ => false,
         };
-        row.is_some_and(|row| row.is_open() && takes(row.service))
+        row.is_some_and(|row| row.is_open() && takes(row))
     }
 
     fn begin_seat(&mut self, user: &str, topic: Rc<str>, on: bool, origin: Origin) {

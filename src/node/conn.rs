@@ -19,6 +19,8 @@ pub enum Door {
     Internal,
     /// None: the node made it, to a URL of the application.
     Application,
+    /// STOMP without HTTP in front.
+    Stomp,
 }
 
 /// One connection.
@@ -81,6 +83,8 @@ pub enum Inbox {
     Parked(Box<Vec<u8>>),
     /// The beginning of a WebSocket message.
     Frames(Box<WsPartial>),
+    /// A few bytes that may begin a request, or something else that shares the port.
+    Opening(Box<Vec<u8>>),
     /// Bytes behind a `streamtest`, and the second half of its answer.
     Testing(Box<(Vec<u8>, Vec<u8>)>),
     /// The beginning of an answer to a request of ours.
@@ -104,6 +108,8 @@ pub enum Stage {
     Socket,
     /// A connection of ours, to a URL of the application (`callbacks`). Next: `Dead`.
     Calling,
+    /// The bytes of a session both ways, without HTTP. Next: `Closing`.
+    Raw,
     /// What is queued is written, then the sending side is shut. Next: `Lingering`.
     Closing,
     /// The sending side is shut; input is thrown away until the peer closes too, since closing a socket with
@@ -167,7 +173,10 @@ impl Conn {
             (Stage::Held | Stage::Streaming | Stage::Waiting, inbox) => {
                 matches!(inbox, Inbox::Empty)
             }
-            (Stage::Socket | Stage::Calling | Stage::Closing | Stage::Lingering, _) => true,
+            (
+                Stage::Socket | Stage::Calling | Stage::Raw | Stage::Closing | Stage::Lingering,
+                _,
+            ) => true,
         }
     }
 }
@@ -179,7 +188,7 @@ impl Inbox {
         match self {
             Inbox::Empty => 0,
             Inbox::Request(partial) => partial.heap_bytes(),
-            Inbox::Parked(bytes) => bytes.capacity(),
+            Inbox::Parked(bytes) | Inbox::Opening(bytes) => bytes.capacity(),
             Inbox::Testing(both) => both.0.capacity() + both.1.capacity(),
             Inbox::Frames(partial) => partial.heap_bytes(),
             Inbox::Answer(partial) => partial.heap_bytes(),

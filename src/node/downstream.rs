@@ -65,6 +65,7 @@ impl Node {
             Some(Stage::Held) => self.answer_hold(id, profile, carriage),
             Some(Stage::Streaming) => self.end_stream(id, profile, carriage),
             Some(Stage::Socket) => self.close_socket(id, code),
+            Some(Stage::Raw) => self.close_raw(id),
             _ => {}
         }
     }
@@ -149,6 +150,9 @@ impl Node {
         if conn.stage == Stage::Calling {
             return self.call_ended(id, reset);
         }
+        if let (Stage::Raw, Some(session), false) = (conn.stage, conn.session, reset) {
+            return self.half_closed_raw(session);
+        }
         let answering = match conn.stage {
             Stage::Open | Stage::Closing => conn.out.is_some(),
             Stage::Waiting | Stage::Testing => true,
@@ -220,7 +224,7 @@ impl Node {
             (Stage::Open, _, _) => self.response_over(id),
             (Stage::Testing, _, _) => self.end_streamtest(id),
             (Stage::Socket, None, _) => self.close_socket(id, CloseCode::GOING_AWAY.number()),
-            (Stage::Held | Stage::Streaming | Stage::Socket, Some(session), _) => {
+            (Stage::Held | Stage::Streaming | Stage::Socket | Stage::Raw, Some(session), _) => {
                 self.dismiss_downstream(id, session);
             }
             _ => {}

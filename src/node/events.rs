@@ -285,7 +285,7 @@ const NO_EVENT: Fault = Fault::new(
     404,
     "no-event",
     "There is no such event.",
-    "The events are signon, signoff, message, delivered, occupied and vacated; several with commas, or * for all.",
+    "The events are signon, signoff, message, delivered, failed, occupied and vacated; several with commas, or * for all.",
 );
 const NO_CHANNEL: Fault = Fault::new(
     400,

@@ -9,9 +9,9 @@ use super::respond::WRITE_TIMEOUT_MS;
 use super::streamtest::STREAMTEST_MS;
 use crate::cmd::{Cause, Fate};
 use crate::ids::{ConnId, SessionId};
-use crate::mem::{Msg, OutQueue, Sink, Wrote};
+use crate::mem::{Form, Msg, OutQueue, Sink, Wrote};
 use crate::metrics::Kind;
-use crate::session::{BATCH_BYTES_MAX, Carriage, Session};
+use crate::session::{BATCH_BYTES_MAX, Carriage, ServiceKind, Session};
 use crate::transport::{http, plain, websocket};
 use std::rc::Rc;
 
@@ -120,6 +120,8 @@ impl Node {
                 self.conn_timers.clear(id.index());
                 Flushed::Idle
             }
+            // What is said puts off nothing that the peer is to say.
+            Stage::Raw => Flushed::Idle,
             Stage::Testing => {
                 self.conn_timers.set(id.index(), now + STREAMTEST_MS);
                 Flushed::Idle
@@ -174,6 +176,7 @@ impl Node {
             }
             (Stage::Socket, Carriage::Csp) => self.compose_socket(id, session_id, &mut scratch),
             (Stage::Socket, Carriage::Bare) => self.compose_bare(id, session_id),
+            (Stage::Raw, Carriage::Bare) => self.compose_raw(id, session_id),
             _ => {}
         }
         self.scratch = scratch;
@@ -237,13 +240,42 @@ impl Node {
         let mut reports = Vec::new();
         // At a stop several batches are composed before one is written.
         let mut bytes = 0;
+        let joins = session.service == ServiceKind::Stomp;
         while let Some(msg) = session
             .next_bare()
             .filter(|_| bytes < BATCH_BYTES_MAX)
             .cloned()
         {
+            reports.extend(session.wrote_bare(now));
             bytes += msg.bytes().len() + FRAME_HEAD_MAX;
-            websocket::bare(out, &msg);
+            let rest = match joins {
+                true => session.next_bare().filter(|rest| is_part(&msg, rest)),
+                false => None,
+            };
+            let Some(rest) = rest.cloned() else {
+                websocket::bare(out, &msg);
+                continue;
+            };
+            bytes += rest.bytes().len();
+            websocket::joined(out, &msg, &rest);
+            reports.extend(session.wrote_bare(now));
+        }
+        self.note_fates(session_id, reports, Fate::Written);
+    }
+
+    fn compose_raw(&mut self, id: ConnId, session_id: SessionId) {
+        let now = self.now();
+        let Some((session, out, _)) = self.parts(id, session_id) else {
+            return;
+        };
+        let (mut reports, mut bytes) = (Vec::new(), 0);
+        while let Some(msg) = session
+            .next_bare()
+            .filter(|_| bytes < BATCH_BYTES_MAX)
+            .cloned()
+        {
+            bytes += msg.bytes().len();
+            out.push_shared(&msg, Form::Raw);
             reports.extend(session.wrote_bare(now));
         }
         self.note_fates(session_id, reports, Fate::Written);
@@ -263,9 +295,8 @@ impl Node {
         let mut reports = Vec::new();
         let mut last: Option<Rc<Msg>> = None;
         // A message of several parts is written whole: what is left of one might be dropped.
-        let goes_on = |msg: &Rc<Msg>, last: &Option<Rc<Msg>>| match (msg.source(), last) {
-            (Some(source), Some(last)) => last.source().is_some_and(|of| Rc::ptr_eq(of, source)),
-            _ => false,
+        let goes_on = |msg: &Rc<Msg>, last: &Option<Rc<Msg>>| {
+            last.as_ref().is_some_and(|last| is_part(last, msg))
         };
         while let Some(msg) = session
             .next_bare()
@@ -361,6 +392,13 @@ impl Node {
 
 /// Most bytes in front of a message on a WebSocket.
 const FRAME_HEAD_MAX: usize = 10;
+
+/// Whether the two are parts of one message.
+fn is_part(first: &Msg, rest: &Msg) -> bool {
+    let sources = first.source().zip(rest.source());
+    sources.is_some_and(|(a, b)| Rc::ptr_eq(a, b))
+}
+
 /// Batches for one connection in one turn.
 const ROUNDS_MAX: usize = 8;
 /// Queues kept between two uses: one turn rarely has more blocked sockets at once.

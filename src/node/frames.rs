@@ -9,7 +9,7 @@ use crate::cmd::Cause;
 use crate::codes::CloseCode;
 use crate::ids::{ConnId, SessionId};
 use crate::service::revolved::LINE_OVERHEAD;
-use crate::session::{Carriage, Session};
+use crate::session::{Carriage, ServiceKind, Session};
 use crate::ws::decoder::{self, Event, Limits, Payload};
 use crate::ws::frames;
 
@@ -60,11 +60,11 @@ impl Node {
         if self.speaks_bayeux(id) {
             return self.config.max_body;
         }
-        match session
-            .and_then(|session| self.sessions.get(session))
-            .map(Session::carriage)
-        {
-            Some(Carriage::Csp) => self.config.max_body,
+        let row = session.and_then(|session| self.sessions.get(session));
+        match row.map(|row| (row.carriage(), row.service)) {
+            Some((Carriage::Csp, _)) => self.config.max_body,
+            // A frame may come whole.
+            Some((_, ServiceKind::Stomp)) => self.config.max_message + self.config.max_head,
             _ => self.config.max_message + LINE_OVERHEAD,
         }
     }
@@ -93,8 +93,9 @@ impl Node {
                 if !self.sessions.get(session).is_some_and(Session::listens) {
                     return;
                 }
-                self.metrics.messages_in += 1;
                 self.with_service(session, |service, cx, row| {
+                    // Of a stream of bytes it counts them itself.
+                    cx.metrics.messages_in += u64::from(row.service != ServiceKind::Stomp);
                     service.message(cx, row, bytes, binary)
                 });
             }

@@ -37,14 +37,14 @@ impl Node {
                     conn.write
                 ));
             }
-            let carries = matches!(conn.stage, Stage::Held | Stage::Streaming);
+            let carries = matches!(conn.stage, Stage::Held | Stage::Streaming | Stage::Raw);
             if carries && conn.session.is_none() {
                 return Err(format!("conn {id} is {:?} for no session", conn.stage));
             }
             let timed = self.conn_timers.is_armed(id.index());
             let by_session = carries
                 || matches!(conn.stage, Stage::Waiting | Stage::Dead)
-                || (conn.stage == Stage::Socket && conn.session.is_some());
+                || (matches!(conn.stage, Stage::Socket | Stage::Raw) && conn.session.is_some());
             let blocked = conn.write == WriteSide::Blocked && conn.stage != Stage::Dead;
             if (!timed && !by_session && !dirty) || (blocked && !timed) {
                 return Err(format!("conn {id} is {:?} without deadline", conn.stage));

@@ -21,6 +21,7 @@ mod frames;
 mod invariants;
 mod params;
 mod public;
+mod raw;
 mod requests;
 mod respond;
 mod sessions;
@@ -248,6 +249,9 @@ impl Node {
             // A ping that waited for room is only now on its way.
             if conn.stage == Stage::Socket && !conn.heard {
                 self.conn_timers.set(id.index(), due);
+            }
+            if conn.stage == Stage::Raw {
+                self.watch(id);
             }
         }
     }

@@ -60,6 +60,7 @@ impl Node {
             Route::Csp(service, endpoint) => self.serve_csp(id, request, kind(service), endpoint),
             Route::ServiceSocket(service) => self.service_socket(id, request, kind(service)),
             Route::Events => self.serve_events(id, request),
+            Route::Stomp => self.stomp_socket(id, request),
             Route::Bayeux => self.serve_bayeux(id, request),
             Route::Asset(name) => self.serve_file(id, request, name),
             Route::NotOffered(what) => {
@@ -115,6 +116,7 @@ fn kind(service: Service) -> ServiceKind {
         Service::Revolved => ServiceKind::Revolved,
         Service::Echo => ServiceKind::Echo,
         Service::Orbit => ServiceKind::Orbit,
+        Service::Stomp => ServiceKind::Stomp,
     }
 }
 
@@ -129,7 +131,7 @@ const NOT_OFFERED: Fault = Fault::new(
     404,
     "not-offered",
     "",
-    "The services of this version are orbit, revolved and echo.",
+    "The services of this version are orbit, revolved, stomp and echo.",
 );
 const NOT_POST: Fault = Fault::new(
     405,

@@ -22,7 +22,9 @@ impl Node {
         self.metrics.bytes_in += bytes.len() as u64;
         match stage {
             Stage::Open if self.is_parked(id) => self.park(id, bytes),
+            Stage::Open if self.may_open(id, bytes) => self.receive_opening(id, bytes),
             Stage::Open => self.receive_requests(id, bytes),
+            Stage::Raw => self.receive_raw(id, bytes),
             Stage::Socket => {
                 self.hear(id);
                 self.receive_frames(id, bytes);
@@ -46,7 +48,7 @@ impl Node {
         }
     }
 
-    fn receive_requests(&mut self, id: ConnId, bytes: &mut [u8]) {
+    pub(super) fn receive_requests(&mut self, id: ConnId, bytes: &mut [u8]) {
         let whole = bytes.len();
         let mut input: &[u8] = bytes;
         let limits = self.limits();
@@ -179,7 +181,7 @@ impl Node {
                     _ => self.preflight(id, request),
                 }
             }
-            Door::Public => self.serve_public(id, request),
+            Door::Public | Door::Stomp => self.serve_public(id, request),
             Door::Internal => self.serve_internal(id, request),
             Door::Application => {}
         }

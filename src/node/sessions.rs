@@ -8,7 +8,7 @@ use super::conn::{Stage, WriteSide};
 use crate::cmd::{Cause, Cmd, Fate};
 use crate::hub::Refused;
 use crate::ids::{ConnId, SessionId};
-use crate::mem::{Asker, Publication};
+use crate::mem::Publication;
 use crate::metrics::Kind;
 use crate::service::admit::Admitted;
 use crate::service::refusal::Refusal;
@@ -140,6 +140,9 @@ impl Node {
     pub(super) fn end_session(&mut self, id: SessionId, cause: Cause) {
         match cause {
             _ if self.is_bayeux(id) => self.remove_session(id, cause),
+            Cause::Overflow => self.remove_session(id, cause),
+            // Its client is told what it did, and then closed.
+            _ if self.is_stomp(id) => self.close_session(id, cause),
             Cause::Clean
             | Cause::Closed
             | Cause::Kicked
@@ -151,6 +154,11 @@ impl Node {
             Cause::TooBig if self.is_csp(id) => self.close_session(id, cause),
             _ => self.remove_session(id, cause),
         }
+    }
+
+    fn is_stomp(&self, id: SessionId) -> bool {
+        let service = self.sessions.get(id).map(|session| session.service);
+        service == Some(ServiceKind::Stomp)
     }
 
     fn is_csp(&self, id: SessionId) -> bool {
@@ -193,7 +201,7 @@ impl Node {
     pub(super) fn remove_session(&mut self, id: SessionId, cause: Cause) {
         let told = self.with_service(id, |service, cx, session| {
             cx.settle(session);
-            let undelivered: Vec<_> = session.undelivered().cloned().collect();
+            let undelivered = session.undelivered();
             service.closed(cx, session, cause, &undelivered);
             undelivered.len()
         });
@@ -263,7 +271,7 @@ impl Node {
         if self
             .conns
             .get(conn)
-            .is_some_and(|row| row.write != WriteSide::Blocked)
+            .is_some_and(|row| row.write != WriteSide::Blocked && stage != Stage::Raw)
         {
             self.conn_timers.clear(conn.index());
         }
@@ -296,14 +304,9 @@ impl Node {
         fate: Fate,
     ) {
         for publication in publications {
-            match publication.report_to() {
-                Some(Asker::Application) => {
-                    self.with_service(id, |_, cx, session| {
-                        notice::delivered(cx, session, &publication, fate);
-                    });
-                }
-                _ => self.cmds.push(Cmd::Report(publication, fate)),
-            }
+            self.with_service(id, |_, cx, session| {
+                service::note_fate(cx, session, &publication, fate);
+            });
         }
     }
 

@@ -50,7 +50,7 @@ impl Node {
         if let Some(Err(error)) = session.map(|session| self.apply_settings(session, params)) {
             return self.fault(id, request, &variable_fault(error));
         }
-        self.switch_protocols(id, &accept);
+        self.switch_protocols(id, &accept, None);
         let Some(session) = session else {
             self.refused("session-not-found");
             return self.close_socket(id, CloseCode::UNKNOWN_SESSION.number());
@@ -90,6 +90,12 @@ impl Node {
         self.bare_socket(id, request, service, hello);
     }
 
+    /// `/_/stomp`: STOMP on a WebSocket. Whichever of its names the client offers first is granted; which version is spoken is
+    /// said by CONNECT.
+    pub(super) fn stomp_socket(&mut self, id: ConnId, request: &Request<'_>) {
+        self.service_socket(id, request, ServiceKind::Stomp);
+    }
+
     /// A WebSocket whose session is its own, and begins with what `hello` says.
     pub(super) fn bare_socket(
         &mut self,
@@ -110,7 +116,11 @@ impl Node {
         });
         match opened {
             Ok(session) => {
-                self.switch_protocols(id, &accept);
+                let granted = match service {
+                    ServiceKind::Stomp => stomp_protocol(&request.headers),
+                    _ => None,
+                };
+                self.switch_protocols(id, &accept, granted);
                 self.attach(session, id, Kind::WebSocket, Stage::Socket);
             }
             Err(why) => self.fault(id, request, &no_session_fault(why)),
@@ -122,7 +132,7 @@ impl Node {
         let Some(accept) = self.upgrade(id, request) else {
             return;
         };
-        self.switch_protocols(id, &accept);
+        self.switch_protocols(id, &accept, None);
         if let Some(conn) = self.conns.get_mut(id) {
             conn.bayeux = true;
         }
@@ -142,13 +152,21 @@ impl Node {
         }
     }
 
-    fn switch_protocols(&mut self, id: ConnId, accept: &Accept) {
+    fn switch_protocols(&mut self, id: ConnId, accept: &Accept, protocol: Option<&str>) {
         let date = self.date;
         if let Some(out) = self.out(id) {
-            accept.write_head(out.tail(), None, &date);
+            accept.write_head(out.tail(), protocol, &date);
         }
         if let Some(conn) = self.conns.get_mut(id) {
             conn.stage = Stage::Socket;
         }
     }
+}
+
+/// The first of the protocols that the client offers which is one of STOMP's.
+fn stomp_protocol(headers: &Headers<'_>) -> Option<&'static str> {
+    const KNOWN: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
+    let lookup = Lookup(headers);
+    let mut offered = handshake::protocols(&lookup);
+    offered.find_map(|offer| KNOWN.into_iter().find(|known| *known == offer))
 }

@@ -64,6 +64,11 @@ impl Node {
         let waits = session.has_pending();
         let profile = self.profiles.get(session.profile);
         let bare = session.carriage() == Carriage::Bare;
+        let shown = match session.stomp().map(|stomp| stomp.beat_ds) {
+            Some(beat) if beat > 0 => BEAT,
+            None if profile.interval_s > 0 && !bare => websocket::EMPTY,
+            _ => b"",
+        };
         self.arm(id);
         let Some(conn_id) = self.sessions.get(id).and_then(|session| session.conn()) else {
             return;
@@ -77,7 +82,7 @@ impl Node {
         };
         let (stage, chunked) = (conn.stage, conn.chunked);
         if stage == Stage::Socket {
-            return self.ping(conn_id, profile.interval_s > 0 && !bare);
+            return self.ping(conn_id, shown);
         }
         if self.is_bayeux(id) {
             return self.keep_alive(id, conn_id);
@@ -85,8 +90,9 @@ impl Node {
         let mut scratch = self.take_scratch();
         if let Some(out) = self.out(conn_id) {
             match stage {
-                // What waits is about to break the silence; between an event's id and its data nothing may stand.
-                Stage::Streaming if bare && waits => {}
+                // What waits is about to break the silence; between the parts of a message nothing may stand.
+                Stage::Streaming | Stage::Raw if bare && waits => {}
+                Stage::Raw => out.tail().extend_from_slice(BEAT),
                 Stage::Streaming if bare => {
                     plain::heartbeat(&mut scratch, &profile);
                     http::raw(out, &mut scratch, chunked);
@@ -101,8 +107,8 @@ impl Node {
     }
 
     /// Asks a WebSocket for a sign of life, which is to come in time. A script never sees a ping: one that asked
-    /// for an interval (`i`) is shown one by an empty batch.
-    fn ping(&mut self, id: ConnId, shown: bool) {
+    /// for an interval (`i`) is shown one by an empty batch, and a client of STOMP by its heart-beat.
+    fn ping(&mut self, id: ConnId, shown: &[u8]) {
         let due = self.now() + PONG_MS;
         if let Some(out) = self.out(id) {
             websocket::heartbeat(out, shown);
@@ -156,6 +162,7 @@ impl Node {
             _ if conn.write == WriteSide::Dirty => self.conn_timers.set(id.index(), at),
             Stage::Testing if conn.write == WriteSide::Idle => self.end_streamtest(id),
             Stage::Socket if conn.write == WriteSide::Idle => self.unheard(id),
+            Stage::Raw if conn.write == WriteSide::Idle => self.unheard_raw(id),
             // Idle for its time, or its peer takes nothing.
             _ => self.kill(id),
         }
@@ -177,6 +184,8 @@ const SLOW: Fault = Fault::new(
     "The request did not come whole in time.",
     "Send it faster; the operator's bound is --header-timeout.",
 );
+/// The heart-beat of STOMP.
+const BEAT: &[u8] = b"\n";
 /// Milliseconds in which a ping is answered by a peer that is still there.
 pub const PONG_MS: u64 = 10_000;
 /// Moments dealt with before the loop looks at its sockets again.

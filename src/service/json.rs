@@ -6,6 +6,7 @@
 use crate::mem::Content;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::IgnoredAny;
 use std::io::Write as _;
 
 /// Appends `bytes` as JSON.
@@ -23,6 +24,25 @@ pub fn payload(out: &mut Vec<u8>, content: &Content, bytes: &[u8]) {
             string(out, kind);
             out.push(b'}');
         }
+    }
+}
+
+/// What `bytes` are, by their type. A form, which is what `curl -d` says it sends, and no type at all count as
+/// text where the bytes are text. None where they are said to be JSON and are not.
+#[must_use]
+pub fn content(kind: &str, bytes: &[u8]) -> Option<Content> {
+    let kind = kind.trim().to_ascii_lowercase();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    let text = std::str::from_utf8(bytes).ok();
+    let unnamed = matches!(essence, "" | "application/x-www-form-urlencoded");
+    match (essence, text) {
+        ("application/json", text) => {
+            let json = serde_json::from_str::<IgnoredAny>(text?);
+            json.ok().map(|_| Content::Json)
+        }
+        (_, Some(_)) if unnamed || essence.starts_with("text/") => Some(Content::Text),
+        (_, None) if unnamed => Some(Content::Bytes("application/octet-stream".into())),
+        (other, _) => Some(Content::Bytes(other.into())),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod orbit;
 pub mod refusal;
 pub mod revolved;
 pub mod since;
+pub mod stomp;
 
 use crate::cmd::{Cause, Cmd, Cmds, Fate, Outcome};
 use crate::config::Config;
@@ -121,6 +122,15 @@ pub trait Service {
     }
 }
 
+/// What became of a message at the session at hand, for who wants to know it.
+pub fn note_fate(cx: &mut Cx<'_>, session: &Session, publication: &Rc<Publication>, fate: Fate) {
+    match publication.report_to() {
+        Some(Asker::Application) => notice::fate(cx, session, publication, fate),
+        Some(Asker::Session(..)) => cx.cmds.push(Cmd::Report(publication.clone(), fate)),
+        None => {}
+    }
+}
+
 /// Tells senders what their messages came to, and the application of the session's end.
 fn tell(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[Rc<Publication>]) {
     for publication in undelivered {
@@ -145,6 +155,7 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
         ServiceKind::Bayeux => &bayeux::Bayeux,
         ServiceKind::Orbit => &orbit::Orbit,
         ServiceKind::Callback => &callback::Callback,
+        ServiceKind::Stomp => &stomp::StompService,
     }
 }
 
@@ -154,6 +165,7 @@ fn gap_of(kind: ServiceKind) -> fn(&str, u64) -> Vec<u8> {
         ServiceKind::Revolved => revolved::frames::gap,
         ServiceKind::Events | ServiceKind::Feed => events::gap,
         ServiceKind::Bayeux => bayeux::replies::gap,
+        ServiceKind::Stomp => stomp::gap,
         ServiceKind::Objects
         | ServiceKind::Poll
         | ServiceKind::Echo

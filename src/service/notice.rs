@@ -39,23 +39,23 @@ pub fn message(cx: &mut Cx<'_>, session: &Session, channel: Option<&str>, said: 
     publish(cx, names::MESSAGE, out);
 }
 
-/// A message of which the application wanted to know arrived at the session, as far as its transport tells.
-pub fn delivered(cx: &mut Cx<'_>, session: &Session, publication: &Publication, fate: Fate) {
-    let level = match fate {
-        Fate::Acked => "acked",
-        Fate::Written => "written",
+/// A message of which the application wanted to know arrived at the session, as far as its transport tells, or was refused.
+pub fn fate(cx: &mut Cx<'_>, session: &Session, publication: &Publication, fate: Fate) {
+    let (channel, event, how) = match fate {
+        Fate::Acked => (names::DELIVERED, "delivered", "\"level\":\"acked\""),
+        Fate::Written => (names::DELIVERED, "delivered", "\"level\":\"written\""),
+        Fate::Refused => (names::FAILED, "failed", "\"reason\":\"refused\""),
         // The end of its session lists it.
         Fate::Failed(_) => return,
     };
-    if !cx.hub.is_heard(names::DELIVERED) {
+    if !cx.hub.is_heard(channel) {
         return;
     }
-    let mut out = facts(cx, session, "delivered");
-    out.extend_from_slice(b",\"level\":");
-    json::string(&mut out, level);
-    out.extend_from_slice(b",\"id\":");
+    let mut out = facts(cx, session, event);
+    // A vector cannot fail.
+    let _ = write!(out, ",{how},\"id\":");
     name(&mut out, publication);
-    publish(cx, names::DELIVERED, out);
+    publish(cx, channel, out);
 }
 
 /// A channel's subscribers became some or none.

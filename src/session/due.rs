@@ -68,8 +68,14 @@ impl Session {
             return at(now, since + times.linger_ms, Due::Lingered);
         }
         let spoke = self.spoke.near(now);
-        let interval_ms = u64::from(profile.interval_s) * 1000;
+        let interval_ms = match self.stomp() {
+            Some(stomp) => u64::from(stomp.beat_ds) * 100,
+            None => u64::from(profile.interval_s) * 1000,
+        };
         match self.down {
+            // Nobody asked for more than what is said.
+            Kind::Tcp if interval_ms == 0 => Due::Later(now + NEVER_MS),
+            Kind::Tcp => at(now, spoke + interval_ms, Due::Silence),
             Kind::None => at(now, since + times.idle_ms.max(2 * hold_ms), Due::Idle),
             Kind::WebSocket => {
                 let heartbeat_ms = match interval_ms {
@@ -98,6 +104,9 @@ impl Session {
         times.heartbeat_ms - times.heartbeat_ms / 8 * u64::from(chance) / 256
     }
 }
+
+/// A day: of what is never due, that is asked again by then.
+const NEVER_MS: u64 = 24 * 60 * 60 * 1000;
 
 pub(super) fn at(now: Tick, moment: Tick, due: Due) -> Due {
     if now >= moment {

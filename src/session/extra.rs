@@ -7,6 +7,7 @@
 use super::link::Link;
 use super::loose::Loose;
 use super::rates::Rates;
+use super::stomp::{Busy, Stomp};
 use crate::config::policy::Rate;
 use crate::ids::PolicyId;
 use crate::mem::{Charge, Ledger};
@@ -22,6 +23,8 @@ pub struct Extra {
     unmet: bool,
     /// Of a session of Bayeux: what is its own. It is as bounded as the row, and accounted no more than that.
     pub link: Option<Box<Link>>,
+    /// Of a session of STOMP that has connected: what was agreed.
+    pub stomp: Option<Box<Stomp>>,
     charge: Charge,
     /// While its client does not keep up.
     pub loose: Option<Box<Loose>>,
@@ -37,6 +40,8 @@ struct Moment {
     rates: Rates,
     /// What its tokens let it do, if it gave any.
     pass: Option<Box<Pass>>,
+    /// Of a session of STOMP.
+    busy: Option<Box<Busy>>,
 }
 
 /// An upstream packet that came before its turn.
@@ -56,9 +61,58 @@ impl Extra {
             moment: None,
             unmet: false,
             link: None,
+            stomp: None,
             charge: ledger.charge(0),
             loose: None,
         }
+    }
+
+    /// Of what is kept, only what was not acknowledged; `None` where that is nothing.
+    #[must_use]
+    pub fn of_unacked(mut self) -> Option<Self> {
+        let own = self.moment.take()?;
+        let busy = own.busy.filter(|busy| !busy.unacked.is_empty())?;
+        let unacked = busy.unacked;
+        let busy = Some(Box::new(Busy {
+            unacked,
+            ..Busy::default()
+        }));
+        (self.link, self.stomp, self.loose, self.unmet) = (None, None, None, false);
+        self.moment = Some(Box::new(Moment {
+            busy,
+            ..Moment::default()
+        }));
+        self.account();
+        Some(self)
+    }
+
+    /// Keeps what a session of STOMP agreed.
+    pub fn put_stomp(&mut self, stomp: Stomp) {
+        self.stomp = Some(Box::new(stomp));
+        self.account();
+    }
+
+    /// Changes what it agreed.
+    pub fn change_stomp(&mut self, change: impl FnOnce(&mut Stomp)) {
+        if let Some(stomp) = &mut self.stomp {
+            change(stomp);
+        }
+        self.account();
+    }
+
+    /// What a session of STOMP has for a moment.
+    #[must_use]
+    pub fn busy(&self) -> Option<&Busy> {
+        self.moment.as_ref()?.busy.as_deref()
+    }
+
+    /// The same, to be changed.
+    pub fn with_busy<T>(&mut self, change: impl FnOnce(&mut Busy) -> T) -> T {
+        let own = self.moment();
+        let result = change(own.busy.get_or_insert_default());
+        own.busy = own.busy.take().filter(|busy| !busy.is_empty());
+        self.account();
+        result
     }
 
     /// Takes the beginning of a line.
@@ -140,8 +194,9 @@ impl Extra {
 
     fn account(&mut self) {
         self.moment = self.moment.take().filter(|own| !own.is_empty());
-        self.charge
-            .set(self.moment.as_ref().map_or(0, |own| own.memory()));
+        let moment = self.moment.as_ref().map_or(0, |own| own.memory());
+        let stomp = self.stomp.as_ref().map_or(0, |stomp| stomp.heap_bytes());
+        self.charge.set(moment + stomp);
     }
 
     /// Keeps `packet` until its turn; false when that is more than may be kept.
@@ -173,14 +228,16 @@ impl Extra {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let own = self.moment.as_ref().is_none_or(|own| own.is_empty());
-        own && !self.unmet && self.loose.is_none() && self.link.is_none()
+        let whole = self.link.is_none() && self.stomp.is_none();
+        own && !self.unmet && self.loose.is_none() && whole
     }
 }
 
 impl Moment {
     fn is_empty(&self) -> bool {
         let up = self.held.is_empty() && self.line.is_empty();
-        up && self.user.is_none() && self.rates.is_empty() && self.pass.is_none()
+        let own = self.pass.is_none() && self.busy.is_none();
+        up && self.user.is_none() && self.rates.is_empty() && own
     }
 
     fn memory(&self) -> usize {
@@ -188,7 +245,8 @@ impl Moment {
         let held: usize = self.held.iter().map(bytes).sum();
         let user = self.user.as_ref().map_or(0, |user| user.len());
         let pass = self.pass.as_ref().map_or(0, |pass| pass.memory());
-        held + self.line.capacity() + user + self.rates.memory() + pass
+        let busy = self.busy.as_ref().map_or(0, |busy| busy.memory());
+        held + self.line.capacity() + user + self.rates.memory() + pass + busy
     }
 }
 

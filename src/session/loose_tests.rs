@@ -369,7 +369,7 @@ fn without_anything_to_drop_a_queue_that_runs_over_ends_its_session() {
     assert!((8..12).contains(&more), "room was made for {more}");
     assert!(!pair.session.is_open());
     let b = |publication: &&Rc<Publication>| &*publication.target == "b";
-    assert_eq!(pair.session.undelivered().filter(b).count(), 0);
+    assert_eq!(pair.session.unwritten().filter(b).count(), 0);
     assert_eq!(pair.session.missed(), 8);
 }
 

@@ -10,6 +10,7 @@ mod check;
 mod due;
 pub mod extra;
 pub mod keys;
+mod kind;
 mod link;
 mod look;
 pub mod loose;
@@ -18,14 +19,18 @@ mod pass;
 pub mod profiles;
 pub mod rates;
 mod sieve;
+pub mod stomp;
+pub mod unacked;
 mod up;
 
 pub use due::{Due, Times};
 pub use keys::{Secret, SessionKey};
+pub use kind::ServiceKind;
 pub use link::{Advised, Held, Link, Timesync};
 pub use loose::Terms;
 pub use packets::{BatchError, Encoding, Up};
 pub use profiles::{ProfileId, Profiles};
+pub use stomp::{Ack, Stomp, Sub};
 pub use up::Received;
 
 use crate::cmd::Cause;
@@ -74,35 +79,12 @@ pub struct Session {
     heard_out: bool,
 }
 
-/// Which service a session belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServiceKind {
-    /// Sends back what it gets.
-    Echo,
-    /// Channels and peer messages.
-    Revolved,
-    /// A plain reader of channels, by server-sent events.
-    Events,
-    /// The same, by a stream of JSON objects.
-    Objects,
-    /// The same, by the answer to one request.
-    Poll,
-    /// The application, reading what happens to sessions.
-    Feed,
-    /// Channels, as CometD and Faye speak them.
-    Bayeux,
-    /// Whatever the application and the client say to each other.
-    Orbit,
-    /// A URL of the application, to which events are posted.
-    Callback,
-}
-
 /// How a session reaches its client, for its whole life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carriage {
     /// CSP: numbered, acknowledged, moving between connections.
     Csp,
-    /// A bare WebSocket or event stream: what is written is gone, and so is the session with its connection.
+    /// A bare WebSocket, event stream or TCP stream: what is written is gone, and so is the session with its connection.
     Bare,
     /// Bayeux: it moves between connections as CSP does, and what its client is known to have is told by the connects
     /// that the client sends, not by the number of a packet.
@@ -459,13 +441,13 @@ impl Session {
         }
         self.state = State::Closing(cause);
         self.since = now.short();
-        self.extra = None;
+        self.keep_unacked();
         true
     }
 
-    /// What was published and the client never acknowledged, each once, in the order it was sent. Of a payload cut
-    /// over packets one piece is enough. Notices are not among them.
-    pub fn undelivered(&self) -> impl Iterator<Item = &Rc<Publication>> {
+    /// What was published and waits, each once, in the order it was sent. Of a payload cut over packets one piece is enough.
+    /// Notices are not among them.
+    pub fn unwritten(&self) -> impl Iterator<Item = &Rc<Publication>> {
         let mut last = None;
         let sources = self.backlog.iter_from(0).filter_map(|msg| msg.source());
         let sources = sources.filter(|source| source.missed().is_none());

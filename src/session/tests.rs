@@ -157,7 +157,7 @@ fn a_backlog_that_runs_over_takes_no_more_and_knows_what_was_too_much() {
         "what follows is let go, and told once"
     );
     let both = [Rc::as_ptr(&first), Rc::as_ptr(&second)];
-    assert!(session.undelivered().map(Rc::as_ptr).eq(both));
+    assert!(session.unwritten().map(Rc::as_ptr).eq(both));
 }
 
 #[test]
@@ -172,13 +172,13 @@ fn what_was_not_acknowledged_is_undelivered_once_and_replies_are_not() {
     for msg in [view(&small, &ledger), reply, view(&large, &ledger)] {
         assert_eq!(session.push(msg, 1 << 20, &ledger), Ok(()));
     }
-    assert_eq!(session.undelivered().count(), 2);
+    assert_eq!(session.unwritten().count(), 2);
     session.wrote(5, Tick(0));
     session.ack(3);
-    let left: Vec<_> = session.undelivered().map(Rc::as_ptr).collect();
+    let left: Vec<_> = session.unwritten().map(Rc::as_ptr).collect();
     assert_eq!(left, [Rc::as_ptr(&large)], "of its pieces, one came");
     session.ack(5);
-    assert_eq!(session.undelivered().count(), 0);
+    assert_eq!(session.unwritten().count(), 0);
     drop((session, profiles, small, large));
     assert_eq!(ledger.used(), 0);
 }

@@ -33,12 +33,12 @@ pub fn ack(out: &mut OutQueue, id: u64) {
     out.tail().extend_from_slice(text);
 }
 
-/// A ping; with an empty batch behind it where a script is to see the sign of life too.
-pub fn heartbeat(out: &mut OutQueue, shown: bool) {
+/// A ping; with this text behind it where a script is to see the sign of life too.
+pub fn heartbeat(out: &mut OutQueue, shown: &[u8]) {
     frames::ping(out.tail(), b"");
-    if shown {
-        frames::head(out.tail(), Opcode::Text, EMPTY.len());
-        out.tail().extend_from_slice(EMPTY);
+    if !shown.is_empty() {
+        frames::head(out.tail(), Opcode::Text, shown.len());
+        out.tail().extend_from_slice(shown);
     }
 }
 
@@ -53,5 +53,17 @@ pub fn bare(out: &mut OutQueue, msg: &Rc<Msg>) {
     out.push_shared(msg, Form::Raw);
 }
 
+/// Two payloads as one message, text where both are text.
+pub fn joined(out: &mut OutQueue, first: &Rc<Msg>, rest: &Rc<Msg>) {
+    let opcode = match first.is_binary() || rest.is_binary() {
+        true => Opcode::Binary,
+        false => Opcode::Text,
+    };
+    let len = first.bytes().len() + rest.bytes().len();
+    frames::head(out.tail(), opcode, len);
+    out.push_shared(first, Form::Raw);
+    out.push_shared(rest, Form::Raw);
+}
+
 /// A batch of no packets.
-const EMPTY: &[u8] = b"[]";
+pub const EMPTY: &[u8] = b"[]";

@@ -163,7 +163,7 @@ fn what_cannot_be_called_is_refused_at_the_start_and_check_says_what_will_be() {
     let words: Vec<_> = line.unwrap().split_whitespace().collect();
     assert_eq!(
         words.join(" "),
-        "callback http://127.0.0.1:5000/x events=signon,signoff,message,delivered,occupied,vacated as=json batch=100 flag --callback"
+        "callback http://127.0.0.1:5000/x events=signon,signoff,message,delivered,failed,occupied,vacated as=json batch=100 flag --callback"
     );
 }
 

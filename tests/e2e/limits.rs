@@ -55,7 +55,14 @@ fn with_64_descriptors() -> Node {
     let mut shell = Command::new("sh");
     let script = "ulimit -n 64; exec \"$0\" \"$@\"";
     shell.args(["-c", script, env!("CARGO_BIN_EXE_orbited")]);
-    shell.args(["--listen", "127.0.0.1:0", "--internal", "127.0.0.1:0"]);
+    shell.args([
+        "--listen",
+        "127.0.0.1:0",
+        "--internal",
+        "127.0.0.1:0",
+        "--stomp",
+        "off",
+    ]);
     shell.args(["--keepalive-timeout", "10m", "--header-timeout", "10m"]);
     Node::spawn(clean(&mut shell))
 }

@@ -71,7 +71,9 @@ impl Node {
 
     /// Whatever `command` runs, once it says that it is ready.
     pub fn spawn(command: &mut Command) -> Self {
+        // Unless its flags say otherwise.
         let mut child = command
+            .env("ORBITED_STOMP", "127.0.0.1:0")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

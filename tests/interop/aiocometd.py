@@ -44,7 +44,7 @@ class Server:
 async def serve():
     """Starts a server on free ports; one that does not end with status 0 is an error."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ORBITED_")}
-    flags = ["--listen", "127.0.0.1:0", "--internal", "127.0.0.1:0"]
+    flags = ["--listen", "127.0.0.1:0", "--internal", "127.0.0.1:0", "--stomp", "off"]
     pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     child = await asyncio.create_subprocess_exec(BINARY, *flags, env=kept, stdout=pipe, stderr=null)
     try:

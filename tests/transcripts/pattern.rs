@@ -21,7 +21,7 @@ enum Piece {
 }
 
 impl Pattern {
-    /// Reads `text`: `\r \n \t \\ \s \xHH` are bytes, `{name}` and `{...}` placeholders, `{ab*3}` is `ababab`.
+    /// Reads `text`: `\r \n \t \0 \\ \s \xHH` are bytes, `{name}` and `{...}` placeholders, `{ab*3}` is `ababab`.
     pub fn parse(text: &str) -> Self {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -133,6 +133,7 @@ fn unescape(text: &str) -> Vec<u8> {
             Some(b'n') => b'\n',
             Some(b't') => b'\t',
             Some(b's') => b' ',
+            Some(b'0') => 0,
             Some(b'\\') => b'\\',
             Some(b'x') => {
                 let hex: String = bytes.by_ref().take(2).map(char::from).collect();

@@ -181,7 +181,7 @@ impl Player {
         if !has("Host:") {
             let host = match door(conn) {
                 Door::Public => "orbited.test",
-                Door::Internal | Door::Application => "127.0.0.1:8001",
+                Door::Internal | Door::Application | Door::Stomp => "127.0.0.1:8001",
             };
             out.extend_from_slice(format!("\r\nHost: {host}").as_bytes());
         }
@@ -440,7 +440,25 @@ fn used(expected: &Expected, came: &[u8], names: &mut Names) -> Option<usize> {
             let body = came.get(head..head + len)?;
             payload.is(body, names).then_some(head + len)
         }
+        Expected::Stomp(frame) => {
+            let len = stomp_len(came)?;
+            let ends = came.get(len) == Some(&0);
+            (ends && frame.is(&came[..len], names)).then_some(len + 1)
+        }
         Expected::Eof | Expected::Dial(_) => None,
+    }
+}
+
+/// Bytes of the frame of STOMP that `came` begins with, without its NUL.
+fn stomp_len(came: &[u8]) -> Option<usize> {
+    let head = came.windows(2).position(|two| two == b"\n\n")? + 2;
+    let text = str::from_utf8(&came[..head]).ok()?;
+    let said = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"));
+    match said {
+        Some(said) => Some(head + said.parse::<usize>().ok()?),
+        None => came.iter().position(|byte| *byte == 0),
     }
 }
 
@@ -525,12 +543,12 @@ fn pieces(block: &[u8], cut: Cut) -> Vec<&[u8]> {
     }
 }
 
-/// Connections whose names begin with `app` come in by the internal port.
+/// Connections whose names begin with `app` come in by the internal port, with `stomp` by that of STOMP.
 fn door(conn: &str) -> Door {
-    if conn.starts_with("app") {
-        Door::Internal
-    } else {
-        Door::Public
+    match conn {
+        _ if conn.starts_with("app") => Door::Internal,
+        _ if conn.starts_with("stomp") => Door::Stomp,
+        _ => Door::Public,
     }
 }
 

@@ -64,6 +64,8 @@ pub enum Expected {
     Bytes(Pattern),
     /// A frame.
     Frame(Opcode, Pattern),
+    /// A frame of STOMP, without its NUL.
+    Stomp(Pattern),
     /// The end of its side.
     Eof,
     /// It makes a connection to this address.
@@ -243,11 +245,19 @@ fn server(conn: &str, said: &str, more: &[&str]) -> Result<Expected, String> {
         "chunk" => Ok(Expected::Chunk(joined(rest, more))),
         "end" => Ok(Expected::Bytes(Pattern::parse(r"0\r\n\r\n"))),
         "bytes" => Ok(Expected::Bytes(joined(rest, more))),
-        "upgraded" => Ok(Expected::Response(Response {
-            status: 101,
-            fields: lines(UPGRADED),
-            body: Pattern::default(),
-        })),
+        "frame" => Ok(Expected::Stomp(joined(rest, more))),
+        "upgraded" => {
+            let mut fields = lines(UPGRADED);
+            if let Some(granted) = rest.strip_prefix("| ") {
+                let date = fields.pop();
+                fields.extend(lines(granted).into_iter().chain(date));
+            }
+            Ok(Expected::Response(Response {
+                status: 101,
+                fields,
+                body: Pattern::default(),
+            }))
+        }
         _ => response(conn, word, rest, more).map(Expected::Response),
     }
 }

@@ -235,7 +235,7 @@ const ROOT: &[u8] = b"orbited, internal port\n\
     GET  /api/channels         channels, a page at a time\n\
     GET  /api/sessions         sessions, a page at a time\n\
     GET  /api/events/signoff   an event stream: sessions that ended, and what they never got\n\
-    GET  /api/events/EVENT     the same of signon, message, delivered, occupied, vacated; several with commas, or *\n\
+    GET  /api/events/EVENT     the same of signon, message, delivered, failed, occupied, vacated; several with commas, or *\n\
     GET  /api/openapi.json     all of this for programs\n\
     GET  /metrics              Prometheus text\n\
     GET  /healthz              200 while it serves\n";

@@ -14,7 +14,6 @@ use crate::mem::{Content, Publication};
 use crate::node::csp::CHANNELS_FULL;
 use crate::node::respond::Answer;
 use crate::service::json;
-use serde::de::IgnoredAny;
 use std::rc::Rc;
 
 /// Publications of one request, of which some are not answered yet. They are answered in their order.
@@ -168,29 +167,12 @@ impl Node {
     }
 }
 
-/// What `bytes` are, by their type. A form, which is what `curl -d` says it sends, and no type at all count as
-/// text where the bytes are text.
+/// What `bytes` are, by their type.
 ///
 /// # Errors
 /// They are said to be JSON and are not.
 pub fn content(kind: &str, bytes: &[u8]) -> Result<Content, Fault> {
-    let kind = kind.trim().to_ascii_lowercase();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    let is_text = std::str::from_utf8(bytes).is_ok();
-    match essence {
-        "application/json" => {
-            match std::str::from_utf8(bytes).map(serde_json::from_str::<IgnoredAny>) {
-                Ok(Ok(_)) => Ok(Content::Json),
-                _ => Err(NOT_JSON),
-            }
-        }
-        "" | "application/x-www-form-urlencoded" if is_text => Ok(Content::Text),
-        "" | "application/x-www-form-urlencoded" => {
-            Ok(Content::Bytes("application/octet-stream".into()))
-        }
-        text if text.starts_with("text/") && is_text => Ok(Content::Text),
-        other => Ok(Content::Bytes(other.into())),
-    }
+    json::content(kind, bytes).ok_or(NOT_JSON)
 }
 
 /// Bytes of all publications of one body: what one turn may copy.

@@ -230,7 +230,7 @@ impl Node {
         let lives = answer.keep_alive && alone && self.conns.get(id).is_some_and(whole);
         self.rest(at, id);
         if !lives {
-            self.hang_up(at);
+            self.hang_up_call(at);
         }
         match answer.status {
             200..=299 => self.taken(at, last),
@@ -318,21 +318,21 @@ impl Node {
             // It was closed while the request was on its way, which the peer never looked at (RFC 9112 section 9.3.1).
             Phase::Asking(_) if courier.used && !begun => {
                 let now = self.now();
-                self.hang_up(at);
+                self.hang_up_call(at);
                 self.metrics.callbacks.count(Called::Stale, 0);
                 self.call_at(at, now);
             }
             Phase::Asking(_) => self.broke(at, Called::Broken),
-            Phase::Idle | Phase::Away => self.hang_up(at),
+            Phase::Idle | Phase::Away => self.hang_up_call(at),
         }
     }
 
     fn broke(&mut self, at: usize, called: Called) {
-        self.hang_up(at);
+        self.hang_up_call(at);
         self.in_vain(at, called);
     }
 
-    fn hang_up(&mut self, at: usize) {
+    fn hang_up_call(&mut self, at: usize) {
         let Some(courier) = self.couriers.get_mut(at) else {
             return;
         };
@@ -410,7 +410,7 @@ impl Node {
     /// A session is over, and with it its URL's connection.
     pub(super) fn end_callback(&mut self, id: SessionId) {
         if let Some(at) = self.couriers.iter().position(|one| one.session == id) {
-            self.hang_up(at);
+            self.hang_up_call(at);
             self.couriers.remove(at);
         }
     }

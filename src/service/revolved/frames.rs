@@ -194,6 +194,7 @@ pub fn delivery(id: u64, fate: Fate) -> Vec<u8> {
         Fate::Acked => ("acked", None),
         Fate::Written => ("written", None),
         Fate::Failed(cause) => ("failed", Some(cause.word())),
+        Fate::Refused => ("failed", Some("refused")),
     };
     let mut out = format!("[\"DELIVERY\",[{id},\"{state}\",").into_bytes();
     json::string_or_null(&mut out, reason);

@@ -17,7 +17,7 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => p
 /** Starts a server on free ports; resolves when it is ready. */
 async function serve(...flags) {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('ORBITED_'));
-  const child = spawn(binary, ['--listen', '127.0.0.1:0', '--internal', '127.0.0.1:0', ...flags], { env: Object.fromEntries(kept) });
+  const child = spawn(binary, ['--listen', '127.0.0.1:0', '--internal', '127.0.0.1:0', '--stomp', '127.0.0.1:0', ...flags], { env: Object.fromEntries(kept) });
   let said = '', log = '';
   child.stderr.on('data', (data) => { log = (log + data).slice(-4000); });
   const exited = new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal || code)));

@@ -1,0 +1,97 @@
+//! CONNECT: the version, the heart-beats, who the client is.
+//!
+//! In: its frame. Out: CONNECTED, or why not. `host` is not needed: half of the clients do not send it.
+
+use super::{BAD_FRAME, BUSY, replies, say};
+use crate::cmd::Cmd;
+use crate::hub::{Refused, names};
+use crate::metrics::Kind;
+use crate::service::refusal::Refusal;
+use crate::service::{Cx, json};
+use crate::session::{Session, Stomp};
+use crate::stomp::{Frame, Version};
+
+/// Lets a client in.
+///
+/// # Errors
+/// No version in common, a name that is none or somebody else's.
+pub fn connect(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Result<(), Refusal> {
+    let version = match frame.header("accept-version") {
+        // Who offers none is of before there were several.
+        None => Version::V10,
+        Some(offered) => Version::best_of(offered).ok_or(NO_VERSION)?,
+    };
+    sign_on(cx, session, frame)?;
+    let mut stomp = Stomp::new(version);
+    let wished = wished(frame.header("heart-beat").unwrap_or("0,0"))?;
+    let (sends, wants) = beats(session.down(), version, wished);
+    // The server is a little early, and waits for two of the client's before it is late.
+    stomp.beat_ds = (sends * 9 / 1000) as u16;
+    stomp.watch_ds = if wants > 0 {
+        (wants / 50 + 10) as u16
+    } else {
+        0
+    };
+    session.put_stomp(stomp, cx.ledger);
+    let (key, beat) = (session.key(cx.id).text(), format!("{sends},{wants}"));
+    let headers = [
+        ("version", version.word()),
+        ("heart-beat", &*beat),
+        ("server", replies::SERVER),
+        ("session", &*key),
+    ];
+    // CONNECTED is never escaped, and has nothing to be.
+    say(cx, session, "CONNECTED", &headers, "");
+    cx.cmds.push(Cmd::Arm(cx.id));
+    Ok(())
+}
+
+/// `login` is the user's name and `passcode` what proves it, as AUTH of Revolved has them; without a login a client has no name.
+fn sign_on(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Result<(), Refusal> {
+    let Some(login) = frame.header("login").filter(|login| !login.is_empty()) else {
+        return Ok(());
+    };
+    let name = names::user(login).map_err(|error| Refusal::new(error.reason(), "bad-name"))?;
+    if cx.hub.is_busy() {
+        return Err(BUSY);
+    }
+    let passcode = frame.header("passcode").filter(|code| !code.is_empty());
+    let credentials = passcode.map(json::text).unwrap_or_default();
+    let signed = cx
+        .hub
+        .sign_on(cx.id, &mut session.seat, name, credentials.as_bytes());
+    signed.map_err(|refused| match refused {
+        Refused::NameTaken => NOT_LET_IN,
+        Refused::TooManySubscriptions | Refused::TooManyChannels => super::FULL,
+    })
+}
+
+/// Milliseconds after which the client can send, and wants to be sent, something; 0 is never.
+fn wished(text: &str) -> Result<(u64, u64), Refusal> {
+    let (sends, wants) = text.split_once(',').ok_or(BAD_BEAT)?;
+    let number = |text: &str| text.trim().parse::<u64>().map_err(|_| BAD_BEAT);
+    Ok((number(sends)?, number(wants)?))
+}
+
+/// The same for the server: what the client wishes, unless it is too often. Where the carrier looks after its peer itself,
+/// nothing is wanted of the client: a WebSocket has pings, and CSP has its own life. 1.0 has no heart-beats.
+fn beats(down: Kind, version: Version, (can, wants): (u64, u64)) -> (u64, u64) {
+    let agreed = |wish: u64| match wish {
+        0 => 0,
+        wish => wish.clamp(BEAT_MS_MIN, BEAT_MS_MAX),
+    };
+    match down {
+        _ if version == Version::V10 => (0, 0),
+        Kind::Tcp => (agreed(wants), agreed(can)),
+        Kind::WebSocket => (agreed(wants), 0),
+        _ => (0, 0),
+    }
+}
+
+const NO_VERSION: Refusal = Refusal::new("none of the versions is known here", "bad-version");
+const NOT_LET_IN: Refusal = Refusal::new("login or passcode are wrong", "name-taken");
+const BAD_BEAT: Refusal = Refusal::new("heart-beat is two numbers with a comma between", BAD_FRAME);
+/// Most often, in milliseconds: what a silent connection costs in a second is bounded by this.
+const BEAT_MS_MIN: u64 = 1_000;
+/// Least often: beyond an hour nobody could tell it from never.
+const BEAT_MS_MAX: u64 = 3_600_000;

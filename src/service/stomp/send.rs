@@ -1,0 +1,110 @@
+//! SEND: to a channel or to users.
+//!
+//! In: its frame. Out: a publication as a command. Headers that are nobody's but the publisher's go along to readers by STOMP;
+//! what is between it and the server does not.
+
+use super::destinations::Destination;
+use super::{BAD_FRAME, Done, needed};
+use crate::cmd::{Cmd, Origin};
+use crate::hub::names;
+use crate::mem::{Content, Publication};
+use crate::service::refusal::Refusal;
+use crate::service::{Cx, gate, json};
+use crate::session::Session;
+use crate::stomp::{Frame, Version, spell};
+use std::rc::Rc;
+
+/// Publishes a message, or sends it.
+///
+/// # Errors
+/// What the rules, the bounds or the headers do not allow.
+pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
+    let named = Destination::parse(needed(frame, "destination")?)?;
+    let beside = beside(frame);
+    let bytes = frame.body.len() + beside.len();
+    let (target, to_user): (Rc<str>, bool) = match named {
+        Destination::Topic(name) => {
+            let name =
+                names::channel(&name).map_err(|error| Refusal::new(error.reason(), "bad-name"))?;
+            gate::publish(cx, session, name, bytes)?;
+            if !cx.hub.has_room_for(name) {
+                cx.metrics.refuse("full");
+                return Err(NO_CHANNEL);
+            }
+            (name.into(), false)
+        }
+        Destination::User(name) => {
+            let name =
+                names::user(&name).map_err(|error| Refusal::new(error.reason(), "bad-name"))?;
+            gate::send(cx, session)?;
+            (name.into(), true)
+        }
+        Destination::Own | Destination::Session(_) => return Err(NOT_THERE),
+    };
+    gate::take(cx, bytes)?;
+    let publication = publication(cx, session, frame, target)?;
+    if !beside.is_empty() {
+        publication.put_headers(beside.into());
+    }
+    cx.metrics.messages_in += 1;
+    let cmd = match to_user {
+        true => Cmd::Send(publication, Origin::Node),
+        false => Cmd::Publish(publication, Origin::Node, None),
+    };
+    cx.cmds.push(cmd);
+    Ok(Vec::new())
+}
+
+fn publication(
+    cx: &Cx<'_>,
+    session: &Session,
+    frame: &Frame<'_>,
+    target: Rc<str>,
+) -> Result<Rc<Publication>, Refusal> {
+    let kind = frame.header("content-type").unwrap_or_default();
+    let content: Content = json::content(kind, frame.body).ok_or(NOT_JSON)?;
+    let sender = cx.hub.user_name(&session.seat).map(Box::from);
+    let key = frame.header("orbit-key").map(Box::from);
+    Ok(Publication::keyed(
+        target,
+        sender,
+        content,
+        frame.body.into(),
+        key,
+        cx.ledger,
+    ))
+}
+
+/// Headers that go along, each once, as lines of 1.2.
+fn beside(frame: &Frame<'_>) -> String {
+    let mut out = Vec::new();
+    for (n, (name, value)) in frame.headers.iter().enumerate() {
+        let again = frame
+            .headers
+            .iter()
+            .take(n)
+            .any(|(before, _)| before == name);
+        if !again && !OWN.contains(&&**name) && !name.starts_with("orbit-") {
+            spell::header(&mut out, Some(Version::V12), name, value);
+        }
+    }
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// What a SEND says to the server, and what a MESSAGE says of its own.
+const OWN: [&str; 8] = [
+    "destination",
+    "content-type",
+    "content-length",
+    "receipt",
+    "transaction",
+    "subscription",
+    "message-id",
+    "ack",
+];
+const NOT_JSON: Refusal = Refusal::new("the body is said to be JSON and is not", BAD_FRAME);
+const NO_CHANNEL: Refusal = Refusal::new("more channels than --max-channels", "full");
+const NOT_THERE: Refusal = Refusal::new(
+    "nothing is sent there; there are /topic/CHANNEL and /user/USER",
+    "bad-destination",
+);

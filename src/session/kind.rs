@@ -1,0 +1,51 @@
+//! Which service a session belongs to.
+//!
+//! In: nothing. Out: the kinds, and what is said of each.
+
+/// Which service a session belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// Sends back what it gets.
+    Echo,
+    /// Channels and peer messages.
+    Revolved,
+    /// A plain reader of channels, by server-sent events.
+    Events,
+    /// The same, by a stream of JSON objects.
+    Objects,
+    /// The same, by the answer to one request.
+    Poll,
+    /// The application, reading what happens to sessions.
+    Feed,
+    /// Channels, as CometD and Faye speak them.
+    Bayeux,
+    /// Whatever the application and the client say to each other.
+    Orbit,
+    /// A URL of the application, to which events are posted.
+    Callback,
+    /// Channels and peer messages by STOMP, for clients and for the application.
+    Stomp,
+}
+
+impl ServiceKind {
+    /// Whether its beginning is no news to the application: its own sessions, and those of one answer.
+    #[must_use]
+    pub fn is_silent(self) -> bool {
+        matches!(self, Self::Feed | Self::Callback | Self::Poll)
+    }
+
+    /// Its name in lists and events.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Revolved => "revolved",
+            Self::Events | Self::Objects | Self::Poll => "events",
+            Self::Feed => "feed",
+            Self::Bayeux => "bayeux",
+            Self::Orbit => "orbit",
+            Self::Callback => "callback",
+            Self::Stomp => "stomp",
+        }
+    }
+}
