@@ -16,6 +16,7 @@ mod events;
 mod foreign;
 mod http;
 mod raw;
+mod stomp;
 mod template;
 mod ws;
 
@@ -313,7 +314,7 @@ impl Row {
 }
 
 /// Every mode that is the node's own, and `template`.
-pub const ROWS: [Row; 12] = [
+pub const ROWS: [Row; 13] = [
     Row {
         name: "raw",
         help: "sockets that say nothing",
@@ -394,6 +395,13 @@ pub const ROWS: [Row; 12] = [
         floor: "events",
         subscribes: true,
         make: |_| Box::new(events::Events),
+    },
+    Row {
+        name: "stomp",
+        help: "STOMP over TCP, SUBSCRIBE",
+        floor: "raw",
+        subscribes: true,
+        make: |_| Box::new(stomp::Stomp),
     },
     Row {
         name: "template",

@@ -24,7 +24,7 @@ async function serve(...flags) {
   running.add(child);
   exited.then(() => running.delete(child));
   const ready = new Promise((resolve) => child.stdout.on('data', (data) => {
-    const line = /^ready http=(\S+) internal=(\S+)/m.exec(said += data);
+    const line = /^ready http=(\S+) internal=(\S+) op=\S+ stomp=(\S+)/m.exec(said += data);
     if (line) resolve(line);
   }));
   const failed = new Promise((_, reject) => {
@@ -32,9 +32,9 @@ async function serve(...flags) {
     exited.then((status) => reject(new Error(`the server ended with ${status}: ${log}`)));
   });
   failed.catch(() => {});
-  const [, address, internal] = await Promise.race([ready, failed]);
+  const [, address, internal, stomp] = await Promise.race([ready, failed]);
   return {
-    address, internal, url: `http://${address}`, port: Number(address.split(':').pop()), said: () => said, log: () => log,
+    address, internal, stomp, url: `http://${address}`, port: Number(address.split(':').pop()), said: () => said, log: () => log,
     /** One sample of /metrics, or the sum of those of a name. */
     async metric(sample) {
       const text = await (await fetch(`http://${internal}/metrics`)).text();
