@@ -151,6 +151,35 @@ fn a_parked_bayeux_session_costs_at_most_550_bytes() {
     });
 }
 
+/// One TCP connection without HTTP, one session with one subscription.
+#[test]
+fn a_stomp_session_on_tcp_costs_at_most_350_bytes() {
+    let mut crowd = Crowd::new(SESSIONS);
+    crowd.warm_up();
+    let before = live();
+    for _ in 0..SESSIONS {
+        let conn = crowd.connect(Door::Stomp);
+        let hello = b"CONNECT\naccept-version:1.2\nheart-beat:10000,10000\n\n\0\
+                      SUBSCRIBE\nid:sub-0\ndestination:/topic/a\n\n\0";
+        assert!(crowd.say(conn, hello).starts_with(b"CONNECTED\n"));
+    }
+    assert_eq!(crowd.node.session_count(), SESSIONS);
+    let heap = grown(before).div_ceil(SESSIONS);
+    let tables = CONN_SLOT + SESSION_SLOT;
+    println!("a session of STOMP: {tables} bytes of tables, {heap} of heap");
+    crowd.check_drained();
+    assert!(
+        tables + heap <= 350,
+        "a session of STOMP costs {tables} + {heap} bytes"
+    );
+    let publisher = crowd.connect(Door::Internal);
+    let wrote = String::from_utf8_lossy(crowd.say(publisher, PUBLISH)).into_owned();
+    assert_eq!(
+        wrote.matches("MESSAGE\nsubscription:sub-0\n").count(),
+        SESSIONS
+    );
+}
+
 /// Ten thousand sessions of Bayeux that wait as `wait` makes them.
 fn weigh_bayeux(bytes_max: usize, name: &str, wait: impl Fn(&mut Crowd, &str)) {
     let mut crowd = Crowd::new(SESSIONS);

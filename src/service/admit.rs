@@ -130,8 +130,8 @@ fn try_add_token(cx: &mut Cx<'_>, session: &mut Session, text: &str) -> Result<(
 
 /// Forgets tokens for single channels whose time is over, and what they opened.
 pub fn expire(cx: &mut Cx<'_>, session: &mut Session) {
-    let now = cx.now;
-    review(cx, session, |session| session.expire_tokens(now));
+    let (now, ledger) = (cx.now, cx.ledger);
+    review(cx, session, |session| session.expire_tokens(now, ledger));
 }
 
 /// Whose a session is. A plain reader is nobody's, but may have shown whose token it has.

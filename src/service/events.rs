@@ -119,7 +119,7 @@ impl Service for Poll {
     ) -> Result<(), Refused> {
         let joined = join(cx, session, hello, OBJECT)?;
         if joined.channels.iter().any(|channel| !channel.whole) {
-            session.put_unmet(cx.ledger);
+            session.put_unmet();
         }
         for missed in joined.missed {
             recall(cx, session, &[missed.msg]);

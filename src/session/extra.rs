@@ -14,24 +14,31 @@ use crate::mem::{Charge, Ledger};
 use crate::time::Tick;
 use crate::token::Pass;
 
-/// The rarely used part of a session.
-#[derive(Debug)]
+/// The rarely used part of a session. Sessions of Bayeux and of STOMP always have one: it is as small as that makes it.
+#[derive(Debug, Default)]
 pub struct Extra {
-    /// Boxed again, since a session of Bayeux always has this one.
     moment: Option<Box<Moment>>,
-    /// Whether messages may be missing between what the client has and what it gets.
-    unmet: bool,
-    /// Of a session of Bayeux: what is its own. It is as bounded as the row, and accounted no more than that.
-    pub link: Option<Box<Link>>,
-    /// Of a session of STOMP that has connected: what was agreed.
-    pub stomp: Option<Box<Stomp>>,
-    charge: Charge,
+    own: Own,
     /// While its client does not keep up.
     pub loose: Option<Box<Loose>>,
 }
 
-/// What a session has for a moment only.
+/// What only sessions of one service have, for as long as they last: what their clients are told to hold in the hub costs
+/// more than this, and it is accounted no more than that.
 #[derive(Debug, Default)]
+enum Own {
+    #[default]
+    Nothing,
+    /// Of a plain reader: messages may be missing between what the client has and what it gets.
+    Unmet,
+    /// Of Bayeux.
+    Link(Box<Link>),
+    /// Of STOMP, once it has connected.
+    Stomp(Stomp),
+}
+
+/// What a session has for a moment only.
+#[derive(Debug)]
 struct Moment {
     held: Vec<Held>,
     line: Vec<u8>,
@@ -42,6 +49,7 @@ struct Moment {
     pass: Option<Box<Pass>>,
     /// Of a session of STOMP.
     busy: Option<Box<Busy>>,
+    charge: Charge,
 }
 
 /// An upstream packet that came before its turn.
@@ -54,50 +62,60 @@ pub struct Held {
 }
 
 impl Extra {
-    /// Nothing kept, accounted to `ledger`.
+    /// What a session of Bayeux has.
     #[must_use]
-    pub fn new(ledger: &Ledger) -> Self {
-        Self {
-            moment: None,
-            unmet: false,
-            link: None,
-            stomp: None,
-            charge: ledger.charge(0),
-            loose: None,
+    pub fn link(&self) -> Option<&Link> {
+        match &self.own {
+            Own::Link(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed; made on first use.
+    pub fn link_mut(&mut self) -> &mut Link {
+        if self.link().is_none() {
+            self.own = Own::Link(Box::default());
+        }
+        match &mut self.own {
+            Own::Link(link) => link,
+            _ => unreachable!("it was just put there"),
+        }
+    }
+
+    /// What a session of STOMP agreed.
+    #[must_use]
+    pub fn stomp(&self) -> Option<&Stomp> {
+        match &self.own {
+            Own::Stomp(stomp) => Some(stomp),
+            _ => None,
+        }
+    }
+
+    /// Keeps what a session of STOMP agreed.
+    pub fn put_stomp(&mut self, stomp: Stomp) {
+        self.own = Own::Stomp(stomp);
+    }
+
+    /// Changes what it agreed.
+    pub fn change_stomp(&mut self, change: impl FnOnce(&mut Stomp)) {
+        if let Own::Stomp(stomp) = &mut self.own {
+            change(stomp);
         }
     }
 
     /// Of what is kept, only what was not acknowledged; `None` where that is nothing.
     #[must_use]
     pub fn of_unacked(mut self) -> Option<Self> {
-        let own = self.moment.take()?;
-        let busy = own.busy.filter(|busy| !busy.unacked.is_empty())?;
-        let unacked = busy.unacked;
-        let busy = Some(Box::new(Busy {
-            unacked,
-            ..Busy::default()
-        }));
-        (self.link, self.stomp, self.loose, self.unmet) = (None, None, None, false);
-        self.moment = Some(Box::new(Moment {
-            busy,
-            ..Moment::default()
-        }));
+        let own = self.moment.as_mut()?;
+        let busy = own.busy.as_mut()?;
+        if busy.unacked.is_empty() {
+            return None;
+        }
+        (busy.partial, busy.transactions) = (None, Vec::new());
+        (own.held, own.line, own.rates) = (Vec::new(), Vec::new(), Rates::default());
+        (self.own, self.loose) = (Own::Nothing, None);
         self.account();
         Some(self)
-    }
-
-    /// Keeps what a session of STOMP agreed.
-    pub fn put_stomp(&mut self, stomp: Stomp) {
-        self.stomp = Some(Box::new(stomp));
-        self.account();
-    }
-
-    /// Changes what it agreed.
-    pub fn change_stomp(&mut self, change: impl FnOnce(&mut Stomp)) {
-        if let Some(stomp) = &mut self.stomp {
-            change(stomp);
-        }
-        self.account();
     }
 
     /// What a session of STOMP has for a moment.
@@ -107,8 +125,8 @@ impl Extra {
     }
 
     /// The same, to be changed.
-    pub fn with_busy<T>(&mut self, change: impl FnOnce(&mut Busy) -> T) -> T {
-        let own = self.moment();
+    pub fn with_busy<T>(&mut self, ledger: &Ledger, change: impl FnOnce(&mut Busy) -> T) -> T {
+        let own = self.moment(ledger);
         let result = change(own.busy.get_or_insert_default());
         own.busy = own.busy.take().filter(|busy| !busy.is_empty());
         self.account();
@@ -126,15 +144,15 @@ impl Extra {
     }
 
     /// Keeps the beginning of a line.
-    pub fn put_line(&mut self, mut line: Vec<u8>) {
+    pub fn put_line(&mut self, mut line: Vec<u8>, ledger: &Ledger) {
         line.shrink_to_fit();
-        self.moment().line = line;
+        self.moment(ledger).line = line;
         self.account();
     }
 
     /// Keeps the name of the user whose session this was.
-    pub fn put_user(&mut self, user: Box<str>) {
-        self.moment().user = Some(user);
+    pub fn put_user(&mut self, user: Box<str>, ledger: &Ledger) {
+        self.moment(ledger).user = Some(user);
         self.account();
     }
 
@@ -150,12 +168,12 @@ impl Extra {
     /// How many milliseconds to wait.
     pub fn spend(
         &mut self,
-        policy: PolicyId,
-        rate: Rate,
+        (policy, rate): (PolicyId, Rate),
         bytes: usize,
         now: Tick,
+        ledger: &Ledger,
     ) -> Result<(), u64> {
-        let spent = self.moment().rates.spend(policy, rate, bytes, now);
+        let spent = self.moment(ledger).rates.spend(policy, rate, bytes, now);
         self.account();
         spent
     }
@@ -167,11 +185,12 @@ impl Extra {
     }
 
     /// Changes that, and gives back what `change` does.
-    pub fn change_pass(&mut self, change: impl FnOnce(&mut Pass) -> bool) -> bool {
-        let pass = self.moment().pass.get_or_insert_default();
+    pub fn change_pass(&mut self, ledger: &Ledger, change: impl FnOnce(&mut Pass) -> bool) -> bool {
+        let own = self.moment(ledger);
+        let pass = own.pass.get_or_insert_default();
         let done = change(pass);
         if pass.ends().is_none() {
-            self.moment().pass = None;
+            own.pass = None;
         }
         self.account();
         done
@@ -179,29 +198,30 @@ impl Extra {
 
     /// Keeps that messages may be missing.
     pub fn put_unmet(&mut self) {
-        self.unmet = true;
+        self.own = Own::Unmet;
     }
 
     /// Whether messages may be missing.
     #[must_use]
     pub fn is_unmet(&self) -> bool {
-        self.unmet
+        matches!(self.own, Own::Unmet)
     }
 
-    fn moment(&mut self) -> &mut Moment {
-        self.moment.get_or_insert_default()
+    fn moment(&mut self, ledger: &Ledger) -> &mut Moment {
+        self.moment
+            .get_or_insert_with(|| Box::new(Moment::new(ledger)))
     }
 
     fn account(&mut self) {
         self.moment = self.moment.take().filter(|own| !own.is_empty());
-        let moment = self.moment.as_ref().map_or(0, |own| own.memory());
-        let stomp = self.stomp.as_ref().map_or(0, |stomp| stomp.heap_bytes());
-        self.charge.set(moment + stomp);
+        if let Some(own) = &mut self.moment {
+            own.charge.set(own.memory());
+        }
     }
 
     /// Keeps `packet` until its turn; false when that is more than may be kept.
-    pub fn hold(&mut self, packet: Held) -> bool {
-        let held = &mut self.moment().held;
+    pub fn hold(&mut self, packet: Held, ledger: &Ledger) -> bool {
+        let held = &mut self.moment(ledger).held;
         if held.iter().any(|held| held.id == packet.id) {
             return true;
         }
@@ -228,12 +248,23 @@ impl Extra {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let own = self.moment.as_ref().is_none_or(|own| own.is_empty());
-        let whole = self.link.is_none() && self.stomp.is_none();
-        own && !self.unmet && self.loose.is_none() && whole
+        own && matches!(self.own, Own::Nothing) && self.loose.is_none()
     }
 }
 
 impl Moment {
+    fn new(ledger: &Ledger) -> Self {
+        Self {
+            held: Vec::new(),
+            line: Vec::new(),
+            user: None,
+            rates: Rates::default(),
+            pass: None,
+            busy: None,
+            charge: ledger.charge(0),
+        }
+    }
+
     fn is_empty(&self) -> bool {
         let up = self.held.is_empty() && self.line.is_empty();
         let own = self.pass.is_none() && self.busy.is_none();
@@ -256,3 +287,14 @@ pub const GAP_PACKETS_MAX: usize = 16;
 pub const GAP_BYTES_MAX: usize = 64 * 1024;
 /// How far ahead of the next a packet's number may be: as many missing as may wait, several times over.
 pub const GAP_IDS_MAX: u64 = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::Extra;
+
+    /// With what the allocator adds it is one piece of 48 bytes.
+    #[test]
+    fn what_sessions_of_some_services_always_have_is_little() {
+        assert!(size_of::<Extra>() <= 40, "{}", size_of::<Extra>());
+    }
+}

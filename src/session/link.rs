@@ -8,7 +8,7 @@
 
 use super::{Carriage, Due, Session, Times};
 use crate::ids::ConnId;
-use crate::mem::{Ledger, Publication};
+use crate::mem::Publication;
 use crate::metrics::Kind;
 use crate::time::{ShortTick, Tick};
 use crate::transport::Way;
@@ -84,17 +84,17 @@ impl Session {
     /// What a session of Bayeux has of its own.
     #[must_use]
     pub fn link(&self) -> Option<&Link> {
-        self.extra.as_ref()?.link.as_deref()
+        self.extra.as_ref()?.link()
     }
 
     /// The same, to be changed; made on first use.
-    pub fn link_mut(&mut self, ledger: &Ledger) -> &mut Link {
-        self.extra(ledger).link.get_or_insert_default()
+    pub fn link_mut(&mut self) -> &mut Link {
+        self.extra().link_mut()
     }
 
     /// A message is about to be pushed that may wait so many milliseconds for others, if that is said: where others wait
     /// already, it goes with them. True when nothing else says when the session is to be looked at again.
-    pub fn put_off(&mut self, ms: Option<u32>, now: Tick, ledger: &Ledger) -> bool {
+    pub fn put_off(&mut self, ms: Option<u32>, now: Tick) -> bool {
         let waits = usize::from(self.sent) < self.backlog.len();
         let was = self.link().and_then(|link| link.lazy_until);
         let until = ms.map(|ms| now + u64::from(ms));
@@ -105,31 +105,32 @@ impl Session {
         };
         let until = until.map(Tick::short);
         if until != was {
-            self.link_mut(ledger).lazy_until = until;
+            self.link_mut().lazy_until = until;
         }
         until.is_some() && until != was
     }
 
     /// What waits has waited long enough.
-    pub fn hurry(&mut self, ledger: &Ledger) {
-        self.link_mut(ledger).lazy_until = None;
+    pub fn hurry(&mut self) {
+        self.link_mut().lazy_until = None;
     }
 
     /// The client wants something, beside its session.
-    pub fn act(&mut self, now: Tick, ledger: &Ledger) {
-        self.link_mut(ledger).acted_at = now.short();
+    pub fn act(&mut self, now: Tick) {
+        self.link_mut().acted_at = now.short();
     }
 
     /// Keeps a connect for so many milliseconds.
-    pub fn hold(&mut self, held: Held, hold_ms: u32, now: Tick, ledger: &Ledger) {
-        let link = self.link_mut(ledger);
+    pub fn hold(&mut self, held: Held, hold_ms: u32, now: Tick) {
+        let link = self.link_mut();
         link.held = Some(Box::new(held));
         (link.hold_ms, link.held_at) = (hold_ms, now.short());
     }
 
     /// Takes the connect that waits, to answer it or since nobody can.
     pub fn take_held(&mut self) -> Option<Box<Held>> {
-        self.extra.as_mut()?.link.as_mut()?.held.take()
+        self.link()?.held.as_ref()?;
+        self.extra().link_mut().held.take()
     }
 
     /// Whether a connect waits.

@@ -288,9 +288,7 @@ impl Session {
         let tried = usize::from(self.tried);
         let written = self.backlog.iter_from(0).take(tried);
         let notices = self.backlog.iter_from(0).map(|msg| notice_load(msg));
-        let extra = self
-            .extra
-            .get_or_insert_with(|| Box::new(super::Extra::new(terms.ledger)));
+        let extra = self.extra.get_or_insert_default();
         extra.loose.get_or_insert_with(|| {
             Box::new(Loose {
                 missed: BTreeMap::new(),

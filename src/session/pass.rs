@@ -10,7 +10,7 @@ use crate::token::{Claims, Do, Pass};
 impl Session {
     /// Takes the session's own token, in place of the one before.
     pub fn set_token(&mut self, claims: Claims, until: Tick, ledger: &Ledger) {
-        self.extra(ledger).change_pass(|pass| {
+        self.extra().change_pass(ledger, |pass| {
             pass.set(claims, until);
             true
         });
@@ -18,14 +18,14 @@ impl Session {
 
     /// Takes a token for some channels more; false when there are as many as there may be.
     pub fn add_token(&mut self, claims: Claims, until: Tick, ledger: &Ledger) -> bool {
-        self.extra(ledger)
-            .change_pass(|pass| pass.add(claims, until))
+        self.extra()
+            .change_pass(ledger, |pass| pass.add(claims, until))
     }
 
     /// Forgets tokens for single channels that have ended.
-    pub fn expire_tokens(&mut self, now: Tick) {
+    pub fn expire_tokens(&mut self, now: Tick, ledger: &Ledger) {
         if let Some(extra) = self.extra.as_mut().filter(|extra| extra.pass().is_some()) {
-            extra.change_pass(|pass| {
+            extra.change_pass(ledger, |pass| {
                 pass.expire(now);
                 true
             });

@@ -129,7 +129,7 @@ impl Session {
         now: Tick,
         ledger: &Ledger,
     ) -> Result<(), u64> {
-        self.extra(ledger).spend(policy, rate, bytes, now)
+        self.extra().spend((policy, rate), bytes, now, ledger)
     }
 }
 

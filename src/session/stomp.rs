@@ -5,7 +5,6 @@
 //! most sessions have one, and it is looked at from front to back.
 
 use super::Session;
-use super::extra::Extra;
 use super::unacked::Unacked;
 use crate::mem::{Ledger, Publication};
 use crate::stomp::{Partial, Version};
@@ -106,11 +105,6 @@ impl Stomp {
         others.for_each(|sub| pack(&mut left, &sub));
         self.subs = left.into();
     }
-
-    /// Bytes of its subscriptions.
-    pub(super) fn heap_bytes(&self) -> usize {
-        self.subs.len()
-    }
 }
 
 /// Slot, flags, two lengths, two texts.
@@ -171,23 +165,22 @@ impl Session {
     /// What CONNECT agreed; `None` before.
     #[must_use]
     pub fn stomp(&self) -> Option<&Stomp> {
-        self.extra.as_ref()?.stomp.as_deref()
+        self.extra.as_ref()?.stomp()
     }
 
     /// The client has connected.
-    pub fn put_stomp(&mut self, stomp: Stomp, ledger: &Ledger) {
-        self.extra(ledger).put_stomp(stomp);
+    pub fn put_stomp(&mut self, stomp: Stomp) {
+        self.extra().put_stomp(stomp);
     }
 
     /// Adds a subscription.
-    pub fn put_sub(&mut self, sub: &Sub<'_>, ledger: &Ledger) {
-        self.extra(ledger).change_stomp(|stomp| stomp.put_sub(sub));
+    pub fn put_sub(&mut self, sub: &Sub<'_>) {
+        self.extra().change_stomp(|stomp| stomp.put_sub(sub));
     }
 
     /// Ends a subscription; what was not sent of it never is.
     pub fn remove_sub(&mut self, slot: u16, ledger: &Ledger) {
-        self.extra(ledger)
-            .change_stomp(|stomp| stomp.remove_sub(slot));
+        self.extra().change_stomp(|stomp| stomp.remove_sub(slot));
         self.with_busy(ledger, |busy| busy.unacked.forget_waiting(slot));
     }
 
@@ -213,7 +206,7 @@ impl Session {
 
     /// The same, to be changed; accounted afterwards, and let go when it is empty.
     pub fn with_busy<T>(&mut self, ledger: &Ledger, change: impl FnOnce(&mut Busy) -> T) -> T {
-        let result = self.extra(ledger).with_busy(change);
+        let result = self.extra().with_busy(ledger, change);
         self.drop_empty_extra();
         result
     }
@@ -233,10 +226,8 @@ impl Session {
 
     /// Of a session that is closed, nothing is kept but what its client did not acknowledge.
     pub(super) fn keep_unacked(&mut self) {
-        let extra = self.extra.take();
-        self.extra = extra
-            .and_then(|extra| Extra::of_unacked(*extra))
-            .map(Box::new);
+        let kept = self.extra.take().and_then(|extra| extra.of_unacked());
+        self.extra = kept.map(Box::new);
     }
 
     /// What was published and the client never acknowledged, by whatever way, each once and in the order it was sent.

@@ -50,7 +50,7 @@ impl Session {
                 id,
                 data: up.data.map(Cow::into_owned),
             };
-            let fits = self.extra(ledger).hold(held);
+            let fits = self.extra().hold(held, ledger);
             return if fits {
                 Received::Nothing
             } else {
@@ -61,9 +61,8 @@ impl Session {
         self.deliver(up.data)
     }
 
-    pub(super) fn extra(&mut self, ledger: &Ledger) -> &mut Extra {
-        self.extra
-            .get_or_insert_with(|| Box::new(Extra::new(ledger)))
+    pub(super) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
     }
 
     /// The next packet that waited for a gap to be filled, if it is filled.
@@ -98,7 +97,7 @@ impl Session {
     /// Keeps the bytes of an unfinished line until more come.
     pub fn put_line(&mut self, line: Vec<u8>, ledger: &Ledger) {
         if !line.is_empty() {
-            self.extra(ledger).put_line(line);
+            self.extra().put_line(line, ledger);
         }
     }
 
@@ -110,12 +109,12 @@ impl Session {
 
     /// Keeps whose session this was, for when it has left the hub.
     pub fn put_user(&mut self, user: &str, ledger: &Ledger) {
-        self.extra(ledger).put_user(user.into());
+        self.extra().put_user(user.into(), ledger);
     }
 
     /// Where the client said it stands could not be met: between what it has and what it gets, messages may be missing.
-    pub fn put_unmet(&mut self, ledger: &Ledger) {
-        self.extra(ledger).put_unmet();
+    pub fn put_unmet(&mut self) {
+        self.extra().put_unmet();
     }
 
     /// Whether it could not.

@@ -207,7 +207,7 @@ impl Node {
             }
             self.note_answer(id, session);
             if let Some(row) = self.sessions.get_mut(session) {
-                row.link_mut(&self.ledger).parted = true;
+                row.link_mut().parted = true;
             }
         }
     }
@@ -278,7 +278,7 @@ impl Node {
         let Some(session) = self.sessions.get_mut(id).filter(|session| !session.acks()) else {
             return;
         };
-        session.link_mut(&self.ledger).answered_on = Some(conn);
+        session.link_mut().answered_on = Some(conn);
         if let Some(conn) = self.conns.get_mut(conn) {
             conn.session = Some(id);
         }

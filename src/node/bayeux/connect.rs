@@ -63,13 +63,13 @@ impl Node {
             let advice = crowded.then(|| replies::multiple(TABS_MS + self.rng.below(TABS_MS / 2)));
             if let Some(row) = self.sessions.get_mut(session).filter(|_| crowded) {
                 // The one that may wait again is told so.
-                row.link_mut(&self.ledger).advised = Advised::default();
+                row.link_mut().advised = Advised::default();
             }
             return self.answer_now(via, session, held, advice, answers);
         }
         let now = self.now();
         if let Some(row) = self.sessions.get_mut(session) {
-            row.hold(held, hold_ms, now, &self.ledger);
+            row.hold(held, hold_ms, now);
         }
         answers.held = true;
         self.ride(via, session);
@@ -88,7 +88,7 @@ impl Node {
         }
         self.touch(session);
         if let Some(row) = self.sessions.get_mut(session) {
-            row.link_mut(&self.ledger).connected = true;
+            row.link_mut().connected = true;
         }
         let sync = timesync::answer_now(message, self.clock.unix_ms);
         let reply = Reply::to(message).extended(&[("timesync", sync)]);
@@ -172,7 +172,7 @@ impl Node {
         let Some(row) = self.sessions.get_mut(session) else {
             return;
         };
-        let link = row.link_mut(&self.ledger);
+        let link = row.link_mut();
         let answered_on = link.answered_on.take();
         if link.acks {
             // Each answer brings all that is not acknowledged, whatever was written before.
@@ -207,7 +207,7 @@ impl Node {
         let Some(row) = self.sessions.get_mut(session) else {
             return (true, true);
         };
-        let link = row.link_mut(&self.ledger);
+        let link = row.link_mut();
         let told = match via.socket {
             true => &mut link.advised.socket,
             false => &mut link.advised.http,

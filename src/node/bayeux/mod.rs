@@ -177,7 +177,7 @@ impl Node {
         };
         self.touch(session);
         let reply = self.with_service(session, |_, cx, row| {
-            row.act(cx.now, cx.ledger);
+            row.act(cx.now);
             crate::service::bayeux::answer(cx, row, message)
         });
         answers.add(&reply.unwrap_or_default());
@@ -218,7 +218,7 @@ impl Node {
     /// What waits for a client has waited long enough for more.
     pub(super) fn hurry(&mut self, id: SessionId) {
         if let Some(session) = self.sessions.get_mut(id) {
-            session.hurry(&self.ledger);
+            session.hurry();
         }
         // Marks what is due now.
         self.with_service(id, |_, _, _| {});
@@ -262,7 +262,7 @@ impl Node {
         let its = |row: &Session| [row.answered_on(), row.conn()].contains(&Some(id));
         let bayeux = |row: &Session| row.carriage() == Carriage::Bayeux;
         if let Some(row) = row.filter(|row| bayeux(row) && its(row)) {
-            row.link_mut(&self.ledger).answered_on = None;
+            row.link_mut().answered_on = None;
             row.rewind();
         }
     }
@@ -271,7 +271,7 @@ impl Node {
     pub(super) fn answer_arrived(&mut self, id: ConnId, session: SessionId) {
         let row = self.sessions.get_mut(session);
         if let Some(row) = row.filter(|row| row.answered_on() == Some(id)) {
-            row.link_mut(&self.ledger).answered_on = None;
+            row.link_mut().answered_on = None;
         }
     }
 

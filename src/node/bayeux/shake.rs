@@ -60,8 +60,8 @@ impl Node {
         let Some(row) = self.sessions.get_mut(session) else {
             return;
         };
-        row.act(self.clock.tick, &self.ledger);
-        let link = row.link_mut(&self.ledger);
+        row.act(self.clock.tick);
+        let link = row.link_mut();
         (link.acks, link.replays, link.browser) = (acks, replays, browser);
         let key = format!("\"{}\"", row.key(session).text());
         self.arm(session);

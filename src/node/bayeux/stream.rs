@@ -83,7 +83,7 @@ impl Node {
             return;
         }
         if let Some(row) = self.sessions.get_mut(session) {
-            row.link_mut(&self.ledger).way = Some(way);
+            row.link_mut().way = Some(way);
         }
         self.attach(session, id, profile.kind(), Stage::Streaming);
     }

@@ -37,7 +37,7 @@ impl Service for Bayeux {
         if !to_user && names::is_reserved(&publication.target) {
             return;
         }
-        if session.put_off(publication.lazy_ms(), cx.now, cx.ledger) {
+        if session.put_off(publication.lazy_ms(), cx.now) {
             cx.cmds.push(Cmd::Arm(cx.id));
         }
         let msg = match session.link().is_some_and(|link| link.replays) {
@@ -170,7 +170,7 @@ fn subscribe(
     // Who was subscribed already was sent what came meanwhile: it would come twice.
     let fresh = !subscribed.again;
     if let Some(wanted) = replay::wanted(message, name).filter(|_| fresh && !is_pattern(name)) {
-        session.link_mut(cx.ledger).replays = true;
+        session.link_mut().replays = true;
         let at = (name, subscribed.position);
         if let Err(error) = replay::give(cx, session, at, wanted) {
             cx.hub.unsubscribe(&mut session.seat, name);

@@ -32,7 +32,7 @@ pub fn connect(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Res
     } else {
         0
     };
-    session.put_stomp(stomp, cx.ledger);
+    session.put_stomp(stomp);
     let (key, beat) = (session.key(cx.id).text(), format!("{sends},{wants}"));
     let headers = [
         ("version", version.word()),

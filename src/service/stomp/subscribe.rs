@@ -37,7 +37,7 @@ pub fn subscribe(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> D
     let ack = ack(frame)?;
     let named = Destination::parse(destination)?;
     let slot = session.free_slot();
-    let put = |session: &mut Session, cx: &Cx<'_>, private, topic: &str| {
+    let put = |session: &mut Session, private, topic: &str| {
         let sub = Sub {
             slot,
             ack,
@@ -45,11 +45,11 @@ pub fn subscribe(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> D
             id: &id,
             topic,
         };
-        session.put_sub(&sub, cx.ledger);
+        session.put_sub(&sub);
     };
     match named {
         Destination::Own if destination.len() <= names::NAME_BYTES_MAX => {
-            put(session, cx, true, destination);
+            put(session, true, destination);
             Ok(Vec::new())
         }
         Destination::Topic(name) => {
@@ -61,7 +61,7 @@ pub fn subscribe(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> D
             }
             let since = since(session, name, frame)?;
             let joined = join(cx, session, name, since)?;
-            put(session, cx, false, name);
+            put(session, false, name);
             tell(cx, session, slot, &joined)
         }
         Destination::Own | Destination::User(_) | Destination::Session(_) => Err(NOT_YOURS),
