@@ -703,7 +703,7 @@ pub fn aside(scene: &mut Scene, conn: &mut Http) {
         ),
         ("GET", "/_/revolved/ws", &[400, 426], None),
         ("GET", "/_/events", &[400], None),
-        ("GET", "/_/stomp", &[400, 426], None),
+        ("GET", "/_/tcp/ws", &[404], None),
         ("GET", &long, &[400], None),
         ("GET", &script, &[400], None),
         ("GET", &unknown, &[400], None),
