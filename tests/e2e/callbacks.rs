@@ -137,7 +137,7 @@ fn a_node_whose_application_is_away_stops_all_the_same() {
     let app = Application::start();
     let url = app.url();
     drop(app);
-    let mut node = Node::start(&["--callback", &url]);
+    let mut node = Node::start(&["--callback", &signoffs(&url)]);
     let _open = WebSocket::open(node.connect(), "/_/echo/ws");
     node.signal("TERM");
     assert_eq!(node.ended().code(), Some(0));

@@ -467,40 +467,46 @@ fn settings(list: &str) -> Result<Config, String> {
             config.bayeux_cookie = cookie.transpose().map_err(|_| "no such cookie")?;
             continue;
         }
-        let n: u64 = value.parse().map_err(|_| format!("{name} is a number"))?;
-        let size = match name {
-            "max_connections" => &mut config.max_connections,
-            "max_sessions" => &mut config.max_sessions,
-            "max_line" => &mut config.max_line,
-            "max_head" => &mut config.max_head,
-            "max_body" => &mut config.max_body,
-            "max_batch" => &mut config.max_batch,
-            "max_message" => &mut config.max_message,
-            "max_queue" => &mut config.max_queue,
-            "max_queue_total" => &mut config.max_queue_total,
-            "max_subscriptions" => &mut config.max_subscriptions,
-            "max_channels" => &mut config.max_channels,
-            "callback_queue" => &mut config.callback_queue,
-            _ => {
-                match name {
-                    "max_requests" => config.max_requests = n as u32,
-                    "demo" => config.demo = n == 1,
-                    "legacy_html" => config.legacy_html = n == 1,
-                    "header_timeout_ms" => config.header_timeout_ms = n,
-                    "keepalive_timeout_ms" => config.keepalive_timeout_ms = n,
-                    "session_timeout_ms" => config.session_timeout_ms = n,
-                    "bayeux_idle_ms" => config.bayeux_idle_ms = n,
-                    "linger_ms" => config.linger_ms = n,
-                    "heartbeat_ms" => config.heartbeat_ms = n,
-                    "presence_grace_ms" => config.presence_grace_ms = n,
-                    _ => return Err(format!("no such setting: {name}")),
-                }
-                continue;
-            }
-        };
-        *size = n as usize;
+        number(&mut config, name, value)?;
     }
     Ok(config)
+}
+
+/// A setting that is a number.
+fn number(config: &mut Config, name: &str, value: &str) -> Result<(), String> {
+    let n: u64 = value.parse().map_err(|_| format!("{name} is a number"))?;
+    let size = match name {
+        "max_connections" => &mut config.max_connections,
+        "max_sessions" => &mut config.max_sessions,
+        "max_line" => &mut config.max_line,
+        "max_head" => &mut config.max_head,
+        "max_body" => &mut config.max_body,
+        "max_batch" => &mut config.max_batch,
+        "max_message" => &mut config.max_message,
+        "max_queue" => &mut config.max_queue,
+        "max_queue_total" => &mut config.max_queue_total,
+        "max_subscriptions" => &mut config.max_subscriptions,
+        "max_channels" => &mut config.max_channels,
+        "callback_queue" => &mut config.callback_queue,
+        _ => {
+            match name {
+                "max_requests" => config.max_requests = n as u32,
+                "demo" => config.demo = n == 1,
+                "legacy_html" => config.legacy_html = n == 1,
+                "header_timeout_ms" => config.header_timeout_ms = n,
+                "keepalive_timeout_ms" => config.keepalive_timeout_ms = n,
+                "session_timeout_ms" => config.session_timeout_ms = n,
+                "bayeux_idle_ms" => config.bayeux_idle_ms = n,
+                "linger_ms" => config.linger_ms = n,
+                "heartbeat_ms" => config.heartbeat_ms = n,
+                "presence_grace_ms" => config.presence_grace_ms = n,
+                _ => return Err(format!("no such setting: {name}")),
+            }
+            return Ok(());
+        }
+    };
+    *size = n as usize;
+    Ok(())
 }
 
 impl Opcode {
