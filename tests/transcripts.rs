@@ -198,6 +198,7 @@ transcripts! {
     stomp_acknowledges_one_by_one_or_up_to_one
     stomp_beats_its_heart
     stomp_is_held_to_the_rules_of_channels
+    stomp_lets_in_who_has_a_token
     stomp_readers_who_come_back_get_what_they_missed
     stomp_rides_on_a_websocket
     stomp_rides_on_csp

@@ -4,12 +4,12 @@
 
 use super::{BAD_FRAME, BUSY, replies, say};
 use crate::cmd::Cmd;
-use crate::hub::{Refused, names};
 use crate::metrics::Kind;
 use crate::service::refusal::Refusal;
-use crate::service::{Cx, json};
+use crate::service::{Cx, admit, notice};
 use crate::session::{Session, Stomp};
 use crate::stomp::{Frame, Version};
+use serde_json::Value;
 
 /// Lets a client in.
 ///
@@ -46,24 +46,26 @@ pub fn connect(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Res
     Ok(())
 }
 
-/// `login` is the user's name and `passcode` what proves it, as AUTH of Revolved has them; without a login a client has no name.
+/// `login` is the user's name and `passcode` what proves it, as AUTH of Revolved has them: a token too, which needs no login.
+/// Without either a client has no name.
 fn sign_on(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Result<(), Refusal> {
-    let Some(login) = frame.header("login").filter(|login| !login.is_empty()) else {
+    let given = |name| frame.header(name).filter(|text| !text.is_empty());
+    let (login, passcode) = (given("login"), given("passcode"));
+    if login.is_none() && (passcode.is_none() || cx.tokens.keys.is_empty()) {
         return Ok(());
-    };
-    let name = names::user(login).map_err(|error| Refusal::new(error.reason(), "bad-name"))?;
+    }
     if cx.hub.is_busy() {
         return Err(BUSY);
     }
-    let passcode = frame.header("passcode").filter(|code| !code.is_empty());
-    let credentials = passcode.map(json::text).unwrap_or_default();
-    let signed = cx
-        .hub
-        .sign_on(cx.id, &mut session.seat, name, credentials.as_bytes());
-    signed.map_err(|refused| match refused {
-        Refused::NameTaken => NOT_LET_IN,
-        Refused::TooManySubscriptions | Refused::TooManyChannels => super::FULL,
-    })
+    let proof = passcode.map(|text| Value::String(text.to_owned()));
+    let signed = admit::sign_on(cx, session, (login, proof.as_ref()));
+    // Which of the two is wrong is nobody's business.
+    signed.map_err(|refusal| match refusal.code {
+        NAME_TAKEN => NOT_LET_IN,
+        _ => refusal,
+    })?;
+    notice::signon(cx, session);
+    Ok(())
 }
 
 /// Milliseconds after which the client can send, and wants to be sent, something; 0 is never.
@@ -89,7 +91,8 @@ fn beats(down: Kind, version: Version, (can, wants): (u64, u64)) -> (u64, u64) {
 }
 
 const NO_VERSION: Refusal = Refusal::new("none of the versions is known here", "bad-version");
-const NOT_LET_IN: Refusal = Refusal::new("login or passcode are wrong", "name-taken");
+const NOT_LET_IN: Refusal = Refusal::new("login or passcode are wrong", NAME_TAKEN);
+const NAME_TAKEN: &str = "name-taken";
 const BAD_BEAT: Refusal = Refusal::new("heart-beat is two numbers with a comma between", BAD_FRAME);
 /// Most often, in milliseconds: what a silent connection costs in a second is bounded by this.
 const BEAT_MS_MIN: u64 = 1_000;
