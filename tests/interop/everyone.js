@@ -11,6 +11,8 @@ const { test, until, assert } = require('./lib/harness.js');
 const { serve, top } = require('./lib/server.js');
 const { connect, reply, faye } = require('./lib/bayeux.js');
 const jsio = require('./lib/jsio_apart.js');
+const net = require('node:net');
+const { Client } = require('@stomp/stompjs');
 const Revolved = require(top + '/static/Revolved.js');
 
 const CHANNEL = 'chat/room1';
@@ -24,6 +26,14 @@ function lines(hear) {
     for (const [verb, args] of whole.map((line) => JSON.parse(line))) if (verb === 'PUBLISH') hear(args[2]);
   };
 }
+
+/** What a MESSAGE of STOMP holds, as a client of JSON would get it. */
+function value(type, bytes) {
+  if (type === 'application/json') return JSON.parse(bytes);
+  return type.startsWith('text/') ? bytes.toString() : { base64: bytes.toString('base64'), type };
+}
+
+const JSON_TYPE = { 'content-type': 'application/json' };
 
 const call = (id, verb, ...args) => JSON.stringify([id, verb, args]) + '\n';
 
@@ -70,6 +80,31 @@ const KINDS = {
     let id = 1;
     return (value) => socket.send(call(++id, 'PUBLISH', CHANNEL, value));
   },
+  async 'stompjs over WebSocket'(after, { url }, hear) {
+    const client = new Client({ brokerURL: url.replace('http', 'ws') + '/_/stomp', reconnectDelay: 0 });
+    after(() => client.deactivate());
+    await new Promise((resolve) => { client.onConnect = resolve; client.activate(); });
+    client.subscribe('/topic/' + CHANNEL, (message) => hear(value(message.headers['content-type'], Buffer.from(message.binaryBody))));
+    return (said) => client.publish({ destination: '/topic/' + CHANNEL, body: JSON.stringify(said), headers: JSON_TYPE });
+  },
+  async 'STOMP over TCP'(after, { port }, hear) {
+    const socket = net.connect(port, '127.0.0.1'), said = (command, headers, body = '') => socket.write(`${command}\n${Object.entries(headers).map((pair) => pair.join(':') + '\n').join('')}\n${body}\0`);
+    after(() => socket.destroy());
+    let rest = Buffer.alloc(0);
+    socket.on('data', (more) => {
+      rest = Buffer.concat([rest, more]);
+      for (let end; (end = rest.indexOf('\n\n')) >= 0;) {
+        const head = rest.subarray(0, end).toString(), header = (name) => head.match(new RegExp(`\n${name}:(.*)`))?.[1];
+        const last = end + 2 + Number(header('content-length') ?? 0);
+        if (rest.length <= last) return;
+        if (head.startsWith('MESSAGE')) hear(value(header('content-type'), rest.subarray(end + 2, last)));
+        rest = rest.subarray(last + 1);
+      }
+    });
+    said('CONNECT', { 'accept-version': '1.2' });
+    said('SUBSCRIBE', { id: 0, destination: '/topic/chat/*' });
+    return (value) => said('SEND', { destination: '/topic/' + CHANNEL, ...JSON_TYPE }, JSON.stringify(value));
+  },
 };
 
 /** A server, everyone on its channel, what each heard, and `all(n)` that waits until each has that many. */
@@ -89,16 +124,16 @@ async function everyone(after) {
 const post = (server, body, type) => fetch(`http://${server.internal}/api/publish/${CHANNEL}`, { method: 'POST', body, headers: { 'Content-Type': type } });
 
 test('everyone on one channel: what anybody publishes is heard by all, once and in one order', async (after) => {
-  const { heard, publish, all } = await everyone(after), said = [];
+  const { heard, publish, all } = await everyone(after), said = [], speakers = Object.entries(publish).filter(([, say]) => say);
   for (const round of [1, 2, 3]) {
-    for (const [name, say] of Object.entries(publish).filter(([, say]) => say)) {
+    for (const [name, say] of speakers) {
       const value = { from: name, round, text: 'é\u2028"<\\' };
       said.push(value);
       await say(value);
       await all(said.length);
     }
   }
-  assert.equal(said.length, 21);
+  assert.equal(said.length, 3 * speakers.length);
   for (const [name, list] of Object.entries(heard)) {
     assert.deepEqual(name === 'eventsource' ? list.map(JSON.parse) : list, said, name);
   }
