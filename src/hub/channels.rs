@@ -122,8 +122,9 @@ impl Hub {
     /// Whether a publication to the channel called `name` would be taken.
     #[must_use]
     pub fn has_room_for(&mut self, name: &str) -> bool {
-        let full = self.channels.len() >= self.channels.limit();
-        !full || self.policy(name).history.is_none() || self.find(Scope::Channel, name).is_some()
+        !self.is_full()
+            || self.policy(name).history.is_none()
+            || self.find(Scope::Channel, name).is_some()
     }
 
     /// The lists of the patterns that match `name`: looked up, as many as the name has segments and one.

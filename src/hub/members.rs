@@ -82,7 +82,7 @@ impl Hub {
     /// Whether so many comings and goings wait to be told that there may be no more now.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.presence.is_busy()
+        self.presence.is_busy() || self.is_behind_with_turnouts()
     }
 
     /// Whether there is any.

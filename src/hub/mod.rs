@@ -53,6 +53,8 @@ pub struct Hub {
     patterns: usize,
     /// Rows that are the node's own.
     own: usize,
+    /// Rows that there may be beside these.
+    channels_max: usize,
     book: Book,
     presence: Presence,
     turnouts: Turnouts,
@@ -125,7 +127,9 @@ impl Hub {
     #[must_use]
     pub fn new(channels_max: usize, history_max: usize, rng: &mut Rng) -> Self {
         Self {
-            channels: Slots::new(channels_max),
+            // Its own come on top.
+            channels: Slots::new(channels_max.saturating_add(names::EVENTS.len())),
+            channels_max,
             by_name: Index::new(rng.keyed()),
             links: Links::default(),
             reach: Reach::new(rng.keyed()),
@@ -382,7 +386,11 @@ impl Hub {
             subscribers: 0,
             kind,
         };
-        let mut made = self.channels.insert(row);
+        let is_own = scope == Scope::Channel && names::is_own(name);
+        let mut made = match is_own || !self.is_full() {
+            true => self.channels.insert(row),
+            false => Err(Full(row)),
+        };
         if let Err(Full(row)) = made {
             // A channel that only remembers makes way for one that somebody uses now.
             made = match self.forget_one() {
@@ -392,7 +400,7 @@ impl Hub {
         }
         let id = made.map_err(|_| Refused::TooManyChannels)?;
         self.patterns += usize::from(is_pattern);
-        self.own += usize::from(scope == Scope::Channel && names::is_own(name));
+        self.own += usize::from(is_own);
         let channels = &self.channels;
         let name_of = |row| Some(channels.get(channels.id_at(row)?)?.full_name());
         self.by_name.insert((scope, name), id.index(), name_of);
@@ -404,6 +412,10 @@ impl Hub {
             Some((row, Kind::Channel(position, _))) => self.shown(&row.name, *position),
             _ => Position::default(),
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.channels.len() - self.own >= self.channels_max
     }
 
     /// Puts the newcomer in front, so that a fan-out under way does not reach it.

@@ -5,7 +5,7 @@
 
 use super::{Channel, Hub, Kind, Scope, names};
 use crate::ids::ChannelId;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
 /// A channel has its first subscriber, or none any more.
@@ -17,9 +17,13 @@ pub struct Turnout {
     pub occupied: bool,
 }
 
-/// Those that are still to be told.
+/// Those that are still to be told: of each channel the last, and none where it is what was told before.
 #[derive(Debug, Default)]
-pub struct Turnouts(VecDeque<Turnout>);
+pub struct Turnouts {
+    order: VecDeque<Rc<str>>,
+    /// Of each channel in `order`, whether it has somebody; `None` where that was so before.
+    news: BTreeMap<Rc<str>, Option<bool>>,
+}
 
 impl Turnout {
     /// The channel of the hub on which it is told.
@@ -35,13 +39,23 @@ impl Turnout {
 impl Hub {
     /// The next channel whose subscribers became some or none.
     pub fn next_turnout(&mut self) -> Option<Turnout> {
-        self.turnouts.0.pop_front()
+        while let Some(channel) = self.turnouts.order.pop_front() {
+            if let Some(occupied) = self.turnouts.news.remove(&channel).flatten() {
+                return Some(Turnout { channel, occupied });
+            }
+        }
+        None
     }
 
-    /// Whether there is any.
+    /// Whether there may be any.
     #[must_use]
     pub fn has_turnouts(&self) -> bool {
-        !self.turnouts.0.is_empty()
+        !self.turnouts.order.is_empty()
+    }
+
+    /// Whether so many are to be told that nobody else may come now.
+    pub(super) fn is_behind_with_turnouts(&self) -> bool {
+        self.turnouts.order.len() >= TURNOUTS_MAX
     }
 
     /// Whether what is published to one of the node's own channels is read or kept by anybody.
@@ -73,7 +87,44 @@ impl Hub {
             occupied,
         };
         if self.is_heard(turnout.event()) {
-            self.turnouts.0.push_back(turnout);
+            self.turnouts.note(turnout);
         }
+    }
+}
+
+impl Turnouts {
+    fn note(&mut self, turnout: Turnout) {
+        let Turnout { channel, occupied } = turnout;
+        match self.news.get_mut(&channel) {
+            // It became the other and was not told yet: then it is what it was.
+            Some(news @ Some(_)) => *news = None,
+            Some(news) => *news = Some(occupied),
+            None => {
+                self.news.insert(channel.clone(), Some(occupied));
+                self.order.push_back(channel);
+            }
+        }
+    }
+}
+
+/// Channels of which news may wait before nobody may subscribe any more: about what a node tells in a few turns.
+const TURNOUTS_MAX: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_that_flaps_is_told_of_once_or_not_at_all() {
+        let mut turnouts = Turnouts::default();
+        let channel: Rc<str> = "a".into();
+        for n in 0..1_001 {
+            let (channel, occupied) = (channel.clone(), n % 2 == 0);
+            turnouts.note(Turnout { channel, occupied });
+        }
+        assert_eq!((turnouts.order.len(), turnouts.news["a"]), (1, Some(true)));
+        let occupied = false;
+        turnouts.note(Turnout { channel, occupied });
+        assert_eq!((turnouts.order.len(), turnouts.news["a"]), (1, None));
     }
 }

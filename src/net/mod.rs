@@ -145,7 +145,10 @@ impl Loop {
         if self.finishing.is_none() && (self.node.is_drained() || now >= since + STOP_MS) {
             self.finishing = Some(now);
         }
-        self.in_haste = self.finishing.is_some() && self.node.finish();
+        let late = self
+            .finishing
+            .is_some_and(|since| now >= since + FINISH_MS / 2);
+        self.in_haste = self.finishing.is_some() && self.node.finish(late);
     }
 
     /// A burst that is over gives its memory back.

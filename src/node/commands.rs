@@ -5,13 +5,14 @@
 //! through, so that everybody sees the same order.
 
 use super::Node;
+use super::conn::WriteSide;
 use crate::cmd::{Cause, Cmd, Fate, OnceKey, Origin, Outcome, Whose};
 use crate::config::policy::Who;
 use crate::hub::{Answered, Change, Turn};
 use crate::ids::{ChannelId, SessionId};
 use crate::mem::{Asker, PresenceEvent, Publication};
 use crate::service::notice;
-use crate::session::{ServiceKind, Session};
+use crate::session::{PACKETS_MAX, ServiceKind, Session};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -78,10 +79,23 @@ impl Drop for Delivery {
 }
 
 impl Node {
-    /// Runs commands, about [`DELIVERIES_PER_TURN`] deliveries of them. True when some are left.
+    /// Runs commands, about [`DELIVERIES_PER_TURN`] deliveries of them, or until a reader of events has so many that they
+    /// are to be written first. True when some are left.
     pub fn run_commands(&mut self) -> bool {
+        self.run_some(true)
+    }
+
+    /// Runs all of them, whoever is full.
+    pub(super) fn run_out(&mut self) {
+        while self.run_some(false) {}
+    }
+
+    fn run_some(&mut self, heeds: bool) -> bool {
         let mut budget = DELIVERIES_PER_TURN;
         while budget > 0 && self.has_commands() {
+            if heeds && self.is_feed_full() {
+                return true;
+            }
             // First of all, so that nothing more is given to who is to end.
             if let Some((session, cause)) = self.cmds.pop_end() {
                 self.end_session(session, cause);
@@ -92,16 +106,17 @@ impl Node {
                 continue;
             }
             budget -= 1;
-            if let Some(turnout) = self.hub.next_turnout() {
-                let told = notice::turnout(&turnout, self.clock.unix_ms, &self.ledger);
-                self.begin_publish(told, Origin::Node, None);
-                continue;
-            }
             // Comings and goings take turns with commands: neither waits for all of the others.
             self.changes_next = !self.changes_next;
             let change = self.changes_next.then(|| self.hub.next_change()).flatten();
             if let Some(change) = change {
                 self.begin_presence(&change);
+                continue;
+            }
+            let turnout = self.changes_next.then(|| self.hub.next_turnout()).flatten();
+            if let Some(turnout) = turnout {
+                let told = notice::turnout(&turnout, self.clock.unix_ms, &self.ledger);
+                self.begin_publish(told, Origin::Node, None);
                 continue;
             }
             match self.cmds.pop() {
@@ -141,6 +156,17 @@ impl Node {
             }
         }
         self.has_commands()
+    }
+
+    /// Whether a reader of events that takes what it is given has a queue that another round might make run over. One that
+    /// takes nothing is not waited for.
+    fn is_feed_full(&self) -> bool {
+        let full = |id: &SessionId| {
+            let session = self.sessions.get(*id)?;
+            let conn = self.conns.get(session.conn()?)?;
+            Some(session.waiting() > PACKETS_MAX / 4 && conn.write != WriteSide::Blocked)
+        };
+        self.feeds.iter().any(|id| full(id).unwrap_or(false))
     }
 
     /// The publication to a channel that some of its subscribers have and others have not, and for how many it stands.

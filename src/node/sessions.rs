@@ -13,7 +13,7 @@ use crate::metrics::Kind;
 use crate::service::admit::Admitted;
 use crate::service::refusal::Refusal;
 use crate::service::{self, Cx, Hello, notice};
-use crate::session::{Carriage, Due, Encoding, Opening, ServiceKind, Session};
+use crate::session::{Carriage, Due, Encoding, Opening, PACKETS_MAX, ServiceKind, Session};
 use crate::time::Tick;
 use crate::transport::Profile;
 use serde_json::Value;
@@ -335,10 +335,10 @@ impl Node {
     /// nobody or by a successor.
     pub fn stop(&mut self) {
         // What was accepted is delivered first, and answered.
-        while self.run_commands() {}
+        self.run_out();
         while let Some(channel) = self.hub.pop_paced(Tick(u64::MAX)) {
             self.cmds.push(Cmd::Release(channel));
-            while self.run_commands() {}
+            self.run_out();
         }
         self.stopping = true;
         let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
@@ -364,11 +364,21 @@ impl Node {
     }
 
     /// Ends what is left of a node that stops, some of it a turn: sessions as fast as the application's feeds are told of
-    /// them, and its callbacks, then the feeds. True as long as it is to be called again at once; it is called every turn.
-    pub fn finish(&mut self) -> bool {
-        let queued = |id: &SessionId| self.sessions.get(*id).map_or(0, Session::queued);
-        if self.feeds.iter().any(|id| queued(id) > FEED_BEHIND) || self.is_call_behind() {
+    /// them, and its callbacks, then the feeds. When it is `late`, who does not take what it is told is not waited for. True as
+    /// long as it is to be called again at once; it is called every turn.
+    pub fn finish(&mut self, late: bool) -> bool {
+        // What is told is written before there is more to tell.
+        if self.has_commands() {
+            return true;
+        }
+        let behind = self.feeds.iter().filter(|id| self.is_behind(**id));
+        let behind: Vec<SessionId> = behind.copied().collect();
+        if !late && (!behind.is_empty() || self.is_call_behind()) {
             return false;
+        }
+        for id in behind {
+            log::warn!("an application does not take its events session={id}");
+            self.remove_session(id, Cause::Overflow);
         }
         let others = self.sessions.len() - self.feeds.len() - self.couriers.len();
         let slice: Vec<SessionId> = self.unfinished().take(FINISHED_PER_TURN).collect();
@@ -377,8 +387,7 @@ impl Node {
             self.settle_last(id);
             self.remove_session(id, Cause::Shutdown);
         }
-        while self.run_commands() {}
-        if others > 0 {
+        if others > 0 || self.has_commands() {
             return true;
         }
         for id in self.feeds.clone() {
@@ -387,6 +396,12 @@ impl Node {
         self.finish_callbacks();
         // They are swept in the next turn.
         !self.dead.is_empty()
+    }
+
+    /// Whether so much waits for a feed that it is to be given time.
+    fn is_behind(&self, feed: SessionId) -> bool {
+        let row = self.sessions.get(feed);
+        row.is_some_and(|row| row.queued() > FEED_BEHIND || row.waiting() > PACKETS_MAX / 4)
     }
 
     /// Whether nothing is left of a node that stops, nor anything to say.

@@ -4,7 +4,7 @@
 //! the refusal that says why not. Where there is no key, what is shown only keeps others from the name.
 
 use super::refusal::Refusal;
-use super::{Cx, of};
+use super::{Cx, notice, of};
 use crate::cmd::Cmd;
 use crate::config::policy::Who;
 use crate::config::{Config, Names};
@@ -77,7 +77,11 @@ pub fn sign_on(
     session: &mut Session,
     asked: (Option<&str>, Option<&Value>),
 ) -> Result<Option<String>, Refusal> {
+    let before = cx.hub.user_name(&session.seat).map(str::to_owned);
     let done = try_sign_on(cx, session, asked);
+    if done.is_ok() && cx.hub.user_name(&session.seat) != before.as_deref() {
+        notice::signon(cx, session);
+    }
     done.inspect_err(|refusal| cx.metrics.refuse(refusal.code))
 }
 

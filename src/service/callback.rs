@@ -3,7 +3,7 @@
 //! In: events of the hub. Out: their bytes on the session, the oldest of which go where too many wait. How they are
 //! sent, and when, is the node's business.
 
-use super::{Cx, Hello, Service};
+use super::{Cx, Hello, Service, notice};
 use crate::cmd::{Cause, Cmd};
 use crate::hub::Refused;
 use crate::mem::{Msg, Publication};
@@ -36,13 +36,17 @@ impl Service for Callback {
         publication: &Rc<Publication>,
         _: bool,
     ) {
-        let bytes = publication.bytes.len();
         let queue_max = cx.config.callback_queue;
         let first = session.waiting() == 0;
-        let (gone, fits) = session.make_way(bytes, queue_max);
+        // One alone is not to make all others go.
+        let event = match publication.bytes.len() > queue_max / 2 {
+            true => notice::too_big(publication).into(),
+            false => publication.bytes.clone(),
+        };
+        let (gone, fits) = session.make_way(event.len(), queue_max);
         cx.metrics.callbacks.dropped += gone;
         if fits {
-            cx.remark(session, Msg::new(publication.bytes.clone(), cx.ledger));
+            cx.remark(session, Msg::new(event, cx.ledger));
         }
         if first {
             cx.cmds.push(Cmd::Arm(cx.id));

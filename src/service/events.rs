@@ -170,9 +170,21 @@ impl Service for Feed {
         cx: &mut Cx<'_>,
         session: &mut Session,
         publication: &Rc<Publication>,
-        to_user: bool,
+        _: bool,
     ) {
-        Events.deliver(cx, session, publication, to_user);
+        if cx.hub.reads_one(&session.seat) {
+            return give(cx, session, publication, OF_ONE);
+        }
+        // One piece, since of many small ones the pieces are what runs over.
+        let standing = cx.hub.standing(&session.seat);
+        let mut text = Vec::new();
+        id(
+            &mut text,
+            &standing.into_iter().map(|(_, at)| at).collect::<Vec<_>>(),
+        );
+        text.extend_from_slice(&event(publication));
+        let msg = Msg::view(publication, text.into(), cx.ledger);
+        cx.push(session, msg);
     }
 
     fn closed(&self, _: &mut Cx<'_>, _: &Session, _: Cause, _: &[Rc<Publication>]) {}

@@ -6,7 +6,7 @@
 use super::{Cx, Hello, json};
 use crate::hub::Refused;
 use crate::mem::{Msg, Position, Publication, View};
-use crate::session::{PACKETS_MAX, Session};
+use crate::session::{PACKETS_MAX, ServiceKind, Session};
 use std::io::Write as _;
 use std::rc::Rc;
 
@@ -59,7 +59,11 @@ pub fn join<'h>(
     let max = cx.config.max_subscriptions;
     let mut room = Room {
         bytes: cx.queue_max(session) / 2,
-        messages: PACKETS_MAX / 4,
+        // A feed's are of one piece.
+        messages: match session.service {
+            ServiceKind::Feed => PACKETS_MAX / 2,
+            _ => PACKETS_MAX / 4,
+        },
         each: COST + PLACE_BYTES_MAX * hello.channels.len(),
     };
     let mut joined = Joined {

@@ -99,6 +99,17 @@ pub fn signoff(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[
     publish(cx, names::SIGNOFF, out);
 }
 
+/// What stands for an event that is larger than its reader may hold.
+#[must_use]
+pub fn too_big(publication: &Publication) -> Vec<u8> {
+    let event = publication.target.rsplit('/').next().unwrap_or_default();
+    format!(
+        "{{\"event\":\"{event}\",\"too_big\":{}}}",
+        publication.bytes.len()
+    )
+    .into()
+}
+
 /// What every event of a session says, without the end of the object.
 fn facts(cx: &Cx<'_>, session: &Session, event: &str) -> Vec<u8> {
     let mut out = format!("{{\"event\":\"{event}\",\"session\":").into_bytes();

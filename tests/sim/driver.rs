@@ -492,7 +492,7 @@ impl Driver {
                 false => "stops: late",
             });
         }
-        self.in_haste = self.finishing && self.node.finish();
+        self.in_haste = self.finishing && self.node.finish(false);
     }
 
     fn serve(&mut self) {

@@ -304,7 +304,7 @@ impl Player {
             }
         }
         self.finishing |= node.is_drained();
-        more |= self.finishing && node.finish();
+        more |= self.finishing && node.finish(false);
         more || node.dirty_len() > 0 || node.has_commands()
     }
 

@@ -9,7 +9,7 @@ mod past;
 
 use super::refusal::Refusal;
 use super::{Cx, Service};
-use super::{admit, gate, notice};
+use super::{admit, gate};
 use crate::cmd::{Cause, Cmd, Fate, Origin, Outcome};
 use crate::hub::Refused;
 use crate::hub::names::{self, NameError};
@@ -200,7 +200,6 @@ fn auth(cx: &mut Cx<'_>, session: &mut Session, args: &[&RawValue]) -> Result<St
         .get(1)
         .and_then(|arg| serde_json::from_str::<Value>(arg.get()).ok());
     let user = admit::sign_on(cx, session, (name.as_deref(), proof.as_ref()))?;
-    notice::signon(cx, session);
     let mut out = Vec::new();
     super::json::string_or_null(&mut out, user.as_deref());
     Ok(String::from_utf8(out).unwrap_or_default())

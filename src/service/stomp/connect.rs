@@ -6,7 +6,7 @@ use super::{BAD_FRAME, BUSY, replies, say};
 use crate::cmd::Cmd;
 use crate::metrics::Kind;
 use crate::service::refusal::Refusal;
-use crate::service::{Cx, admit, notice};
+use crate::service::{Cx, admit};
 use crate::session::{Session, Stomp};
 use crate::stomp::{Frame, Version};
 use serde_json::Value;
@@ -64,7 +64,6 @@ fn sign_on(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Result<
         NAME_TAKEN => NOT_LET_IN,
         _ => refusal,
     })?;
-    notice::signon(cx, session);
     Ok(())
 }
 
