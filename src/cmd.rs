@@ -84,6 +84,8 @@ pub enum Origin {
     Batch(ConnId),
     /// The node itself, which waits for no answer.
     Node,
+    /// A session that was answered before: its publication is promised a place.
+    Promised,
 }
 
 /// How a command went, for its [`Origin`].

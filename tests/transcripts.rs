@@ -142,6 +142,7 @@ transcripts! {
     bayeux_loses_nothing_where_clients_acknowledge
     bayeux_polls_by_script_tags
     bayeux_refuses_with_its_own_errors
+    bayeux_publishes_whatever_it_says_it_has
     bayeux_replays_what_is_kept
     bayeux_rides_on_a_websocket
     bayeux_says_at_the_end_what_a_socket_never_took

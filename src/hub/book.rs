@@ -108,7 +108,7 @@ impl Hub {
             .find(Scope::Channel, name)
             .and_then(|id| self.channels.get(id));
         match row.map(|row| &row.kind) {
-            Some(Kind::Channel(_, policy)) => *policy,
+            Some(Kind::Channel(_, policy, _)) => *policy,
             _ => self.book.id_of(name),
         }
     }

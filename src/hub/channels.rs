@@ -74,7 +74,7 @@ impl Hub {
             .and_then(|id| self.channels.get(id))
             .map(|row| &row.kind)
         {
-            Some(Kind::Channel(_, policy)) => *policy,
+            Some(Kind::Channel(_, policy, _)) => *policy,
             _ => self.book.id_of(name),
         };
         let policy = self.book.get(policy);
@@ -92,7 +92,7 @@ impl Hub {
         let mut place = NOWHERE;
         if let Some((id, row)) = id.and_then(|id| Some((id, self.channels.get_mut(id)?))) {
             lists.push((row.first, row.subscribers));
-            if let Kind::Channel(position, _) = &mut row.kind {
+            if let Kind::Channel(position, ..) = &mut row.kind {
                 position.offset += 1;
                 place = *position;
                 match keep {
@@ -119,7 +119,49 @@ impl Hub {
         Ok(Published { place, needs, turn })
     }
 
-    /// Whether a publication to the channel called `name` would be taken.
+    /// Promises that a publication to the channel called `name` will be taken, whatever comes before it: where it is to be
+    /// kept, its channel is there from now on. Each promise is redeemed.
+    ///
+    /// # Errors
+    /// It is to be kept and there are as many channels as there may be.
+    pub fn promise(&mut self, name: &str) -> Result<(), Refused> {
+        if self.policy(name).history.is_none() {
+            return Ok(());
+        }
+        let id = self.find_or_make(Scope::Channel, name)?;
+        if let Some(Kind::Channel(_, _, promised)) = self.kind_mut(id) {
+            *promised += 1;
+            self.promised += 1;
+        }
+        Ok(())
+    }
+
+    /// What was promised of a publication to the channel called `name` is done.
+    pub fn redeem(&mut self, name: &str) {
+        if self.promised == 0 {
+            return;
+        }
+        let Some(id) = self.find(Scope::Channel, name) else {
+            return;
+        };
+        if let Some(Kind::Channel(_, _, promised @ 1..)) = self.kind_mut(id) {
+            *promised -= 1;
+            self.promised -= 1;
+        }
+        self.prune(id);
+    }
+
+    /// How many promises are not redeemed.
+    #[must_use]
+    pub fn promised(&self) -> usize {
+        self.promised
+    }
+
+    fn kind_mut(&mut self, id: ChannelId) -> Option<&mut Kind> {
+        self.channels.get_mut(id).map(|row| &mut row.kind)
+    }
+
+    /// Whether a publication to the channel called `name` would be taken now.
     #[must_use]
     pub fn has_room_for(&mut self, name: &str) -> bool {
         !self.is_full()
@@ -294,7 +336,7 @@ impl Hub {
     pub(super) fn channel(&self, name: &str) -> Option<(Position, Option<&Ring>)> {
         let id = self.find(Scope::Channel, name)?;
         match self.channels.get(id)?.kind {
-            Kind::Channel(position, _) => Some((position, self.archive.of(id))),
+            Kind::Channel(position, ..) => Some((position, self.archive.of(id))),
             Kind::Pattern | Kind::User(_) => None,
         }
     }

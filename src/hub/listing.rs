@@ -35,7 +35,7 @@ impl Hub {
         let position = match row.kind {
             Kind::User(_) => return None,
             Kind::Pattern => None,
-            Kind::Channel(position, _) => Some(position),
+            Kind::Channel(position, ..) => Some(position),
         };
         (!names::is_own(&row.name)).then(|| Listed {
             name: &row.name,

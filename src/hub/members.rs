@@ -147,7 +147,7 @@ impl Hub {
 
     fn lists(&self, channel: ChannelId) -> bool {
         match self.channels.get(channel).map(|row| &row.kind) {
-            Some(Kind::Channel(_, policy)) => self.book.get(*policy).presence == Mode::List,
+            Some(Kind::Channel(_, policy, _)) => self.book.get(*policy).presence == Mode::List,
             _ => false,
         }
     }

@@ -55,6 +55,8 @@ pub struct Hub {
     own: usize,
     /// Rows that there may be beside these.
     channels_max: usize,
+    /// Publications that are promised a place.
+    promised: usize,
     book: Book,
     presence: Presence,
     turnouts: Turnouts,
@@ -74,8 +76,9 @@ pub struct Channel {
 /// What is remembered of each.
 #[derive(Debug)]
 enum Kind {
-    /// Where the channel stands, and what holds for it: its number is in the bytes that alignment leaves.
-    Channel(Position, PolicyId),
+    /// Where the channel stands, what holds for it, and how many publications to it are promised a place: the last two
+    /// are in the bytes that alignment leaves.
+    Channel(Position, PolicyId, u32),
     /// A pattern stands nowhere: each channel it matches does.
     Pattern,
     /// The hash of the credentials a user's name was taken with.
@@ -137,6 +140,7 @@ impl Hub {
             paces: Paces::default(),
             patterns: 0,
             own: 0,
+            promised: 0,
             book: Book::default(),
             presence: Presence::default(),
             turnouts: Turnouts::default(),
@@ -267,7 +271,7 @@ impl Hub {
     #[must_use]
     pub fn standing(&self, seat: &Seat) -> Vec<(&str, Position)> {
         let place = |row| match self.row_at(row).map(|row| (row, &row.kind)) {
-            Some((row, Kind::Channel(position, _))) => {
+            Some((row, Kind::Channel(position, ..))) => {
                 Some((&*row.name, self.shown(&row.name, *position)))
             }
             _ => None,
@@ -342,7 +346,12 @@ impl Hub {
         let own = |(_, channel): &(ChannelId, &Channel)| {
             channel.scope() == Scope::Channel && names::is_own(&channel.name)
         };
+        let promised = |(_, channel): (ChannelId, &Channel)| match channel.kind {
+            Kind::Channel(_, _, promised) => promised as usize,
+            Kind::Pattern | Kind::User(_) => 0,
+        };
         counted == self.links.len() as u64
+            && self.channels.iter().map(promised).sum::<usize>() == self.promised
             && self.channels.iter().filter(patterns).count() == self.patterns
             && self.channels.iter().filter(own).count() == self.own
             && self.is_archive_consistent()
@@ -376,7 +385,7 @@ impl Hub {
                     epoch: self.epoch,
                     offset: 0,
                 };
-                Kind::Channel(start, self.book.id_of(name))
+                Kind::Channel(start, self.book.id_of(name), 0)
             }
         };
         let is_pattern = matches!(kind, Kind::Pattern);
@@ -409,7 +418,7 @@ impl Hub {
 
     fn position(&self, channel: ChannelId) -> Position {
         match self.channels.get(channel).map(|row| (row, &row.kind)) {
-            Some((row, Kind::Channel(position, _))) => self.shown(&row.name, *position),
+            Some((row, Kind::Channel(position, ..))) => self.shown(&row.name, *position),
             _ => Position::default(),
         }
     }

@@ -445,3 +445,34 @@ fn rows_are_listed_by_slots_and_users_by_their_sessions() {
     assert_eq!(hub.sessions_of("a", 2), Some(Vec::new()));
     assert_eq!(hub.subscribed_to(&seats[0]), 2);
 }
+
+#[test]
+fn a_promised_publication_has_its_place_whatever_comes_before_it() {
+    let rules = vec![Rule::parse("kept/** history=9").unwrap()];
+    let mut hub = Hub::new(2, 10_000, &mut Rng::new([1; 32])).with_policies(Policies::new(rules));
+    assert_eq!(hub.promise("kept/a"), Ok(()));
+    assert_eq!(hub.promise("kept/a"), Ok(()));
+    assert_eq!(hub.promise("free"), Ok(()));
+    assert_eq!((hub.promised(), hub.len()), (2, 1));
+    let mut seat = Seat::default();
+    hub.subscribe(session(1), &mut seat, "b", 9).unwrap();
+    assert_eq!(hub.promise("kept/b"), Err(Refused::TooManyChannels));
+    hub.subscribe(session(1), &mut seat, "kept/a", 9).unwrap();
+    assert!(hub.unsubscribe(&mut seat, "kept/a") && hub.is_consistent());
+    for offset in 1..=2 {
+        assert_eq!(publish(&mut hub, "kept/a").offset, offset);
+        hub.redeem("kept/a");
+    }
+    assert!(hub.promised() == 0 && hub.is_consistent());
+    // From now on it makes way like any that only remembers.
+    assert_eq!(hub.promise("kept/b"), Ok(()));
+    assert!(hub.channel("kept/a").is_none());
+    hub.redeem("kept/b");
+    assert!(hub.len() == 1 && hub.is_consistent());
+}
+
+/// A row for each of a million channels: what promises need is in what alignment leaves.
+#[test]
+fn the_row_of_a_channel_is_48_bytes() {
+    assert_eq!(size_of::<Channel>(), 48);
+}

@@ -65,8 +65,11 @@ impl Hub {
     }
 
     /// Whether a channel outlives its readers: one of kept events does, before the first and behind the last, so that
-    /// who comes back is told that nothing happened.
+    /// who comes back is told that nothing happened; and so does one that a promised publication is to come to.
     pub(super) fn stays(&self, row: &Channel) -> bool {
+        if matches!(row.kind, Kind::Channel(_, _, 1..)) {
+            return true;
+        }
         self.book.keeps_events() && names::is_own(&row.name) && row.scope() == Scope::Channel
     }
 

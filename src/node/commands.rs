@@ -191,7 +191,11 @@ impl Node {
         }
         self.number(&publication);
         let now = self.now();
-        let Ok(published) = self.hub.publish(&publication, now) else {
+        let published = self.hub.publish(&publication, now);
+        if origin == Origin::Promised {
+            self.hub.redeem(&publication.target);
+        }
+        let Ok(published) = published else {
             return self.tell(origin, Outcome::NoRoom);
         };
         let mut delivery = Delivery::new(publication, origin);
@@ -465,7 +469,7 @@ impl Node {
             }
             Origin::Api(id) => self.answer_api(id, outcome),
             Origin::Batch(id) => self.answer_batch(id, outcome),
-            Origin::Node => {}
+            Origin::Node | Origin::Promised => {}
         }
     }
 }

@@ -17,6 +17,10 @@ impl Node {
         if !self.hub.is_consistent() {
             return Err("the hub's lists do not agree with their counts".into());
         }
+        if self.hub.promised() > self.cmds.len() {
+            let promised = self.hub.promised();
+            return Err(format!("{promised} promises for fewer publications"));
+        }
         if self.profiles.uses() != self.sessions.len() {
             return Err(format!(
                 "{} settings in use by {} sessions",

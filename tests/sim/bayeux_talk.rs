@@ -210,11 +210,7 @@ impl Talk {
         let channel = scene.model.publication(number).channel;
         self.may(scene.model.policies[channel].publish, call);
         self.spent.take(&scene.model, channel);
-        let config = scene.net.node.config();
-        // Where little room is left it may be gone when its turn comes, which nobody is told.
-        if config.max_channels >= 100 && !scene.may_be_full() {
-            scene.model.taken_somewhere(number);
-        }
+        scene.model.taken_somewhere(number);
     }
 
     fn may(&self, who: Who, call: &Call) {

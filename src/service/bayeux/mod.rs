@@ -207,7 +207,8 @@ fn publish(cx: &mut Cx<'_>, session: &mut Session, name: &str, message: &Message
     gate::take(cx, bytes)
         .and_then(|()| gate::publish(cx, session, name, bytes))
         .map_err(|refusal| denied(&refusal, "publish_denied"))?;
-    if !cx.hub.has_room_for(name) {
+    // The answer does not wait for the publication's turn.
+    if cx.hub.promise(name).is_err() {
         return Err(refuse(cx, "full", "503::server_full"));
     }
     let sender = cx.hub.user_name(&session.seat).map(Box::from);
@@ -222,7 +223,8 @@ fn publish(cx: &mut Cx<'_>, session: &mut Session, name: &str, message: &Message
         publication.put_ext(ext);
     }
     cx.metrics.messages_in += 1;
-    cx.cmds.push(Cmd::Publish(publication, Origin::Node, None));
+    cx.cmds
+        .push(Cmd::Publish(publication, Origin::Promised, None));
     Ok(())
 }
 
