@@ -36,7 +36,7 @@ use pace::Paces;
 use presence::{Presence, What};
 use reach::Reach;
 use std::rc::Rc;
-use subs::{Links, NIL};
+use subs::{NIL, Subscriptions};
 use turnout::Turnouts;
 
 /// Every channel and user of this node.
@@ -44,7 +44,7 @@ use turnout::Turnouts;
 pub struct Hub {
     channels: Slots<ChannelTag, Channel>,
     by_name: Index,
-    links: Links,
+    links: Subscriptions,
     /// The fan-out under way.
     reach: Reach,
     archive: Archive,
@@ -134,7 +134,7 @@ impl Hub {
             channels: Slots::new(channels_max.saturating_add(names::EVENTS.len())),
             channels_max,
             by_name: Index::new(rng.keyed()),
-            links: Links::default(),
+            links: Subscriptions::default(),
             reach: Reach::new(rng.keyed()),
             archive: Archive::new(history_max),
             paces: Paces::default(),

@@ -3,7 +3,7 @@
 //! In: the lists of the rows a publication goes to. Out: sessions, each once however many of its subscriptions match.
 //! Newcomers stand in front of a list and so are not reached; who leaves is passed over.
 
-use super::subs::{Links, NIL};
+use super::subs::{NIL, Subscriptions};
 use crate::ids::SessionId;
 use crate::rng::Keyed;
 use std::collections::HashSet;
@@ -47,7 +47,7 @@ impl Reach {
 
     /// The next session.
     #[inline]
-    pub fn next(&mut self, links: &Links) -> Option<SessionId> {
+    pub fn next(&mut self, links: &Subscriptions) -> Option<SessionId> {
         if self.several {
             return self.next_of_several(links);
         }
@@ -57,7 +57,7 @@ impl Reach {
     }
 
     #[inline(never)]
-    fn next_of_several(&mut self, links: &Links) -> Option<SessionId> {
+    fn next_of_several(&mut self, links: &Subscriptions) -> Option<SessionId> {
         loop {
             let Some((session, after)) = links.session_and_next(self.next) else {
                 self.next = self.lists.pop()?;

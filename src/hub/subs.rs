@@ -7,14 +7,14 @@ use crate::ids::{ChannelId, SessionId};
 
 /// All subscriptions of the node.
 #[derive(Debug, Default)]
-pub struct Links {
-    rows: Vec<Link>,
+pub struct Subscriptions {
+    rows: Vec<Subscription>,
     free: Option<u32>,
     used: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Link {
+struct Subscription {
     session: SessionId,
     /// The channel's slot, and in its highest bit whether the session is told who comes and goes.
     channel: u32,
@@ -24,7 +24,7 @@ struct Link {
     next_in_session: u32,
 }
 
-impl Link {
+impl Subscription {
     fn channel(&self) -> u32 {
         self.channel & !WATCHING
     }
@@ -41,7 +41,7 @@ pub struct Gone {
     pub watched: bool,
 }
 
-impl Links {
+impl Subscriptions {
     /// A link in front of both lists, whose firsts are `first` and `subscriptions`.
     pub fn insert(
         &mut self,
@@ -50,7 +50,7 @@ impl Links {
         first: u32,
         subscriptions: u32,
     ) -> u32 {
-        let link = Link {
+        let link = Subscription {
             session,
             channel,
             next_in_channel: first,
@@ -120,7 +120,7 @@ impl Links {
 
     /// The channels of a session's list, by their slots, the latest first.
     pub fn channels(&self, subscriptions: u32) -> impl Iterator<Item = u32> {
-        let next = |link: &&Link| self.rows.get(link.next_in_session as usize);
+        let next = |link: &&Subscription| self.rows.get(link.next_in_session as usize);
         std::iter::successors(self.rows.get(subscriptions as usize), next)
             .map(|link| link.channel())
     }
@@ -155,7 +155,7 @@ impl Links {
         self.used
     }
 
-    fn place(&mut self, link: Link) -> u32 {
+    fn place(&mut self, link: Subscription) -> u32 {
         let free = self
             .free
             .and_then(|index| Some((index, self.rows.get_mut(index as usize)?)));

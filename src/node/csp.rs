@@ -247,7 +247,7 @@ impl Node {
                 next = self
                     .sessions
                     .get_mut(id)
-                    .and_then(|session| session.next_held());
+                    .and_then(|session| session.next_early());
             }
         }
         Ok(())

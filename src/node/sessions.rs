@@ -384,7 +384,7 @@ impl Node {
         let slice: Vec<SessionId> = self.unfinished().take(FINISHED_PER_TURN).collect();
         self.finished = slice.last().map_or(self.finished, |id| id.index() + 1);
         for id in slice {
-            self.settle_last(id);
+            self.confirm_last(id);
             self.remove_session(id, Cause::Shutdown);
         }
         if others > 0 || self.has_commands() {

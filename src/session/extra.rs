@@ -40,7 +40,7 @@ enum Own {
 /// What a session has for a moment only.
 #[derive(Debug)]
 struct Moment {
-    held: Vec<Held>,
+    early: Vec<Early>,
     line: Vec<u8>,
     /// Of a session that was closed, and so left the hub: the user it was.
     user: Option<Box<str>>,
@@ -54,7 +54,7 @@ struct Moment {
 
 /// An upstream packet that came before its turn.
 #[derive(Debug)]
-pub struct Held {
+pub struct Early {
     /// Its number.
     pub id: u32,
     /// Its bytes; `None` is the close packet.
@@ -112,7 +112,7 @@ impl Extra {
             return None;
         }
         (busy.partial, busy.transactions) = (None, Vec::new());
-        (own.held, own.line, own.rates) = (Vec::new(), Vec::new(), Rates::default());
+        (own.early, own.line, own.rates) = (Vec::new(), Vec::new(), Rates::default());
         (self.own, self.loose) = (Own::Nothing, None);
         self.account();
         Some(self)
@@ -220,26 +220,26 @@ impl Extra {
     }
 
     /// Keeps `packet` until its turn; false when that is more than may be kept.
-    pub fn hold(&mut self, packet: Held, ledger: &Ledger) -> bool {
-        let held = &mut self.moment(ledger).held;
-        if held.iter().any(|held| held.id == packet.id) {
+    pub fn keep_early(&mut self, packet: Early, ledger: &Ledger) -> bool {
+        let early = &mut self.moment(ledger).early;
+        if early.iter().any(|early| early.id == packet.id) {
             return true;
         }
-        let len = |held: &Held| held.data.as_ref().map_or(0, Vec::len);
-        let bytes: usize = held.iter().map(len).sum();
-        let fits = held.len() < GAP_PACKETS_MAX && bytes + len(&packet) <= GAP_BYTES_MAX;
+        let len = |early: &Early| early.data.as_ref().map_or(0, Vec::len);
+        let bytes: usize = early.iter().map(len).sum();
+        let fits = early.len() < GAP_PACKETS_MAX && bytes + len(&packet) <= GAP_BYTES_MAX;
         if fits {
-            held.push(packet);
+            early.push(packet);
         }
         self.account();
         fits
     }
 
     /// Takes packet `id`, if it is kept.
-    pub fn unhold(&mut self, id: u32) -> Option<Held> {
-        let held = &mut self.moment.as_mut()?.held;
-        let at = held.iter().position(|held| held.id == id)?;
-        let packet = held.swap_remove(at);
+    pub fn take_early(&mut self, id: u32) -> Option<Early> {
+        let early = &mut self.moment.as_mut()?.early;
+        let at = early.iter().position(|early| early.id == id)?;
+        let packet = early.swap_remove(at);
         self.account();
         Some(packet)
     }
@@ -255,7 +255,7 @@ impl Extra {
 impl Moment {
     fn new(ledger: &Ledger) -> Self {
         Self {
-            held: Vec::new(),
+            early: Vec::new(),
             line: Vec::new(),
             user: None,
             rates: Rates::default(),
@@ -266,18 +266,19 @@ impl Moment {
     }
 
     fn is_empty(&self) -> bool {
-        let up = self.held.is_empty() && self.line.is_empty();
+        let up = self.early.is_empty() && self.line.is_empty();
         let own = self.pass.is_none() && self.busy.is_none();
         up && self.user.is_none() && self.rates.is_empty() && own
     }
 
     fn memory(&self) -> usize {
-        let bytes = |held: &Held| size_of::<Held>() + held.data.as_ref().map_or(0, Vec::capacity);
-        let held: usize = self.held.iter().map(bytes).sum();
+        let bytes =
+            |early: &Early| size_of::<Early>() + early.data.as_ref().map_or(0, Vec::capacity);
+        let early: usize = self.early.iter().map(bytes).sum();
         let user = self.user.as_ref().map_or(0, |user| user.len());
         let pass = self.pass.as_ref().map_or(0, |pass| pass.memory());
         let busy = self.busy.as_ref().map_or(0, |busy| busy.memory());
-        held + self.line.capacity() + user + self.rates.memory() + pass + busy
+        early + self.line.capacity() + user + self.rates.memory() + pass + busy
     }
 }
 

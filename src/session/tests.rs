@@ -118,7 +118,7 @@ fn what_comes_after_closing_is_thrown_away_gap_or_not() {
     assert!(session.close(Tick(0), Cause::Clean));
     assert_eq!(session.receive(up(99), &ledger), Received::Nothing);
     assert_eq!(session.receive(up(1), &ledger), Received::Nothing);
-    assert_eq!(session.next_held(), None);
+    assert_eq!(session.next_early(), None);
 }
 
 #[test]
@@ -132,10 +132,10 @@ fn upstream_packets_are_taken_once_and_in_order() {
     let bytes = |id: u8| Received::Bytes(Cow::Owned(vec![id]));
     assert_eq!(session.receive(up(3), &ledger), Received::Nothing);
     assert_eq!(session.receive(up(1), &ledger), bytes(1));
-    assert_eq!(session.next_held(), None);
+    assert_eq!(session.next_early(), None);
     assert_eq!(session.receive(up(1), &ledger), Received::Nothing);
     assert_eq!(session.receive(up(2), &ledger), bytes(2));
-    assert_eq!(session.next_held(), Some(bytes(3)));
+    assert_eq!(session.next_early(), Some(bytes(3)));
     assert_eq!(session.receive(up(99), &ledger), Received::TooFarAhead);
     assert_eq!(
         session.receive(up((1 << 32) + 4), &ledger),

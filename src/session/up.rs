@@ -2,7 +2,7 @@
 //!
 //! In: packets from a client. Out: the next bytes of its stream. Only this file counts what was taken.
 
-use super::extra::{self, Extra, Held};
+use super::extra::{self, Early, Extra};
 use super::{Session, Up};
 use crate::mem::Ledger;
 use std::borrow::Cow;
@@ -46,11 +46,11 @@ impl Session {
             let (true, Ok(id)) = (near, u32::try_from(up.id)) else {
                 return Received::TooFarAhead;
             };
-            let held = Held {
+            let early = Early {
                 id,
                 data: up.data.map(Cow::into_owned),
             };
-            let fits = self.extra().hold(held, ledger);
+            let fits = self.extra().keep_early(early, ledger);
             return if fits {
                 Received::Nothing
             } else {
@@ -66,13 +66,13 @@ impl Session {
     }
 
     /// The next packet that waited for a gap to be filled, if it is filled.
-    pub fn next_held(&mut self) -> Option<Received<'static>> {
+    pub fn next_early(&mut self) -> Option<Received<'static>> {
         let next = self.taken.checked_add(1)?;
-        let held = self.extra.as_mut()?.unhold(next);
+        let early = self.extra.as_mut()?.take_early(next);
         self.drop_empty_extra();
-        let held = held?;
+        let early = early?;
         self.taken = next;
-        Some(self.deliver(held.data.map(Cow::Owned)))
+        Some(self.deliver(early.data.map(Cow::Owned)))
     }
 
     fn deliver<'a>(&self, data: Option<Cow<'a, [u8]>>) -> Received<'a> {

@@ -213,7 +213,7 @@ impl Node {
     }
 
     /// The node ends a session that it has parted from: what its socket took of its last words has arrived.
-    pub(in super::super) fn settle_last(&mut self, session: SessionId) {
+    pub(in super::super) fn confirm_last(&mut self, session: SessionId) {
         let row = self.sessions.get(session);
         let link = row.and_then(Session::link).filter(|link| link.parted);
         let Some(last) = link.and_then(|link| link.answered_on) else {

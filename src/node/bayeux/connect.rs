@@ -41,7 +41,7 @@ impl Node {
             return self.connect_event_source((session, over), message, answers);
         }
         let ack = message.extension("ack").map(|ack| ack.get());
-        self.settle(via, session, ack);
+        self.note_arrived(via, session, ack);
         // The one before is answered without messages: this one brings them.
         self.answer_connect(session, false);
         let (first, advise) = self.note_connect(via, session, message.advice.is_some());
@@ -168,7 +168,7 @@ impl Node {
 
     /// What the client has now of what it was sent before: what it says by `ack` where it acknowledges; elsewhere all
     /// that was written, unless that still waits to be.
-    pub(super) fn settle(&mut self, via: &Via<'_>, session: SessionId, ack: Option<&str>) {
+    pub(super) fn note_arrived(&mut self, via: &Via<'_>, session: SessionId, ack: Option<&str>) {
         let Some(row) = self.sessions.get_mut(session) else {
             return;
         };

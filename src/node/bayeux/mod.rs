@@ -187,7 +187,7 @@ impl Node {
         let Some(session) = self.client(via, message) else {
             return self.unknown_client(message, answers);
         };
-        self.settle(via, session, None);
+        self.note_arrived(via, session, None);
         self.remove_session(session, Cause::Clean);
         let sync = timesync::answer_now(message, self.clock.unix_ms);
         let reply = Reply::to(message).extended(&[("timesync", sync)]);

@@ -37,7 +37,7 @@ impl Node {
         if self.sessions.get(session).is_some_and(|row| row.acks()) {
             return self.fault(via.conn, request, &ACKS);
         }
-        self.settle(via, session, None);
+        self.note_arrived(via, session, None);
         self.answer_connect(session, false);
         self.open_stream(via.conn, session, way);
     }
