@@ -3,6 +3,7 @@
 //! Data in: status, code, texts; the reason may hold what a peer sent. Data out: the JSON body `{"code","reason","hint"}`.
 //! It must not know which routes there are.
 
+use crate::mem::script;
 use std::borrow::Cow;
 
 /// One error answer.
@@ -81,9 +82,12 @@ fn escape(text: &str, out: &mut String) {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
-            '<' | '\u{7f}' | '\u{2028}' | '\u{2029}' => escape_unit(c, out),
+            '<' | '\u{7f}' => escape_unit(c, out),
             c if c < ' ' => escape_unit(c, out),
-            c => out.push(c),
+            c => match script::line_end(c.encode_utf8(&mut [0; 4]).as_bytes()) {
+                Some(escape) => out.push_str(escape),
+                None => out.push(c),
+            },
         }
     }
 }

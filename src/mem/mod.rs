@@ -1,4 +1,5 @@
-//! The containers the rest is built of: slots, payloads, output queues, deadlines, accounts.
+//! The containers the rest is built of: slots, payloads, output queues, deadlines, accounts; and one spelling that every
+//! writer shares.
 //!
 //! In and out: plain data. Nothing here knows a protocol, a session or a socket.
 
@@ -7,6 +8,7 @@ pub mod msg;
 pub mod out_queue;
 pub mod presence;
 pub mod publication;
+pub mod script;
 pub mod seat;
 pub mod slots;
 pub mod wheel;

@@ -3,7 +3,7 @@
 //! In: a batch a client sent; a payload to spell. Out: numbered bytes; the tail of a packet, `,ENC,"DATA"]`,
 //! that is the same for every session and so is made once. It knows no session.
 
-use crate::mem::{Form, Msg};
+use crate::mem::{Form, Msg, script};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::URL_SAFE;
@@ -150,8 +150,10 @@ fn quote(out: &mut Vec<u8>, head: &[u8], text: &str) {
             (b'"', _) => (b"\\\"", 1),
             (b'\\', _) => (b"\\\\", 1),
             (b'<', [b'/' | b'!' | b's' | b'S', ..]) => (b"\\u003c", 1),
-            (0xE2, [0x80, 0xA8, ..]) => (b"\\u2028", 3),
-            (0xE2, [0x80, 0xA9, ..]) => (b"\\u2029", 3),
+            (0xE2, _) => match script::line_end(bytes.get(at..).unwrap_or(&[])) {
+                Some(escape) => (escape.as_bytes(), script::LINE_END_BYTES),
+                None => continue,
+            },
             (0..0x20, _) => (b"", 1),
             _ => continue,
         };

@@ -6,7 +6,7 @@
 
 use super::profile::ContentType;
 use super::rows::Way;
-use crate::mem::{Form, Msg, OutQueue};
+use crate::mem::{Form, Msg, OutQueue, script};
 use std::rc::Rc;
 
 /// An array under way.
@@ -149,11 +149,10 @@ fn is_line_end(byte: &u8) -> bool {
 fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
     let mut rest = bytes;
     while let Some((byte, behind)) = rest.split_first() {
-        let (escaped, len): (&[u8], usize) = match rest {
-            [b'<', ..] => (b"\\u003c", 1),
-            [0xE2, 0x80, 0xA8, ..] => (b"\\u2028", 3),
-            [0xE2, 0x80, 0xA9, ..] => (b"\\u2029", 3),
-            _ => (std::slice::from_ref(byte), 1),
+        let (escaped, len): (&[u8], usize) = match (byte, script::line_end(rest)) {
+            (b'<', _) => (b"\\u003c", 1),
+            (_, Some(escape)) => (escape.as_bytes(), script::LINE_END_BYTES),
+            (_, None) => (std::slice::from_ref(byte), 1),
         };
         out.extend_from_slice(escaped);
         rest = behind.get(len - 1..).unwrap_or(&[]);

@@ -7,7 +7,7 @@ use super::http::{Exchange, UNBUFFERED, chunk};
 use super::profile::{ContentType, Profile};
 use crate::http::request::Version;
 use crate::http::response::{Cache, Head, Length};
-use crate::mem::{Form, Msg, OutQueue};
+use crate::mem::{Form, Msg, OutQueue, script};
 use std::rc::Rc;
 
 /// What an answer tells beside its messages.
@@ -65,14 +65,14 @@ pub fn answer(
     messages: impl Iterator<Item = Rc<Msg>>,
 ) {
     scratch.clear();
-    let script = profile.content_type.is_script();
-    if script {
+    let in_script = profile.content_type.is_script();
+    if in_script {
         // The comment is there since what begins a script is not the caller's to choose (Rosetta Flash).
         let call = [b"/**/", &*profile.batch_prefix, b"("].concat();
         scratch.tail().extend_from_slice(&call);
     }
-    object(scratch, standing, messages, script);
-    if script {
+    object(scratch, standing, messages, in_script);
+    if in_script {
         scratch.tail().push(b')');
         scratch.tail().extend_from_slice(&profile.batch_suffix);
     }
@@ -94,21 +94,17 @@ fn object(
     out: &mut OutQueue,
     standing: &Standing,
     messages: impl Iterator<Item = Rc<Msg>>,
-    script: bool,
+    in_script: bool,
 ) {
     out.tail().extend_from_slice(b"{\"messages\":[");
     for (n, msg) in messages.enumerate() {
         if n > 0 {
             out.tail().push(b',');
         }
-        match std::str::from_utf8(msg.bytes()) {
-            Ok(text) if script && text.contains(LINE_ENDS) => {
-                // In JSON these stand in strings only; in a script of before 2019 they end it.
-                let text = text.replace('\u{2028}', "\\u2028");
-                let text = text.replace('\u{2029}', "\\u2029");
-                out.tail().extend_from_slice(text.as_bytes());
-            }
-            _ => out.push_shared(&msg, Form::Raw),
+        let escaped = in_script.then(|| script::escaped(msg.bytes())).flatten();
+        match escaped {
+            Some(json) => out.tail().extend_from_slice(&json),
+            None => out.push_shared(&msg, Form::Raw),
         }
     }
     out.tail().push(b']');
@@ -140,5 +136,3 @@ fn head(
     };
     head.write(out.tail());
 }
-
-const LINE_ENDS: [char; 2] = ['\u{2028}', '\u{2029}'];
