@@ -13,9 +13,9 @@ use crate::cmd::Cause;
 use crate::http::fault::Fault;
 use crate::http::request::{Method, Request};
 use crate::http::routes::Endpoint;
-use crate::hub::{Refused, names};
+use crate::hub::Refused;
 use crate::ids::{ConnId, SessionId};
-use crate::service::Hello;
+use crate::service::admit::BAD_NAME;
 use crate::service::refusal::Refusal;
 use crate::session::{BatchError, Carriage, Encoding, Received, ServiceKind, packets};
 use crate::transport::{Profile, VariableError, http};
@@ -59,12 +59,11 @@ impl Node {
             Ok(profile) => profile,
             Err(error) => return self.fault(id, request, &variable_fault(error)),
         };
-        let user = hello.get("user").and_then(Value::as_str);
-        if user.is_some_and(|user| names::user(user).is_err()) {
-            return self.fault(id, request, &BAD_HANDSHAKE);
-        }
-        let admitted = match self.admit(user, hello.get("token")) {
+        let mut admitted = match self.admit(hello.get("user"), hello.get("token")) {
             Ok(admitted) => admitted,
+            Err(refusal) if refusal.code == BAD_NAME => {
+                return self.fault(id, request, &BAD_HANDSHAKE);
+            }
             Err(refusal) => return self.fault(id, request, &not_admitted(&refusal)),
         };
         let two = |list: &Vec<Value>| list.iter().any(|encoding| encoding == 2);
@@ -81,12 +80,7 @@ impl Node {
                 Encoding::Plain
             },
             profile: profile.clone(),
-            hello: Hello {
-                user: admitted.user.as_deref(),
-                credentials: &admitted.proof,
-                claims: admitted.claims,
-                channels: Vec::new(),
-            },
+            hello: admitted.hello(),
         });
         let session = match opened {
             Ok(session) => session,

@@ -103,9 +103,10 @@ impl Node {
     /// Who somebody is that wants to be `user` and shows `proof`.
     pub(super) fn admit(
         &self,
-        user: Option<&str>,
+        user: Option<&Value>,
         proof: Option<&Value>,
     ) -> Result<Admitted, Refusal> {
+        let user = service::admit::named(user)?;
         let by = (&self.tokens, &self.config);
         service::admit::admit(by, (user, proof), self.clock.unix_ms)
     }

@@ -77,17 +77,11 @@ impl Node {
             Ok(Some(claims)) => admit::by_token(None, claims).map_err(|no| not_admitted(&no)),
             Err(fault) => Err(fault),
         };
-        let admitted = match admitted {
+        let mut admitted = match admitted {
             Ok(admitted) => admitted,
             Err(fault) => return self.fault(id, request, &fault),
         };
-        let hello = Hello {
-            user: admitted.user.as_deref(),
-            credentials: &admitted.proof,
-            claims: admitted.claims,
-            channels: Vec::new(),
-        };
-        self.bare_socket(id, request, service, hello);
+        self.bare_socket(id, request, service, admitted.hello());
     }
 
     /// `/_/stomp`: STOMP on a WebSocket. Whichever of its names the client offers first is granted; which version is spoken is

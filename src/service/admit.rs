@@ -4,7 +4,7 @@
 //! the refusal that says why not. Where there is no key, what is shown only keeps others from the name.
 
 use super::refusal::Refusal;
-use super::{Cx, notice, of};
+use super::{Cx, Hello, notice, of};
 use crate::cmd::Cmd;
 use crate::config::policy::Who;
 use crate::config::{Config, Names};
@@ -24,6 +24,28 @@ pub struct Admitted {
     pub claims: Option<Claims>,
 }
 
+impl Admitted {
+    /// How its session begins; what the token says goes with it.
+    pub fn hello(&mut self) -> Hello<'_> {
+        Hello {
+            user: self.user.as_deref(),
+            credentials: &self.proof,
+            claims: self.claims.take(),
+            channels: Vec::new(),
+        }
+    }
+}
+
+/// Whom a handshake names, if anybody. What is no text is not taken for no name.
+///
+/// # Errors
+/// [`BAD_NAME`].
+pub fn named(user: Option<&Value>) -> Result<Option<&str>, Refusal> {
+    let user = user.filter(|user| !user.is_null());
+    let text = user.map(|user| user.as_str().ok_or(NOT_A_NAME));
+    text.transpose()
+}
+
 /// Who somebody is that wants to be `user`, if anybody, and shows `proof`.
 ///
 /// # Errors
@@ -34,7 +56,7 @@ pub fn admit(
     unix_ms: u64,
 ) -> Result<Admitted, Refusal> {
     let user = user.map(names::user).transpose();
-    let user = user.map_err(|error| Refusal::new(error.reason(), "bad-name"))?;
+    let user = user.map_err(|error| Refusal::new(error.reason(), BAD_NAME))?;
     let proof = proof.filter(|proof| !proof.is_null());
     let checked = !tokens.keys.is_empty();
     let open = config.names == Names::Anyone || (config.demo && !checked);
@@ -165,6 +187,9 @@ fn review(cx: &mut Cx<'_>, session: &mut Session, change: impl FnOnce(&mut Sessi
 
 /// What keeps a name that a token gave from who has none.
 const BY_TOKEN: &[u8] = b"\0token";
+/// The code of a name that is none.
+pub const BAD_NAME: &str = "bad-name";
+const NOT_A_NAME: Refusal = Refusal::new("a user is a name", BAD_NAME);
 const NEEDS_TOKEN: Refusal = Refusal::new("a user's name needs a token here", "name-needs-token");
 const TOO_MANY_TOKENS: Refusal = Refusal::new(
     "a session may hold 32 tokens for single channels at once",

@@ -8,8 +8,8 @@ use super::Via;
 use super::answer::Answers;
 use super::connect::HOLD_MS;
 use super::stream::way_of;
-use crate::hub::{Refused, names};
-use crate::service::Hello;
+use crate::hub::Refused;
+use crate::service::admit::BAD_NAME;
 use crate::service::bayeux::messages::Message;
 use crate::service::bayeux::replies::{self, Reply};
 use crate::service::bayeux::timesync;
@@ -92,28 +92,16 @@ impl Node {
             return Err(DENIED.into());
         }
         let member = |name: &str| shown.as_ref().and_then(|shown| shown.get(name));
-        let user = match member("user") {
-            None | Some(Value::Null) => None,
-            Some(user) => Some(user.as_str().ok_or(DENIED)?),
-        };
-        if user.is_some_and(|user| names::user(user).is_err()) {
-            return Err(DENIED.into());
-        }
         let proof = member("token").or(member("credentials"));
-        let admitted = self
-            .admit(user, proof)
+        let mut admitted = self
+            .admit(member("user"), proof)
             .map_err(|refusal| denied(&refusal))?;
         let opened = self.open_session(Applicant {
             service: ServiceKind::Bayeux,
             carriage: Carriage::Bayeux,
             encoding: Encoding::Raw,
             profile: Profile::default(),
-            hello: Hello {
-                user: admitted.user.as_deref(),
-                credentials: &admitted.proof,
-                claims: admitted.claims,
-                channels: Vec::new(),
-            },
+            hello: admitted.hello(),
         });
         opened.map_err(|why| match why {
             NoSession::Refused(Refused::NameTaken) => DENIED.into(),
@@ -139,7 +127,7 @@ impl Node {
 /// Why somebody is not taken for who it says it is, in the form of the protocol: the code is an argument.
 fn denied(refusal: &Refusal) -> Cow<'static, str> {
     match refusal.code {
-        "bad-name" => DENIED.into(),
+        BAD_NAME => DENIED.into(),
         _ => bayeux::not_admitted(refusal),
     }
 }
