@@ -119,9 +119,13 @@ impl Feed {
                 continue;
             }
             let place = event.strip_prefix("id: ").expect("a place");
-            // The first says only where the reader stands.
+            // The first says only where the reader stands: behind what the one before it was told, if the node has not yet
+            // seen that one go.
             let Some((_, line)) = place.split_once("\n") else {
-                assert!(place.ends_with(":0"), "{event:?}");
+                let offset = place
+                    .rsplit_once(':')
+                    .map(|(_, offset)| offset.parse::<u64>());
+                assert!(matches!(offset, Some(Ok(_))), "{event:?}");
                 continue;
             };
             let line = line.strip_prefix("data: ");
