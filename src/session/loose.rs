@@ -5,6 +5,7 @@
 //! Nothing is kept here for a session that keeps up.
 
 use super::sieve::{Load, Part, Sieve, is_one};
+use super::window::Window;
 use super::{Carriage, Overflow, PACKETS_MAX, Session, State, cost};
 use crate::config::policy::Slow;
 use crate::mem::{Charge, Ledger, Msg, Publication};
@@ -19,11 +20,8 @@ pub struct Loose {
     missed: BTreeMap<Rc<str>, u64>,
     charge: Charge,
     missed_bytes: usize,
-    /// Packets from the front that may be written, and their bytes. The rest waits for acknowledgements: what a kernel has
-    /// taken for a client that reads slowly could not be dropped any more.
-    open: usize,
-    open_bytes: usize,
-    open_bytes_max: usize,
+    /// What may be written.
+    window: Window,
     /// Queued bytes at which all of this is forgotten.
     calm_bytes: usize,
     /// Notices that wait.
@@ -118,7 +116,7 @@ impl Session {
             if terms.skipped > 0 {
                 self.append(terms.notice(&source.target, terms.skipped), terms.ledger);
             }
-            return self.push_all(parts, terms);
+            return self.append_all(parts, terms);
         }
         let loose = self.loose_mut(terms);
         let whole = whole.saturating_sub(loose.notices.bytes);
@@ -150,7 +148,7 @@ impl Session {
             None if parts.len() > 1 => self.tell_missed(terms),
             None => {}
         }
-        let over = self.push_all(parts, terms).is_err();
+        let over = self.append_all(parts, terms).is_err();
         if over || many {
             self.sift(terms);
         }
@@ -163,8 +161,15 @@ impl Session {
     /// # Errors
     /// [`Overflow`]: more would wait than may.
     pub fn push_all(&mut self, parts: &[Rc<Msg>], terms: &Terms<'_>) -> Result<(), Overflow> {
+        let pushed = self.append_all(parts, terms);
+        self.widen();
+        pushed
+    }
+
+    /// The same, for whoever widens the window afterwards: that may forget what is still looked at.
+    fn append_all(&mut self, parts: &[Rc<Msg>], terms: &Terms<'_>) -> Result<(), Overflow> {
         if let [msg] = parts {
-            return self.push(msg.clone(), terms.queue_max, terms.ledger);
+            return self.push_unseen(msg.clone(), terms.queue_max, terms.ledger);
         }
         // Only bare sessions are given several, which no packet is too small for.
         for msg in parts {
@@ -236,7 +241,7 @@ impl Session {
     /// Packets from the front that may be written.
     pub(super) fn writable(&self) -> usize {
         match self.loose() {
-            Some(loose) => self.packets().min(loose.open),
+            Some(loose) => self.packets().min(loose.window.open()),
             None => self.packets(),
         }
     }
@@ -246,15 +251,14 @@ impl Session {
     pub(super) fn has_more(&self) -> bool {
         let owes = self.loose().filter(|loose| !loose.missed.is_empty());
         usize::from(self.sent) < self.writable()
-            || owes.is_some_and(|loose| loose.open >= self.backlog.len())
+            || owes.is_some_and(|loose| loose.window.open() >= self.backlog.len())
     }
 
     /// The client has the first packet that waited.
     #[cold]
     pub(super) fn released(&mut self, msg: &Msg) {
         if let Some(loose) = self.extra.as_mut().and_then(|extra| extra.loose.as_mut()) {
-            loose.open = loose.open.saturating_sub(1);
-            loose.open_bytes = loose.open_bytes.saturating_sub(cost(msg));
+            loose.window.released(msg);
             loose.notices.take(notice_load(msg));
             self.widen();
         }
@@ -266,16 +270,12 @@ impl Session {
         self.load().fits(self.look(queue_max))
     }
 
-    /// Whether the window is as large as it says.
+    /// Whether the window is as large as it says, and open as far as it goes.
     pub(super) fn has_true_window(&self) -> bool {
         self.loose().is_none_or(|loose| {
-            let open = self.backlog.iter_from(0).take(loose.open);
-            let bytes: usize = open.map(|msg| cost(msg)).sum();
             let notices = self.backlog.iter_from(0).map(|msg| notice_load(msg));
             let notices = notices.fold(Load::default(), Load::and);
-            loose.open <= self.backlog.len()
-                && bytes == loose.open_bytes
-                && notices == loose.notices
+            loose.window.is_true(&self.backlog) && notices == loose.notices
         })
     }
 
@@ -284,9 +284,11 @@ impl Session {
     }
 
     fn loose_mut(&mut self, terms: &Terms<'_>) -> &mut Loose {
-        let bounded = self.carriage == Carriage::Csp;
+        let open_bytes_max = match self.carriage {
+            Carriage::Csp => terms.queue_max / 2,
+            _ => usize::MAX,
+        };
         let tried = usize::from(self.tried);
-        let written = self.backlog.iter_from(0).take(tried);
         let notices = self.backlog.iter_from(0).map(|msg| notice_load(msg));
         let extra = self.extra.get_or_insert_default();
         extra.loose.get_or_insert_with(|| {
@@ -294,12 +296,7 @@ impl Session {
                 missed: BTreeMap::new(),
                 charge: terms.ledger.charge(0),
                 missed_bytes: 0,
-                open: tried,
-                open_bytes: written.map(|msg| cost(msg)).sum(),
-                open_bytes_max: match bounded {
-                    true => terms.queue_max / 2,
-                    false => usize::MAX,
-                },
+                window: Window::new(&self.backlog, tried, open_bytes_max),
                 calm_bytes: terms.queue_max / 2,
                 notices: notices.fold(Load::default(), Load::and),
                 look: Load::most(terms.queue_max),
@@ -351,23 +348,18 @@ impl Session {
         self.backlog.push(msg, ledger);
     }
 
-    /// Opens the window as far as it goes, and forgets everything when the client keeps up again.
-    fn widen(&mut self) {
+    /// Opens the window as far as it goes, and forgets everything when the client keeps up again. To be done after whatever
+    /// puts something behind what waits, or nothing of that is written before more comes.
+    #[cold]
+    pub(super) fn widen(&mut self) {
         let Some(extra) = &mut self.extra else { return };
         let Some(loose) = &mut extra.loose else {
             return;
         };
-        for msg in self.backlog.iter_from(loose.open) {
-            let bytes = loose.open_bytes + cost(msg);
-            let full = bytes > loose.open_bytes_max || loose.open >= PACKETS_MAX / 2;
-            if full && loose.open > 0 {
-                break;
-            }
-            loose.open += 1;
-            loose.open_bytes = bytes;
-        }
+        loose.window.widen(&self.backlog);
         let told = loose.missed.is_empty() && !loose.unsettled;
-        let all = loose.open >= self.backlog.len() && self.queued as usize <= loose.calm_bytes;
+        let all =
+            loose.window.open() >= self.backlog.len() && self.queued as usize <= loose.calm_bytes;
         // Where many wait, when they were last looked at is to be known.
         let few = self.backlog.len() <= usize::from(self.tried) + LOOK_ALWAYS;
         if told && all && few {
@@ -411,9 +403,7 @@ impl Session {
         }
         let left = self.backlog.len().saturating_sub(from);
         let loose = self.loose_mut(terms);
-        let shut = tail.iter().take(loose.open.saturating_sub(from));
-        loose.open_bytes -= shut.map(|msg| cost(msg)).sum::<usize>();
-        loose.open = loose.open.min(from);
+        loose.window.shut(from, &tail);
         (loose.fresh, loose.left) = (0, left);
         loose.look = load.looked_at(most);
         (loose.unsettled, loose.barren) = (false, barren);

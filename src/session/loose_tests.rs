@@ -459,3 +459,29 @@ fn the_rest_of_a_message_stays_though_what_was_written_of_it_is_acknowledged() {
     let text = pair.seen.concat();
     assert_eq!(text, format!("{}gap a 1{}", begun.text, last.text));
 }
+
+/// Many waited and all of it was written, or is about to be: so is what comes behind it, though none of that may be dropped.
+#[test]
+fn what_is_pushed_behind_many_is_due_as_they_are() {
+    for (carriage, many) in [
+        (Carriage::Csp, 17),
+        (Carriage::Csp, 300),
+        (Carriage::Bayeux, 17),
+    ] {
+        for written in [0, 9, 1_000] {
+            let mut pair = Pair::new(carriage, 1 << 20);
+            for _ in 0..many {
+                pair.publish("c", Slow::Close, "", 5);
+            }
+            pair.publish("a", Slow::Latest, "", 5);
+            pair.write(written);
+            let reply = Msg::new(b"reply".to_vec(), &pair.ledger);
+            pair.push(reply).unwrap();
+            let case = format!("{carriage:?}: {written} of {many} written");
+            assert!(!pair.session.is_unsettled(), "{case}");
+            let writable = pair.session.writable();
+            assert_eq!(writable, pair.session.backlog.len(), "{case}");
+            assert_eq!(pair.write(1_000).last().unwrap(), "reply", "{case}");
+        }
+    }
+}

@@ -22,6 +22,7 @@ mod sieve;
 pub mod stomp;
 pub mod unacked;
 mod up;
+mod window;
 
 pub use due::{Due, Times};
 pub use keys::{Secret, SessionKey};
@@ -232,6 +233,21 @@ impl Session {
     // Almost all of its calls are of one place, and a call of its own is a tenth of a delivery.
     #[inline(always)]
     pub fn push(
+        &mut self,
+        msg: Rc<Msg>,
+        queue_max: usize,
+        ledger: &Ledger,
+    ) -> Result<(), Overflow> {
+        let pushed = self.push_unseen(msg, queue_max, ledger);
+        if self.is_behind() {
+            self.widen();
+        }
+        pushed
+    }
+
+    /// The same, for whoever widens the window afterwards.
+    #[inline(always)]
+    fn push_unseen(
         &mut self,
         msg: Rc<Msg>,
         queue_max: usize,
