@@ -8,6 +8,7 @@
 use super::bayeux_talk::Talk;
 use super::driver::LinkId;
 use super::scene::Scene;
+use orbited::session::BATCH_BYTES_MAX;
 use std::collections::BTreeSet;
 
 /// What a client knows of messages without numbers.
@@ -91,9 +92,15 @@ impl Talk {
         let all = self.loose.came.len();
         if std::mem::take(&mut self.broken) {
             let floor = self.acked_up_to() as usize;
+            // All that came is due at once. Less than that, of which one may say the same as an older one (that so many of
+            // a channel are missed), is what comes again only where a batch ended on its size.
+            let bytes: usize = messages.iter().map(|message| message.len() + 32).sum();
+            let is_full = bytes >= BATCH_BYTES_MAX;
             let again = |from: &usize| {
-                let mut both = self.loose.came[*from..].iter().zip(messages);
+                let came = &self.loose.came[*from..];
+                let mut both = came.iter().zip(messages);
                 both.all(|(came, message)| came == message)
+                    && (is_full || came.len() <= messages.len())
             };
             self.loose.cursor = (floor..all).find(again).unwrap_or(all);
         }

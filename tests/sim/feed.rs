@@ -17,6 +17,8 @@ pub struct Feed {
     text: Vec<u8>,
     /// How much of it holds no end of an event.
     searched: usize,
+    /// The number of the last event, from its place.
+    stands: Option<u64>,
     /// Its session has begun.
     pub open: bool,
     /// Its stream came to the end that the node gave it.
@@ -66,6 +68,7 @@ impl Feed {
             http,
             text: Vec::new(),
             searched: 0,
+            stands: None,
             open: false,
             ended: false,
         })
@@ -119,15 +122,22 @@ impl Feed {
                 continue;
             }
             let place = event.strip_prefix("id: ").expect("a place");
-            // The first says only where the reader stands: behind what the one before it was told, if the node has not yet
-            // seen that one go.
-            let Some((_, line)) = place.split_once("\n") else {
-                let offset = place
-                    .rsplit_once(':')
-                    .map(|(_, offset)| offset.parse::<u64>());
-                assert!(matches!(offset, Some(Ok(_))), "{event:?}");
+            let (place, line) = match place.split_once("\n") {
+                Some((place, line)) => (place, Some(line)),
+                None => (place, None),
+            };
+            let offset = place.rsplit(':').next().and_then(|at| at.parse().ok());
+            let before = self.stands.replace(offset.expect("an offset"));
+            // The first says only where the reader stands: behind what came before, where the node has not seen yet that
+            // the feed before it is gone.
+            let Some(line) = line else {
+                assert!(before.is_none(), "{event:?} behind {before:?}");
                 continue;
             };
+            assert!(
+                before.is_some() && before < self.stands,
+                "{event:?} behind {before:?}"
+            );
             let line = line.strip_prefix("data: ");
             let line = line.unwrap_or_else(|| panic!("no notice: {event:?}"));
             scene.count("sign-offs: told");
