@@ -269,14 +269,12 @@ impl Node {
             return;
         };
         let (mut reports, mut bytes) = (Vec::new(), 0);
-        while let Some(msg) = session
-            .next_bare()
-            .filter(|_| bytes < BATCH_BYTES_MAX)
-            .cloned()
-        {
+        let mut last: Option<Rc<Msg>> = None;
+        while let Some(msg) = next_whole(session, last.as_deref(), bytes) {
             bytes += msg.bytes().len();
             out.push_shared(&msg, Form::Raw);
             reports.extend(session.wrote_bare(now));
+            last = Some(msg);
         }
         self.note_fates(session_id, reports, Fate::Written);
     }
@@ -294,15 +292,7 @@ impl Node {
         };
         let mut reports = Vec::new();
         let mut last: Option<Rc<Msg>> = None;
-        // A message of several parts is written whole: what is left of one might be dropped.
-        let goes_on = |msg: &Rc<Msg>, last: &Option<Rc<Msg>>| {
-            last.as_ref().is_some_and(|last| is_part(last, msg))
-        };
-        while let Some(msg) = session
-            .next_bare()
-            .filter(|msg| scratch.len() < BATCH_BYTES_MAX || goes_on(msg, &last))
-            .cloned()
-        {
+        while let Some(msg) = next_whole(session, last.as_deref(), scratch.len()) {
             plain::message(scratch, &profile, &msg);
             reports.extend(session.wrote_bare(now));
             last = Some(msg);
@@ -392,6 +382,15 @@ impl Node {
 
 /// Most bytes in front of a message on a WebSocket.
 const FRAME_HEAD_MAX: usize = 10;
+
+/// The next message, while a batch has come to so many `bytes`. One of several parts is written whole: what is left of it
+/// behind the `last` might be dropped.
+fn next_whole(session: &Session, last: Option<&Msg>, bytes: usize) -> Option<Rc<Msg>> {
+    let goes_on = |msg: &Msg| last.is_some_and(|last| is_part(last, msg));
+    let next = session.next_bare();
+    let next = next.filter(|msg| bytes < BATCH_BYTES_MAX || goes_on(msg));
+    next.cloned()
+}
 
 /// Whether the two are parts of one message.
 fn is_part(first: &Msg, rest: &Msg) -> bool {
