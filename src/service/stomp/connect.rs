@@ -83,6 +83,8 @@ fn beats(down: Kind, version: Version, (can, wants): (u64, u64)) -> (u64, u64) {
     };
     match down {
         _ if version == Version::V10 => (0, 0),
+        // Who can only less often is not waited for.
+        Kind::Tcp if can > BEAT_MS_MAX => (agreed(wants), 0),
         Kind::Tcp => (agreed(wants), agreed(can)),
         Kind::WebSocket => (agreed(wants), 0),
         _ => (0, 0),
@@ -95,5 +97,5 @@ const NAME_TAKEN: &str = "name-taken";
 const BAD_BEAT: Refusal = Refusal::new("heart-beat is two numbers with a comma between", BAD_FRAME);
 /// Most often, in milliseconds: what a silent connection costs in a second is bounded by this.
 const BEAT_MS_MIN: u64 = 1_000;
-/// Least often: beyond an hour nobody could tell it from never.
-const BEAT_MS_MAX: u64 = 3_600_000;
+/// Least often: beyond half an hour nobody could tell it from never, and twice that in tenths of a second is a `u16`.
+const BEAT_MS_MAX: u64 = 1_800_000;
