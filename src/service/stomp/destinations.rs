@@ -73,10 +73,13 @@ pub fn of(sub: &Sub<'_>, publication: &Publication) -> String {
     }
 }
 
-/// The destination of a channel.
+/// The destination of a channel: without what one version escapes and another does not.
 #[must_use]
 pub fn topic(channel: &str) -> String {
-    format!("/topic/{}", channel.replace('%', "%25"))
+    format!(
+        "/topic/{}",
+        channel.replace('%', "%25").replace('\\', "%5C")
+    )
 }
 
 const UNKNOWN: Refusal = Refusal::new(
@@ -100,6 +103,9 @@ mod tests {
         for own in ["/user/self", "/user/queue/x", "/session/self"] {
             assert_eq!(is(own), "Ok(Own)");
         }
+        let back = topic("a%b\\c");
+        assert_eq!(back, "/topic/a%25b%5Cc");
+        assert_eq!(is(&back), r#"Ok(Topic("a%b\\c"))"#);
         for none in [
             "",
             "topic/a",

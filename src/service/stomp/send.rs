@@ -75,7 +75,7 @@ fn publication(
     ))
 }
 
-/// Headers that go along, each once, as lines of 1.2.
+/// Headers that go along, each once, as lines of 1.2. Readers by 1.0 take blanks off names: so they are judged.
 fn beside(frame: &Frame<'_>) -> String {
     let mut out = Vec::new();
     for (n, (name, value)) in frame.headers.iter().enumerate() {
@@ -83,8 +83,9 @@ fn beside(frame: &Frame<'_>) -> String {
             .headers
             .iter()
             .take(n)
-            .any(|(before, _)| before == name);
-        if !again && !OWN.contains(&&**name) && !name.starts_with("orbit-") {
+            .any(|(before, _)| before.trim() == name.trim());
+        let is_own = OWN.contains(&name.trim()) || name.trim().starts_with("orbit-");
+        if !again && !is_own {
             spell::header(&mut out, Some(Version::V12), name, value);
         }
     }
