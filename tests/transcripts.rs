@@ -195,9 +195,12 @@ transcripts! {
     revolved_tells_users_and_channels_apart
     settings_changed_under_an_open_iframe_end_it
     stomp_1_0_and_1_1_are_what_their_clients_say
+    stomp_1_0_is_told_nothing_that_others_forged
     stomp_1_2_is_spoken_over_tcp
     stomp_acknowledges_one_by_one_or_up_to_one
     stomp_beats_its_heart
+    stomp_counts_what_a_subscription_that_ended_left
+    stomp_gives_nothing_behind_its_last_frame
     stomp_is_held_to_the_rules_of_channels
     stomp_lets_in_who_has_a_token
     stomp_readers_who_come_back_get_what_they_missed
@@ -207,6 +210,7 @@ transcripts! {
     stomp_shares_the_port_of_http
     stomp_transactions_happen_whole_or_not_at_all
     stomp_users_are_sent_to
+    stomp_waits_for_a_frame_as_long_as_for_a_body
     stop_keeps_a_responses_framing
     streamtest_guards_a_callback
     streamtest_tells_whether_something_buffers

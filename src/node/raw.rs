@@ -6,6 +6,7 @@
 use super::Node;
 use super::conn::{Door, Inbox, Stage, WriteSide};
 use super::csp::no_session_fault;
+use super::requests::BODY_TIMEOUT_MS;
 use super::sessions::Applicant;
 use crate::cmd::{Cause, Cmd};
 use crate::ids::{ConnId, SessionId};
@@ -107,13 +108,16 @@ impl Node {
             return;
         };
         let session = conn.session.and_then(|session| self.sessions.get(session));
-        match session.and_then(Session::stomp).map(|stomp| stomp.watch_ds) {
-            None => {}
-            Some(0) => self.conn_timers.clear(id.index()),
-            Some(tenths) => {
-                let due = self.now() + u64::from(tenths) * 100;
-                self.conn_timers.set(id.index(), due);
-            }
+        let Some(tenths) = session.and_then(Session::stomp).map(|stomp| stomp.watch_ds) else {
+            return;
+        };
+        let silent = (tenths > 0).then(|| self.now() + u64::from(tenths) * 100);
+        // A frame that was begun has as long as the body of a request, however little of it comes at a time.
+        let begun = session.and_then(Session::partial_since);
+        let whole = begun.map(|since| since + BODY_TIMEOUT_MS);
+        match silent.into_iter().chain(whole).min() {
+            None => self.conn_timers.clear(id.index()),
+            Some(due) => self.conn_timers.set(id.index(), due),
         }
     }
 

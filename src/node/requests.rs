@@ -215,4 +215,4 @@ pub const RETRY: &[(&str, &str)] = &[
     ("Access-Control-Expose-Headers", "Retry-After"),
 ];
 /// Milliseconds for a request's body after its head: half a minute for 1 MiB is 280 kbit/s.
-const BODY_TIMEOUT_MS: u64 = 30_000;
+pub(super) const BODY_TIMEOUT_MS: u64 = 30_000;

@@ -8,6 +8,7 @@ use super::Session;
 use super::unacked::Unacked;
 use crate::mem::{Ledger, Publication};
 use crate::stomp::{Partial, Version};
+use crate::time::Tick;
 use std::rc::Rc;
 
 /// What CONNECT agreed, and what was subscribed to since.
@@ -57,6 +58,8 @@ pub struct Transaction {
     pub id: Box<str>,
     /// Its frames as they came.
     pub frames: Vec<Box<[u8]>>,
+    /// What they take.
+    pub bytes: usize,
 }
 
 /// What a session of STOMP has for a moment only.
@@ -64,6 +67,8 @@ pub struct Transaction {
 pub struct Busy {
     /// Of a frame that is not whole.
     pub partial: Option<Box<Partial>>,
+    /// When that began to come.
+    pub begun: Tick,
     /// What is not acknowledged.
     pub unacked: Unacked,
     /// Transactions that are not over.
@@ -153,10 +158,10 @@ impl Busy {
     /// Frames of all transactions, and what they take.
     #[must_use]
     pub fn transacted(&self) -> (usize, usize) {
-        let frames = self.transactions.iter().flat_map(|one| one.frames.iter());
-        let ids: usize = self.transactions.iter().map(|one| one.id.len() + 48).sum();
-        frames.fold((0, ids), |(count, bytes), frame| {
-            (count + 1, bytes + frame.len() + 16)
+        let all = self.transactions.iter();
+        all.fold((0, 0), |(count, bytes), one| {
+            let own = one.id.len() + size_of::<Transaction>() + one.bytes;
+            (count + one.frames.len(), bytes + own)
         })
     }
 }
@@ -179,9 +184,8 @@ impl Session {
     }
 
     /// Ends a subscription; what was not sent of it never is.
-    pub fn remove_sub(&mut self, slot: u16, ledger: &Ledger) {
+    pub fn remove_sub(&mut self, slot: u16) {
         self.extra().change_stomp(|stomp| stomp.remove_sub(slot));
-        self.with_busy(ledger, |busy| busy.unacked.forget_waiting(slot));
     }
 
     /// A number that no subscription has, nor what waits for its acknowledgement.
@@ -193,8 +197,15 @@ impl Session {
             .into_iter()
             .flat_map(|busy| busy.unacked.slots());
         let used: Vec<u16> = subs.map(|sub| sub.slot).chain(waiting).collect();
-        (0..u16::MAX)
-            .find(|slot| !used.contains(slot))
+        // Of so many and one more at least one is free.
+        let mut taken = vec![false; used.len() + 1];
+        for slot in used {
+            if let Some(taken) = taken.get_mut(usize::from(slot)) {
+                *taken = true;
+            }
+        }
+        let free = taken.iter().position(|taken| !taken);
+        free.and_then(|slot| slot.try_into().ok())
             .unwrap_or(u16::MAX)
     }
 
@@ -218,10 +229,17 @@ impl Session {
     }
 
     /// Keeps what has come of a frame.
-    pub fn put_partial(&mut self, partial: Option<Box<Partial>>, ledger: &Ledger) {
+    pub fn put_partial(&mut self, partial: Option<Box<Partial>>, begun: Tick, ledger: &Ledger) {
         if partial.is_some() {
-            self.with_busy(ledger, |busy| busy.partial = partial);
+            self.with_busy(ledger, |busy| (busy.partial, busy.begun) = (partial, begun));
         }
+    }
+
+    /// When the frame began to come that is not whole.
+    #[must_use]
+    pub fn partial_since(&self) -> Option<Tick> {
+        let busy = self.busy()?;
+        busy.partial.as_ref().map(|_| busy.begun)
     }
 
     /// Of a session that is closed, nothing is kept but what its client did not acknowledge.

@@ -21,12 +21,13 @@ use std::rc::Rc;
 pub fn give(
     cx: &mut Cx<'_>,
     session: &mut Session,
-    (version, slot, head): (Version, u16, Vec<u8>),
+    (version, (slot, ack), head): (Version, (u16, Ack), Vec<u8>),
     publication: &Rc<Publication>,
 ) {
+    let at = (slot, ack == Ack::Client);
     let max = cx.config.max_queue;
     let pushed = session.with_busy(cx.ledger, |busy| {
-        busy.unacked.push(slot, publication.clone(), WINDOW, max)
+        busy.unacked.push(at, publication.clone(), WINDOW, max)
     });
     match pushed {
         Ok(true) => write(cx, session, (version, head), publication),
@@ -36,6 +37,14 @@ pub fn give(
             cx.cmds.end_first(cx.id, Cause::Overflow);
         }
     }
+}
+
+/// Keeps a message that the session can be given no more, until it ends.
+pub fn keep(cx: &mut Cx<'_>, session: &mut Session, publication: &Rc<Publication>) {
+    let max = cx.config.max_queue;
+    session.with_busy(cx.ledger, |busy| {
+        busy.unacked.keep(NO_SLOT, publication, max)
+    });
 }
 
 /// A copy of its own: it is remembered here, and may not be dropped from among what waits.
@@ -65,9 +74,13 @@ pub fn acknowledge(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>, ta
         None => needed(frame, "message-id")?,
     };
     let (number, slot) = replies::parse_id(id).ok_or(NO_MESSAGE)?;
-    let kept = Kept::of(session, slot);
-    let before = kept.as_ref().is_some_and(|kept| kept.ack == Ack::Client);
-    let gone = session.with_busy(cx.ledger, |busy| busy.unacked.ack(slot, number, before));
+    if session.busy().is_none_or(|busy| busy.unacked.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let gone = session.with_busy(cx.ledger, |busy| busy.unacked.ack(slot, number));
+    if gone.is_empty() {
+        return Ok(Vec::new());
+    }
     let fate = match taken {
         true => Fate::Acked,
         false => Fate::Refused,
@@ -75,7 +88,8 @@ pub fn acknowledge(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>, ta
     for publication in gone {
         note_fate(cx, session, &publication, fate);
     }
-    let Some(kept) = kept else {
+    // Of a subscription that ended nothing more is sent.
+    let Some(kept) = Kept::of(session, slot) else {
         return Ok(Vec::new());
     };
     while let Some(next) = session.with_busy(cx.ledger, |busy| busy.unacked.next(slot, WINDOW)) {
@@ -85,6 +99,8 @@ pub fn acknowledge(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>, ta
     Ok(Vec::new())
 }
 
+/// Of no subscription.
+const NO_SLOT: u16 = u16::MAX;
 const NO_MESSAGE: Refusal = Refusal::new("no message has this id", BAD_FRAME);
 const NO_NACK: Refusal = Refusal::new("there is no NACK in 1.0", BAD_FRAME);
 /// Messages of a subscription that may be on their way: as many as the slowest reader of one by one has in hand.

@@ -34,13 +34,18 @@ impl Service for StompService {
     }
 
     fn message(&self, cx: &mut Cx<'_>, session: &mut Session, bytes: &[u8], _: bool) {
+        let mut begun = session.partial_since().unwrap_or(cx.now);
         let mut partial = session.take_partial(cx.ledger);
         let mut input = bytes;
         let limits = limits(cx);
         while session.listens() {
             let version = session.stomp().map(|stomp| stomp.version);
             match next(&mut partial, &mut input, version, &limits) {
-                Ok(Some(frame)) => take(cx, session, &frame),
+                Ok(Some(frame)) => {
+                    // What is behind it came just now.
+                    begun = cx.now;
+                    take(cx, session, &frame);
+                }
                 Ok(None) => break,
                 Err(fault) => {
                     let code = if fault.is_size() { TOO_BIG } else { BAD_FRAME };
@@ -54,7 +59,7 @@ impl Service for StompService {
             return fail(cx, session, None, &FULL);
         }
         if session.listens() {
-            session.put_partial(partial, cx.ledger);
+            session.put_partial(partial, begun, cx.ledger);
         }
     }
 
@@ -76,6 +81,13 @@ impl Service for StompService {
         let given = |sub: Sub<'_>| (sub.slot, sub.ack, replies::head(version, &sub, publication));
         // A private message goes to one subscription; who has none gets it unasked, and can tell what it is.
         let most = if to_user { 1 } else { usize::MAX };
+        if !session.listens() {
+            // Its last frame is said: what would come behind that is undelivered.
+            if to_user || stomp.subs().any(|sub| reads(&sub)) {
+                acks::keep(cx, session, publication);
+            }
+            return;
+        }
         let mut to: Vec<_> = stomp.subs().filter(reads).take(most).map(given).collect();
         if to_user && to.is_empty() {
             to.push(given(UNASKED));
@@ -83,7 +95,7 @@ impl Service for StompService {
         for (slot, ack, head) in to {
             match ack {
                 Ack::Auto => give(cx, session, (version, head), publication),
-                _ => acks::give(cx, session, (version, slot, head), publication),
+                _ => acks::give(cx, session, (version, (slot, ack), head), publication),
             }
         }
     }

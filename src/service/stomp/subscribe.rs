@@ -22,11 +22,16 @@ use std::rc::Rc;
 pub fn subscribe(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     let destination = needed(frame, "destination")?;
     let id = id(session, frame)?.to_owned();
+    let named = Destination::parse(destination)?;
+    let topic = match &named {
+        Destination::Topic(name) => name,
+        _ => destination,
+    };
     let known = session.stomp().into_iter().flat_map(Stomp::subs);
     let (mut count, mut taken) = (0, false);
     for sub in known {
         count += 1;
-        taken |= sub.id == id && (!id.is_empty() || sub.topic == destination);
+        taken |= sub.id == id && (!id.is_empty() || sub.topic == topic);
     }
     if taken {
         return Err(TWICE);
@@ -35,7 +40,6 @@ pub fn subscribe(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> D
         return Err(TOO_MANY);
     }
     let ack = ack(frame)?;
-    let named = Destination::parse(destination)?;
     let slot = session.free_slot();
     let put = |session: &mut Session, private, topic: &str| {
         let sub = Sub {
@@ -158,7 +162,7 @@ fn tell(cx: &mut Cx<'_>, session: &mut Session, slot: u16, past: &Past) -> Done 
         let head = replies::head(version, &sub, publication);
         match sub.ack {
             Ack::Auto => give(cx, session, (version, head), publication),
-            _ => acks::give(cx, session, (version, slot, head), publication),
+            ack => acks::give(cx, session, (version, (slot, ack), head), publication),
         }
     }
     let mut said = Vec::new();
@@ -242,7 +246,7 @@ pub fn unsubscribe(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) ->
         topic,
         ..
     } = kept.ok_or(NOT_SUBSCRIBED)?;
-    session.remove_sub(slot, cx.ledger);
+    session.remove_sub(slot);
     if !private && !is_read(session, &topic) {
         cx.hub.unsubscribe(&mut session.seat, &topic);
     }

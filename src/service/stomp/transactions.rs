@@ -1,8 +1,9 @@
-//! Transactions: frames that happen together, or not at all.
+//! Transactions: frames that happen together when it is said, or not at all.
 //!
 //! In: frames that name a transaction, BEGIN, COMMIT, ABORT. Out: the same frames, done in their order when it is committed.
 //! Nothing of others comes between: commands are run one behind the other. They are kept as they came, within bounds, and
-//! are gone with their session.
+//! are gone with their session. Whether each is allowed is asked when it is committed: it stops at the first that is refused,
+//! and what came before that has happened.
 
 use super::{BAD_FRAME, Done, TOO_BIG, act, limits, needed};
 use crate::service::Cx;
@@ -21,6 +22,10 @@ pub fn take(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     let Some(id) = named.filter(|_| kept) else {
         return act(cx, session, frame);
     };
+    if cx.is_full() {
+        cx.metrics.refuse(super::FULL.code);
+        return Err(super::FULL);
+    }
     let kept = session.with_busy(cx.ledger, |busy| keep(busy, id, frame.raw));
     if let Err(refusal) = &kept
         && refusal.code == TOO_BIG
@@ -38,6 +43,7 @@ fn keep(busy: &mut Busy, id: &str, raw: &[u8]) -> Result<(), Refusal> {
     }
     if let Some(transaction) = busy.transactions.get_mut(at) {
         transaction.frames.push(raw.into());
+        transaction.bytes += raw.len() + size_of::<Box<[u8]>>();
     }
     Ok(())
 }
@@ -75,6 +81,7 @@ fn begin(cx: &mut Cx<'_>, session: &mut Session, id: &str) -> Done {
     let transaction = Transaction {
         id: id.into(),
         frames: Vec::new(),
+        bytes: 0,
     };
     session.with_busy(cx.ledger, |busy| busy.transactions.push(transaction));
     Ok(Vec::new())
