@@ -139,8 +139,11 @@ impl Origins {
     /// a request is from decides then, and else the page that is named as the one that refers here.
     pub fn admits(&self, request: &Request<'_>) -> bool {
         let headers = &request.headers;
-        if self.listed.is_none() || headers.first("origin").is_some() {
-            return self.allows(headers.first("origin"));
+        if let Some(origin) = headers.first("origin") {
+            return self.allows(Some(origin)) || is_own(origin, request.host);
+        }
+        if self.listed.is_none() {
+            return true;
         }
         let site = headers.first("sec-fetch-site");
         let referrer = headers.first("referer").and_then(origin_of);
@@ -163,6 +166,17 @@ impl Origins {
         };
         Origin::parse(origin).is_some_and(|origin| listed.iter().any(|item| origin.is(item)))
     }
+}
+
+/// Whether a page of this origin is of the host that was asked: the node's own. Where the request says no port, it is that of
+/// the page's scheme: whoever ends TLS in front of the node passes the host on.
+fn is_own(origin: &[u8], host: &str) -> bool {
+    let page = Origin::parse(origin);
+    let asked = Host::parse(host.as_bytes());
+    page.zip(asked).is_some_and(|(page, asked)| {
+        let port = asked.port.or_else(|| default_port(page.scheme));
+        page.port == port && page.host.eq_ignore_ascii_case(asked.name)
+    })
 }
 
 /// The origin of an address: what stands before its path.
@@ -305,6 +319,23 @@ mod tests {
         }
         assert!(!origins.allows(Some(b"\xff")));
         assert!(origins.allows(None));
+    }
+
+    #[test]
+    fn a_page_of_the_host_that_was_asked_is_its_own() {
+        for (origin, host, own) in [
+            ("http://h", "h", true),
+            ("https://H", "h", true),
+            ("http://h:8000", "H:8000", true),
+            ("https://h", "h:443", true),
+            ("http://h:8000", "h", false),
+            ("http://h", "h:8000", false),
+            ("http://evil.h", "h", false),
+            ("null", "null", false),
+            ("ftp://h", "h:1", false),
+        ] {
+            assert_eq!(is_own(origin.as_bytes(), host), own, "{origin} {host}");
+        }
     }
 
     #[test]
