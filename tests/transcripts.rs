@@ -150,6 +150,7 @@ transcripts! {
     bayeux_sets_its_cookie_as_it_is_told
     bayeux_streams_to_frames_and_event_sources
     bayeux_takes_tokens_in_ext
+    bayeux_tells_what_a_token_opens_no_more
     bayeux_tells_whoever_is_behind_what_it_missed
     bayeux_writes_again_what_a_dead_peer_was_written
     bytes_that_are_no_request_are_refused_and_the_connection_closed
@@ -202,6 +203,7 @@ transcripts! {
     stomp_counts_what_a_subscription_that_ended_left
     stomp_gives_nothing_behind_its_last_frame
     stomp_is_held_to_the_rules_of_channels
+    stomp_is_whose_token_the_handshake_had
     stomp_lets_in_who_has_a_token
     stomp_readers_who_come_back_get_what_they_missed
     stomp_rides_on_a_websocket
@@ -253,6 +255,8 @@ transcripts! {
     what_sends_no_origin_is_judged_by_where_it_is_from
     what_this_version_does_not_offer_is_said
     where_a_reader_stands_in_many_channels_is_said_behind_what_it_missed
+    the_third_bad_token_in_a_row_ends_a_session
+    who_has_no_name_says_nothing_to_the_application
     who_reads_by_a_pattern_is_given_what_its_token_names
     who_watches_a_channel_is_told_who_comes_and_goes
 }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 /// The channels that a rule is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Pattern {
     /// This one.
     Name(String),

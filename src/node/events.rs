@@ -137,6 +137,7 @@ impl Node {
             Ok(session) => session,
             Err(why) => return self.fault(id, request, &no_session_fault(why)),
         };
+        self.use_ticket(request);
         if !profile.streams() {
             return self.attach(session, id, profile.kind(), Stage::Held);
         }

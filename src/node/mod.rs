@@ -277,7 +277,8 @@ impl Node {
             .into_iter()
             .chain(self.session_timers.next_due())
             .chain(self.hub.next_due())
-            .chain(self.once.next_due());
+            .chain(self.once.next_due())
+            .chain(self.next_ticket_due());
         due.min()
     }
 

@@ -149,7 +149,8 @@ impl Node {
             | Cause::Kicked
             | Cause::Shutdown
             | Cause::Expired
-            | Cause::Revoked => {
+            | Cause::Revoked
+            | Cause::Protocol => {
                 self.close_session(id, cause);
             }
             Cause::TooBig if self.is_csp(id) => self.close_session(id, cause),

@@ -110,6 +110,7 @@ impl Node {
         });
         match opened {
             Ok(session) => {
+                self.use_ticket(request);
                 let granted = match service {
                     ServiceKind::Stomp => stomp_protocol(&request.headers),
                     _ => None,

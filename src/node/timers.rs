@@ -27,7 +27,10 @@ impl Node {
                 }
             } else if let Some(channel) = self.hub.pop_paced(now) {
                 self.cmds.push(Cmd::Release(channel));
-            } else if !self.hub.expire(now) && !self.once.expire(now) {
+            } else if !self.hub.expire(now)
+                && !self.once.expire(now)
+                && !self.tokens.tickets.expire(self.clock.unix_ms)
+            {
                 return false;
             }
         }

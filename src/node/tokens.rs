@@ -13,6 +13,7 @@ use crate::ids::SessionId;
 use crate::mem::Publication;
 use crate::service::admit;
 use crate::session::Session;
+use crate::time::Tick;
 use crate::token::{Claims, Do, Full};
 use std::ops::Range;
 
@@ -58,11 +59,24 @@ impl Node {
         }
     }
 
-    /// What the token or the ticket in a query says, if there is one.
+    /// When the next ticket is to be forgotten.
+    pub(super) fn next_ticket_due(&self) -> Option<Tick> {
+        let end_ms = self.tokens.tickets.next_end_ms()?;
+        Some(self.now() + end_ms.saturating_sub(self.clock.unix_ms))
+    }
+
+    /// Uses the ticket of a query, if there is one: a session has begun by it.
+    pub(super) fn use_ticket(&mut self, request: &Request<'_>) {
+        if let Some(ticket) = Params::other(request, "ticket").pop() {
+            self.tokens.tickets.take(&ticket);
+        }
+    }
+
+    /// What the token or the ticket in a query says, if there is one. The ticket is not used by that.
     ///
     /// # Errors
     /// The cause for which it is not taken.
-    pub(super) fn shown(&mut self, request: &Request<'_>) -> Result<Option<Claims>, Fault> {
+    pub(super) fn shown(&self, request: &Request<'_>) -> Result<Option<Claims>, Fault> {
         let given = |name: &str| Params::other(request, name).pop();
         let now_ms = self.clock.unix_ms;
         let claims = match (given("ticket"), given("token")) {
@@ -108,7 +122,10 @@ impl Node {
         let pass = session.pass();
         match whose {
             Whose::Token(id) => pass.is_some_and(|pass| pass.has_id(id)),
-            Whose::User(user) => admit::user_of(&self.hub, session) == Some(user),
+            Whose::User(user) => {
+                let shown = pass.is_some_and(|pass| pass.has_user(user));
+                shown || admit::user_of(&self.hub, session) == Some(user)
+            }
         }
     }
 }

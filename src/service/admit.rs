@@ -5,7 +5,7 @@
 
 use super::refusal::Refusal;
 use super::{Cx, Hello, notice, of};
-use crate::cmd::Cmd;
+use crate::cmd::{Cause, Cmd};
 use crate::config::policy::Who;
 use crate::config::{Config, Names};
 use crate::hub::{Hub, names};
@@ -101,10 +101,26 @@ pub fn sign_on(
 ) -> Result<Option<String>, Refusal> {
     let before = cx.hub.user_name(&session.seat).map(str::to_owned);
     let done = try_sign_on(cx, session, asked);
+    if shows_token(cx, asked.1) {
+        tried(cx, session, done.as_ref().err());
+    }
     if done.is_ok() && cx.hub.user_name(&session.seat) != before.as_deref() {
         notice::signon(cx, session);
     }
     done.inspect_err(|refusal| cx.metrics.refuse(refusal.code))
+}
+
+/// Whether a proof is to be looked at as a token.
+fn shows_token(cx: &Cx<'_>, proof: Option<&Value>) -> bool {
+    !cx.tokens.keys.is_empty() && proof.is_some_and(|proof| !proof.is_null())
+}
+
+/// Ends the session at hand at the last token that it may try in vain; its client is told of that one as of the others.
+fn tried(cx: &mut Cx<'_>, session: &mut Session, refusal: Option<&Refusal>) {
+    let bad = refusal.is_some_and(|refusal| refusal.code.starts_with("token-"));
+    if (bad || refusal.is_none()) && session.tried_token(bad, cx.ledger) {
+        cx.end(session, Cause::Protocol);
+    }
 }
 
 fn try_sign_on(
@@ -112,7 +128,12 @@ fn try_sign_on(
     session: &mut Session,
     asked: (Option<&str>, Option<&Value>),
 ) -> Result<Option<String>, Refusal> {
-    let admitted = admit((cx.tokens, cx.config), asked, cx.unix_ms)?;
+    let held = session.pass().and_then(|pass| pass.own());
+    let admitted = match held.filter(|_| !shows_token(cx, asked.1)) {
+        // Whose token a session has is said: with its rights nobody takes another name.
+        Some((claims, _)) => by_token(asked.0, Claims::clone(claims))?,
+        None => admit((cx.tokens, cx.config), asked, cx.unix_ms)?,
+    };
     match &admitted.user {
         Some(user) => cx
             .hub
@@ -137,6 +158,7 @@ fn try_sign_on(
 /// The cause, counted.
 pub fn add_token(cx: &mut Cx<'_>, session: &mut Session, text: &str) -> Result<(), Refusal> {
     let done = try_add_token(cx, session, text);
+    tried(cx, session, done.as_ref().err());
     done.inspect_err(|refusal| cx.metrics.refuse(refusal.code))
 }
 
@@ -176,11 +198,8 @@ fn review(cx: &mut Cx<'_>, session: &mut Session, change: impl FnOnce(&mut Sessi
     });
     change(session);
     for topic in by_token {
-        if session.has_right(Do::Subscribe, &topic) {
-            continue;
-        }
-        if !of(session.service).seated(cx, session, &topic, false) {
-            cx.hub.unsubscribe(&mut session.seat, &topic);
+        if session.listens() && !session.has_right(Do::Subscribe, &topic) {
+            of(session.service).lapsed(cx, session, &topic);
         }
     }
 }

@@ -81,6 +81,18 @@ pub fn send(cx: &mut Cx<'_>, session: &Session) -> Result<(), Refusal> {
     }
 }
 
+/// Whether the session may speak to the application.
+///
+/// # Errors
+/// `forbidden`.
+pub fn say(cx: &mut Cx<'_>, session: &Session) -> Result<(), Refusal> {
+    let open = cx.config.demo || cx.config.peer == Peer::Anyone;
+    match open || has_user(cx, session) {
+        true => Ok(()),
+        false => refuse(cx, &SAY_USER),
+    }
+}
+
 fn allow(
     cx: &mut Cx<'_>,
     session: &Session,
@@ -143,6 +155,10 @@ static PUBLISH: Refusals = Refusals {
 };
 static SEND_USER: Refusal = Refusal::new(
     "only a session with a user name may send to users; AUTH first",
+    FORBIDDEN,
+);
+static SAY_USER: Refusal = Refusal::new(
+    "only a session with a user name may speak to the application; AUTH first",
     FORBIDDEN,
 );
 static SEND_OFF: Refusal = Refusal::new("sessions may not send to users here", FORBIDDEN);

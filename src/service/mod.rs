@@ -103,6 +103,13 @@ pub trait Service {
         false
     }
 
+    /// What let the session read a channel or pattern is over: it is unsubscribed, and its client told if it can be.
+    fn lapsed(&self, cx: &mut Cx<'_>, session: &mut Session, topic: &str) {
+        if !self.seated(cx, session, topic, false) {
+            cx.hub.unsubscribe(&mut session.seat, topic);
+        }
+    }
+
     /// A message that the session sent under the number `call`, and wanted to know of, became this at one recipient.
     fn reported(&self, _: &mut Cx<'_>, _: &mut Session, _call: u64, _: Fate) {}
 

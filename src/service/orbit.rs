@@ -16,6 +16,9 @@ pub struct Orbit;
 impl Service for Orbit {
     /// A client cannot be answered here, so a message that cannot be taken ends its session.
     fn message(&self, cx: &mut Cx<'_>, session: &mut Session, bytes: &[u8], binary: bool) {
+        if super::gate::say(cx, session).is_err() {
+            return cx.end(session, Cause::Protocol);
+        }
         if bytes.len() > cx.config.max_message {
             cx.metrics.refuse("too-big");
             return cx.end(session, Cause::TooBig);

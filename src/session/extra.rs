@@ -49,6 +49,8 @@ struct Moment {
     pass: Option<Box<Pass>>,
     /// Of a session of STOMP.
     busy: Option<Box<Busy>>,
+    /// Tokens in a row that its client gave and were refused.
+    bad_tokens: u8,
     charge: Charge,
 }
 
@@ -113,6 +115,7 @@ impl Extra {
         }
         (busy.partial, busy.transactions) = (None, Vec::new());
         (own.early, own.line, own.rates) = (Vec::new(), Vec::new(), Rates::default());
+        own.bad_tokens = 0;
         (self.own, self.loose) = (Own::Nothing, None);
         self.account();
         Some(self)
@@ -196,6 +199,15 @@ impl Extra {
         done
     }
 
+    /// Counts the tokens in a row that were refused: one more, or none any more. Gives back how many they are.
+    pub fn tried_token(&mut self, refused: bool, ledger: &Ledger) -> u8 {
+        let own = self.moment(ledger);
+        let tried = u8::from(refused) * own.bad_tokens.saturating_add(1);
+        own.bad_tokens = tried;
+        self.account();
+        tried
+    }
+
     /// Keeps that messages may be missing.
     pub fn put_unmet(&mut self) {
         self.own = Own::Unmet;
@@ -261,6 +273,7 @@ impl Moment {
             rates: Rates::default(),
             pass: None,
             busy: None,
+            bad_tokens: 0,
             charge: ledger.charge(0),
         }
     }
@@ -268,7 +281,7 @@ impl Moment {
     fn is_empty(&self) -> bool {
         let up = self.early.is_empty() && self.line.is_empty();
         let own = self.pass.is_none() && self.busy.is_none();
-        up && self.user.is_none() && self.rates.is_empty() && own
+        up && self.user.is_none() && self.rates.is_empty() && own && self.bad_tokens == 0
     }
 
     fn memory(&self) -> usize {

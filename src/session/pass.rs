@@ -33,6 +33,17 @@ impl Session {
         self.drop_empty_extra();
     }
 
+    /// Its client gave a token that was refused, or one that was not. True at the last of those that may be refused in a row:
+    /// to look at one costs the node far more than its client.
+    pub fn tried_token(&mut self, refused: bool, ledger: &Ledger) -> bool {
+        if !refused && self.extra.is_none() {
+            return false;
+        }
+        let tried = self.extra().tried_token(refused, ledger);
+        self.drop_empty_extra();
+        tried >= BAD_TOKENS_MAX
+    }
+
     /// What it holds of the tokens that it gave.
     #[must_use]
     pub fn pass(&self) -> Option<&Pass> {
@@ -45,3 +56,6 @@ impl Session {
         self.pass().is_some_and(|pass| pass.lets(what, topic))
     }
 }
+
+/// Tokens in a row that are refused before a session ends.
+const BAD_TOKENS_MAX: u8 = 3;

@@ -68,7 +68,7 @@ impl fmt::Display for Bad {
             Self::TooLong => "the token is longer than 8 KiB",
             Self::Form => "the token is malformed",
             Self::Alg => "the token's algorithm is not that of the key",
-            Self::UnknownKey => "the token names a key that is not known",
+            Self::UnknownKey => "the token names no key that is known",
             Self::Signature => "the token is not signed by the key",
             Self::Claim(name) => {
                 return write!(out, "the token's claim {name} is missing or malformed");

@@ -8,7 +8,7 @@ use crate::config::pattern::Pattern;
 use serde_json::{Map, Value};
 
 /// What a token says.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Claims {
     /// `sub`: the user.
     pub user: Option<Box<str>>,
@@ -29,7 +29,7 @@ pub struct Claims {
 }
 
 /// What a token lets its bearer do with some channels.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Right {
     /// Which channels.
     pub channels: Pattern,

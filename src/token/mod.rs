@@ -19,7 +19,7 @@ pub use key::BadKey;
 pub use make::{Signer, Wanted};
 pub use pass::Pass;
 pub use revoked::{Full, Revoked};
-pub use tickets::{TICKET_MS, Tickets};
+pub use tickets::{Giver, TICKET_MS, Tickets};
 
 use crate::config::Config;
 use crate::config::token::Alg;
@@ -29,7 +29,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use key::Key;
 use serde_json::{Map, Value};
-use std::rc::Rc;
 
 /// Everything a node knows of tokens.
 #[derive(Debug)]
@@ -65,16 +64,16 @@ impl Tokens {
         }
     }
 
-    /// What a ticket stands for, once.
+    /// What a ticket stands for that is not used yet.
     ///
     /// # Errors
     /// [`Bad`].
-    pub fn redeem(&mut self, ticket: &str, unix_ms: u64) -> Result<Claims, Bad> {
-        let claims = self.tickets.take(ticket, unix_ms).ok_or(Bad::Ticket)?;
+    pub fn redeem(&self, ticket: &str, unix_ms: u64) -> Result<Claims, Bad> {
+        let claims = self.tickets.look(ticket, unix_ms).ok_or(Bad::Ticket)?;
         match claims.exp.saturating_mul(1000) {
             end_ms if end_ms.saturating_add(self.keys.leeway_ms) <= unix_ms => Err(Bad::Expired),
-            _ if self.revoked.has(&claims, unix_ms) => Err(Bad::Revoked),
-            _ => Ok(Rc::unwrap_or_clone(claims)),
+            _ if self.revoked.has(claims, unix_ms) => Err(Bad::Revoked),
+            _ => Ok(Claims::clone(claims)),
         }
     }
 
@@ -187,19 +186,20 @@ impl Keys {
         Claims::of(object(payload)?)
     }
 
-    /// The keys that may have signed a token: those of its algorithm that have its key's name, or none.
+    /// The keys that may have signed a token: those of its algorithm that have its key's name, or none. A token that names
+    /// no key may be of the only one of its algorithm too: it is not tried with all that there are.
     fn candidates(&self, header: &Header) -> Result<Vec<&Key>, Bad> {
         let alg = header.alg.ok_or(Bad::Alg)?;
-        let its = |key: &&Key| {
-            header.id.is_none() || key.id.is_none() || key.id.as_deref() == header.id.as_deref()
-        };
-        let named: Vec<&Key> = self.keys.iter().filter(its).collect();
-        if named.is_empty() {
-            return Err(Bad::UnknownKey);
+        let its = |key: &&Key| key.id.is_none() || key.id.as_deref() == header.id.as_deref();
+        let of_alg: Vec<&Key> = self.keys.iter().filter(|key| key.alg == alg).collect();
+        if let (None, [only]) = (&header.id, &*of_alg) {
+            return Ok(vec![only]);
         }
-        let named = named.into_iter().filter(|key| key.alg == alg);
-        let candidates: Vec<&Key> = named.collect();
+        let none = !self.keys.iter().any(|key| its(&key));
+        let unnamed = none && (header.id.is_some() || !of_alg.is_empty());
+        let candidates: Vec<&Key> = of_alg.into_iter().filter(its).collect();
         match candidates.is_empty() {
+            true if unnamed => Err(Bad::UnknownKey),
             true => Err(Bad::Alg),
             false => Ok(candidates),
         }
@@ -214,8 +214,9 @@ impl Keys {
         if end_ms.saturating_sub(unix_ms) > self.life_ms.saturating_add(self.leeway_ms) {
             return Err(Bad::Lasting);
         }
-        let begins_ms = claims.nbf.unwrap_or(0).saturating_mul(1000);
-        if begins_ms > unix_ms.saturating_add(self.leeway_ms) {
+        // One that says it is made later would outlast the revocations until then.
+        let begins = claims.nbf.max(claims.iat).unwrap_or(0);
+        if begins.saturating_mul(1000) > unix_ms.saturating_add(self.leeway_ms) {
             return Err(Bad::Early);
         }
         // Who is not named by an audience that is told is not meant (RFC 7519 section 4.1.3).

@@ -20,9 +20,13 @@ struct Held {
 }
 
 impl Pass {
-    /// The token of a session from now on, in place of the one before.
+    /// The token of a session from now on, in place of the one before. What is another user's does not stay beside it.
     pub fn set(&mut self, claims: Claims, until: Tick) {
-        let claims = Rc::new(claims);
+        let whose = |held: &Held| held.claims.user.is_none() || held.claims.user == claims.user;
+        self.more.retain(whose);
+        let before = self.own.take().map(|own| own.claims);
+        let same = before.filter(|before| **before == claims);
+        let claims = same.unwrap_or_else(|| Rc::new(claims));
         self.own = Some(Held { claims, until });
     }
 
@@ -70,6 +74,13 @@ impl Pass {
     #[must_use]
     pub fn has_id(&self, id: &str) -> bool {
         self.all().any(|held| held.claims.id.as_deref() == Some(id))
+    }
+
+    /// Whether one of its tokens is of this user.
+    #[must_use]
+    pub fn has_user(&self, user: &str) -> bool {
+        self.all()
+            .any(|held| held.claims.user.as_deref() == Some(user))
     }
 
     /// About how many bytes it takes.

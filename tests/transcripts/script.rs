@@ -5,7 +5,7 @@
 use super::pattern::Pattern;
 use orbited::config::keys;
 use orbited::config::rule::Rule;
-use orbited::config::{ApiKey, Callback, Config, Cookie, Peer, Policies, TokenKey};
+use orbited::config::{ApiKey, Callback, Config, Cookie, Names, Peer, Policies, TokenKey};
 use orbited::token::Signer;
 use serde_json::Value;
 
@@ -450,6 +450,13 @@ fn settings(list: &str) -> Result<Config, String> {
         }
         if let Some(rest) = name.strip_prefix("token_") {
             about_tokens(&mut config, rest, value)?;
+            continue;
+        }
+        if name == "names" {
+            config.names = match value {
+                "anyone" => Names::Anyone,
+                _ => return Err("names is anyone".into()),
+            };
             continue;
         }
         if name == "peer" {

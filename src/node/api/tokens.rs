@@ -10,7 +10,7 @@ use crate::cmd::{Cmd, Origin, Whose};
 use crate::http::fault::Fault;
 use crate::http::request::Request;
 use crate::ids::ConnId;
-use crate::token::{Claims, TICKET_MS};
+use crate::token::{Claims, Giver, TICKET_MS};
 use serde_json::{Map, Value};
 
 impl Node {
@@ -56,13 +56,19 @@ impl Node {
         };
         let end = || (now_s + TICKET_LIFE_S).into();
         fields.entry("exp").or_insert_with(end);
+        // What is made in the second of a revocation is made after it.
+        let made_s = || self.clock.unix_ms.div_ceil(1000).into();
+        fields.entry("iat").or_insert_with(made_s);
         let claims = Claims::of(fields).map_err(|bad| BAD_CLAIMS.with_reason(format!("{bad}.")))?;
         if claims.exp <= now_s {
             return Err(BAD_CLAIMS.with_reason("exp is over already.".to_owned()));
         }
-        let Some(ticket) = self.tokens.tickets.give(claims.into(), self.clock.unix_ms) else {
-            return Err(TICKETS_FULL);
-        };
+        let now_ms = self.clock.unix_ms;
+        let given = self
+            .tokens
+            .tickets
+            .give(claims.into(), now_ms, Giver::Application);
+        let ticket = given.ok_or(TICKETS_FULL)?;
         let body = format!(
             "{{\"ticket\":\"{ticket}\",\"seconds\":{}}}\n",
             TICKET_MS / 1000

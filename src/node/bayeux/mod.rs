@@ -212,7 +212,7 @@ impl Node {
         let known = session.service == ServiceKind::Bayeux && session.opens(&key);
         let its = session.link().map_or(0, |link| link.browser);
         let same = its == 0 || via.browser.is_none_or(|browser| browser == its);
-        (known && same && session.is_open()).then_some(key.id)
+        (known && same && session.listens()).then_some(key.id)
     }
 
     /// What waits for a client has waited long enough for more.

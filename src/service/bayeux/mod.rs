@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use super::{Cx, Service, admit, gate, json, notice};
 use crate::cmd::{Cmd, Origin};
 use crate::hub::{Refused, names::is_pattern};
-use crate::mem::{Content, Publication, View};
+use crate::mem::{Content, Msg, Publication, View};
 use crate::session::Session;
 use messages::Message;
 use names::Name;
@@ -46,6 +46,13 @@ impl Service for Bayeux {
             false => publication.view(View::Bayeux, cx.ledger, replies::delivery),
         };
         cx.push(session, msg);
+    }
+
+    /// As if the client had asked for it, which is all that the protocol has for this: clients look a reply up by its `id`,
+    /// pass over one without, and tell it to who listens to `/meta/unsubscribe`. All else that it reads goes on.
+    fn lapsed(&self, cx: &mut Cx<'_>, session: &mut Session, topic: &str) {
+        cx.hub.unsubscribe(&mut session.seat, topic);
+        cx.remark(session, Msg::new(replies::unsubscribed(topic), cx.ledger));
     }
 }
 
@@ -112,6 +119,7 @@ fn open(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>) -> Done {
     let Some(token) = message
         .extension("token")
         .filter(|_| message.channel == SUBSCRIBE)
+        .filter(|_| !(cx.config.demo && cx.tokens.keys.is_empty()))
     else {
         return Ok(());
     };
@@ -193,7 +201,9 @@ fn unsubscribe(
 /// To the application, and nobody else.
 fn say(cx: &mut Cx<'_>, session: &Session, message: &Message<'_>) -> Done {
     let data = message.data.unwrap_or("null").as_bytes();
-    gate::take(cx, data.len()).map_err(|refusal| denied(&refusal, "publish_denied"))?;
+    gate::say(cx, session)
+        .and_then(|()| gate::take(cx, data.len()))
+        .map_err(|refusal| denied(&refusal, "publish_denied"))?;
     let said = (&Content::Json, data);
     notice::message(cx, session, Some(&message.channel), said);
     Ok(())

@@ -118,6 +118,14 @@ pub fn gap(channel: &str, missed: u64) -> Vec<u8> {
     out
 }
 
+/// How a client is told that it reads a channel or pattern no more, though it did not ask for that.
+#[must_use]
+pub fn unsubscribed(topic: &str) -> Vec<u8> {
+    let subscription = json::text(&format!("/{topic}"));
+    let reply = Reply::on("/meta/unsubscribe", "");
+    reply.with("subscription", &subscription).done()
+}
+
 /// Where a client gets what was sent to its user: a channel on which clients publish to nobody.
 const SENT: &str = "/service/send";
 /// Where a client is told what it missed.

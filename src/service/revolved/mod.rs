@@ -15,7 +15,7 @@ use crate::hub::Refused;
 use crate::hub::names::{self, NameError};
 use crate::mem::{Asker, Content, Msg, PresenceEvent, Publication, View};
 use crate::session::Session;
-use crate::token::TICKET_MS;
+use crate::token::{Giver, TICKET_MS};
 use frames::Call;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -212,7 +212,10 @@ fn ticket(cx: &mut Cx<'_>, session: &Session) -> Result<String, Refusal> {
         "a ticket stands for a token; AUTH with one first",
         "forbidden",
     ))?;
-    let ticket = cx.tokens.tickets.give(claims.clone(), cx.unix_ms);
+    let ticket = cx
+        .tokens
+        .tickets
+        .give(claims.clone(), cx.unix_ms, Giver::Session);
     let ticket = ticket.ok_or((TICKETS_FULL, "full"))?;
     Ok(format!(
         "{{\"ticket\":\"{ticket}\",\"seconds\":{}}}",
@@ -314,7 +317,8 @@ fn name(
         .map_err(|error| Refusal::new(error.reason(), "bad-name"))
 }
 
-const TICKETS_FULL: &str = "there are as many tickets as may be; try again in a moment";
+const TICKETS_FULL: &str =
+    "there are as many tickets as may be, 8 of a user; try again in a moment";
 const NOT_OFFERED: Refusal = Refusal::new("not offered by this version", "not-offered");
 /// What a line may have beside its payload: number, verb, names, options.
 pub const LINE_OVERHEAD: usize = 4096;

@@ -47,11 +47,12 @@ pub fn connect(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Res
 }
 
 /// `login` is the user's name and `passcode` what proves it, as AUTH of Revolved has them: a token too, which needs no login.
-/// Without either a client has no name.
+/// Without either a client has the name that the token of its handshake says, if it has one.
 fn sign_on(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Result<(), Refusal> {
     let given = |name| frame.header(name).filter(|text| !text.is_empty());
     let (login, passcode) = (given("login"), given("passcode"));
-    if login.is_none() && (passcode.is_none() || cx.tokens.keys.is_empty()) {
+    let nameless = session.pass().is_none() && (passcode.is_none() || cx.tokens.keys.is_empty());
+    if login.is_none() && nameless {
         return Ok(());
     }
     if cx.hub.is_busy() {

@@ -28,7 +28,7 @@ use std::rc::Rc;
 pub struct StompService;
 
 impl Service for StompService {
-    /// Who somebody is, is said by CONNECT.
+    /// Who somebody is, is said by CONNECT: the token of the handshake, if it has one, counts from then on too.
     fn opened(&self, _: &mut Cx<'_>, _: &mut Session, _: &Hello<'_>) -> Result<(), Refused> {
         Ok(())
     }
@@ -98,6 +98,11 @@ impl Service for StompService {
                 _ => acks::give(cx, session, (version, (slot, ack), head), publication),
             }
         }
+    }
+
+    /// The protocol has no word for the end of one subscription: it ends the session.
+    fn lapsed(&self, cx: &mut Cx<'_>, session: &mut Session, _: &str) {
+        fail(cx, session, None, &LAPSED);
     }
 
     fn farewell(&self, cx: &mut Cx<'_>, session: &mut Session, cause: Cause) {
@@ -257,6 +262,10 @@ fn fail(cx: &mut Cx<'_>, session: &mut Session, receipt: Option<&str>, refusal: 
 
 const CONNECT_FIRST: Refusal = Refusal::new("CONNECT comes first", BAD_FRAME);
 const CONNECTED: Refusal = Refusal::new("the connection is connected already", BAD_FRAME);
+const LAPSED: Refusal = Refusal::new(
+    "what let the session read one of its channels has ended",
+    "token-expired",
+);
 const BUSY: Refusal = Refusal::new(
     "the server is busy with comings and goings; come back",
     "busy",
