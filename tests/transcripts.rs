@@ -99,6 +99,7 @@ transcripts! {
     a_server_that_stops_tells_the_application_what_nobody_got
     a_server_that_stops_writes_all_that_waits_for_a_websocket
     a_server_whose_queues_are_full_takes_nothing_new
+    a_token_is_passed_over_where_nobody_checks_one
     a_session_ends_with_its_token_unless_it_gave_another
     a_session_is_kicked_though_its_queue_is_full
     a_session_leaves_a_peer_that_takes_nothing
