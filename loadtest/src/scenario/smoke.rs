@@ -107,7 +107,8 @@ fn tiny(row: &Row, options: &Options) -> Vec<Options> {
 pub fn bars(report: &Report) -> Vec<Bar> {
     let counted = report.value(LOSSES).map(|_| Bar::losses(0.0));
     let mut bars: Vec<Bar> = counted.into_iter().collect();
-    if report.scenario == "heartbeats" {
+    // A client of STOMP is sent those that it asks for, and the mode asks for none.
+    if report.scenario == "heartbeats" && report.mode != "stomp" {
         bars.extend(Bar::parse("heartbeats>=1"));
     }
     if report.value("churn").is_some() {
