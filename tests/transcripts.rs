@@ -207,6 +207,7 @@ transcripts! {
     stomp_is_whose_token_the_handshake_had
     stomp_lets_in_who_has_a_token
     stomp_readers_who_come_back_get_what_they_missed
+    stomp_receipts_say_what_is_true_of_a_kept_channel
     stomp_rides_on_a_websocket
     stomp_rides_on_csp
     stomp_says_what_is_wrong_and_closes

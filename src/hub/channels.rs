@@ -161,14 +161,6 @@ impl Hub {
         self.channels.get_mut(id).map(|row| &mut row.kind)
     }
 
-    /// Whether a publication to the channel called `name` would be taken now.
-    #[must_use]
-    pub fn has_room_for(&mut self, name: &str) -> bool {
-        !self.is_full()
-            || self.policy(name).history.is_none()
-            || self.find(Scope::Channel, name).is_some()
-    }
-
     /// The lists of the patterns that match `name`: looked up, as many as the name has segments and one.
     pub(super) fn match_patterns(&self, name: &str, lists: &mut Vec<(u32, u32)>) {
         each_pattern(name, |pattern| lists.extend(self.list(pattern)));

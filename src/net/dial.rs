@@ -119,6 +119,9 @@ impl Dialler {
             return Next::Nobody;
         };
         if self.asked.insert(name.clone()) && resolver.names.send(name).is_err() {
+            // It is gone with all that it was asked: the next attempt starts another.
+            self.resolver = None;
+            self.asked.clear();
             return Next::Nobody;
         }
         Next::Wait

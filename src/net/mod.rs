@@ -317,6 +317,11 @@ impl Loop {
             self.node.refused("connections-full");
             return socket.refuse();
         };
+        self.register(id, socket);
+    }
+
+    /// Listens for both edges of a connection's socket, once and for all.
+    fn register(&mut self, id: ConnId, mut socket: Socket) {
         let token = Token(id.pack() as usize);
         let both = Interest::READABLE | Interest::WRITABLE;
         match socket.register(self.poll.registry(), token, both) {
@@ -356,16 +361,7 @@ impl Loop {
                 // What came with the edge is read like anything else.
                 self.list(id, true);
             }
-            Next::Socket(mut socket) => {
-                let (registry, token) = (self.poll.registry(), Token(id.pack() as usize));
-                match socket.register(registry, token, Interest::READABLE | Interest::WRITABLE) {
-                    Ok(()) => self.sockets.insert(id, socket),
-                    Err(error) => {
-                        log::error!("cannot register a socket error={error}");
-                        self.node.ended(id, true);
-                    }
-                }
-            }
+            Next::Socket(socket) => self.register(id, socket),
         }
     }
 

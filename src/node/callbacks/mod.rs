@@ -61,8 +61,8 @@ enum Phase {
     Dialling,
     /// It waits for the next request. Next: `Asking`, `Away`.
     Idle,
-    /// A request is sent, whose last event has this number. Next: `Idle`, `Asking`, `Away`.
-    Asking(u64),
+    /// A request is sent, whose events are behind the first number, up to the last. Next: `Idle`, `Asking`, `Away`.
+    Asking(u64, u64),
 }
 
 impl Node {
@@ -177,7 +177,7 @@ impl Node {
             return self.rest(at, conn);
         };
         self.metrics.resent += session.called(last, now);
-        courier.phase = Phase::Asking(last);
+        courier.phase = Phase::Asking(session.acked(), last);
         // Of a new connection the time runs since it was asked for.
         if courier.used {
             self.conn_timers.set(conn.index(), now + timeout);
@@ -202,7 +202,7 @@ impl Node {
         let Some((at, courier)) = self.courier_on(id) else {
             return;
         };
-        if !matches!(courier.phase, Phase::Asking(_)) {
+        if !matches!(courier.phase, Phase::Asking(..)) {
             // Nobody asked.
             return self.kill(id);
         }
@@ -222,7 +222,7 @@ impl Node {
         let Some(courier) = self.couriers.get_mut(at) else {
             return;
         };
-        let Phase::Asking(last) = courier.phase else {
+        let Phase::Asking(before, last) = courier.phase else {
             return;
         };
         courier.used = true;
@@ -233,7 +233,7 @@ impl Node {
             self.hang_up_call(at);
         }
         match answer.status {
-            200..=299 => self.taken(at, last),
+            200..=299 => self.taken(at, before, last),
             // A redirect too: events go where the operator says, and nowhere else.
             status => {
                 log::debug!("callback={} status={status}", at + 1);
@@ -242,8 +242,8 @@ impl Node {
         }
     }
 
-    /// Everything up to number `last` has arrived.
-    fn taken(&mut self, at: usize, last: u64) {
+    /// Everything behind number `before` has arrived, up to number `last`.
+    fn taken(&mut self, at: usize, before: u64, last: u64) {
         let now = self.now();
         let Some(courier) = self.couriers.get_mut(at) else {
             return;
@@ -251,12 +251,10 @@ impl Node {
         let Some(session) = self.sessions.get_mut(courier.session) else {
             return;
         };
-        let before = session.acked();
         session.ack(last);
         courier.confirmed = last;
-        self.metrics
-            .callbacks
-            .count(Called::Ok, last.saturating_sub(before));
+        // With what was let go while it was on its way, and has arrived all the same.
+        self.metrics.callbacks.count(Called::Ok, last - before);
         if courier.breaker.succeed() {
             log::info!("callback={} answers again", at + 1);
         }
@@ -316,13 +314,13 @@ impl Node {
         match courier.phase {
             Phase::Dialling => self.broke(at, Called::Unreachable),
             // It was closed while the request was on its way, which the peer never looked at (RFC 9112 section 9.3.1).
-            Phase::Asking(_) if courier.used && !begun => {
+            Phase::Asking(..) if courier.used && !begun => {
                 let now = self.now();
                 self.hang_up_call(at);
                 self.metrics.callbacks.count(Called::Stale, 0);
                 self.call_at(at, now);
             }
-            Phase::Asking(_) => self.broke(at, Called::Broken),
+            Phase::Asking(..) => self.broke(at, Called::Broken),
             Phase::Idle | Phase::Away => self.hang_up_call(at),
         }
     }

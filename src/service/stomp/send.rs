@@ -27,10 +27,6 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
             let name =
                 names::channel(&name).map_err(|error| Refusal::new(error.reason(), "bad-name"))?;
             gate::publish(cx, session, name, bytes)?;
-            if !cx.hub.has_room_for(name) {
-                cx.metrics.refuse("full");
-                return Err(NO_CHANNEL);
-            }
             (name.into(), false)
         }
         Destination::User(name) => {
@@ -46,11 +42,16 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     if !beside.is_empty() {
         publication.put_headers(beside.into());
     }
-    cx.metrics.messages_in += 1;
     let cmd = match to_user {
         true => Cmd::Send(publication, Origin::Node),
-        false => Cmd::Publish(publication, Origin::Node, None),
+        // A receipt does not wait for the publication's turn.
+        false if cx.hub.promise(&publication.target).is_err() => {
+            cx.metrics.refuse("full");
+            return Err(NO_CHANNEL);
+        }
+        false => Cmd::Publish(publication, Origin::Promised, None),
     };
+    cx.metrics.messages_in += 1;
     cx.cmds.push(cmd);
     Ok(Vec::new())
 }
