@@ -26,6 +26,8 @@ mod callbacks;
 mod commands;
 #[path = "e2e/crowds.rs"]
 mod crowds;
+#[path = "e2e/deciding.rs"]
+mod deciding;
 #[path = "e2e/limits.rs"]
 mod limits;
 #[path = "e2e/listeners.rs"]

@@ -6,8 +6,9 @@ use super::fields::{every, joined, list, several};
 use super::flag::{Flag, Group, Kind, Misfit, Number};
 use super::value;
 use crate::config::callback::{CALLBACK_FORM, CALLBACKS_MAX};
+use crate::config::decider::{DECIDER_FORM, MATTERS};
 use crate::config::secret::API_KEY_FORM;
-use crate::config::{Callback, Config};
+use crate::config::{Callback, Config, Decider};
 
 /// Where events go.
 pub const URL: Flag = Flag {
@@ -24,6 +25,30 @@ pub const URL: Flag = Flag {
         write: set_callbacks,
     },
     help: "A URL of the application to which events are posted, with what it wants: events=signoff as=json|form batch=100. A variable has ; between them.",
+};
+
+/// Who is asked.
+pub const DECIDE: Flag = Flag {
+    name: "decide",
+    group: Group::Callbacks,
+    kind: Kind::Words {
+        placeholder: "URL",
+        form: DECIDER_FORM,
+        between: ';',
+        read: |config| match config.deciders.is_empty() {
+            true => NO_CALLBACKS.to_owned(),
+            false => joined(&config.deciders, "; "),
+        },
+        write: |config, values| {
+            let none = values.len() == 1 && values.iter().all(|text| text == NO_CALLBACKS);
+            config.deciders = match none {
+                true => Vec::new(),
+                false => every(values, MATTERS.len(), Decider::parse)?,
+            };
+            Ok(())
+        },
+    },
+    help: "A URL of the application that is asked before a session begins or takes a name (signon), reads (subscribe) or publishes to (publish) a channel of subscribe=ask, publish=ask, and for the answer to a call: events=signon,call as=json|form fail=closed|open lanes=8. A variable has ; between them.",
 };
 
 /// What signs them.

@@ -133,6 +133,16 @@ pub enum Fault {
     NotATokenKey,
     /// An internal address that other machines reach, without a key that they must show.
     NoApiKey,
+    /// Two URLs are to decide about the same.
+    TwoDecide {
+        /// About what.
+        matter: &'static str,
+    },
+    /// A rule that asks the application, and nobody to ask.
+    NobodyDecides {
+        /// About what.
+        matter: &'static str,
+    },
     /// Names for whoever asks, where tokens say who somebody is.
     NamesOfTokens,
     /// Bytes that are not UTF-8.
@@ -277,6 +287,14 @@ impl fmt::Display for Fault {
             Self::NoApiKey => write!(
                 out,
                 "other machines could use the API; give it --api-key, or use an address of this machine"
+            ),
+            Self::TwoDecide { matter } => write!(
+                out,
+                "another --decide decides about {matter} already; say by events= what each is asked"
+            ),
+            Self::NobodyDecides { matter } => write!(
+                out,
+                "the application is to be asked, and no --decide has events={matter}"
             ),
             Self::NamesOfTokens => write!(
                 out,

@@ -6,6 +6,7 @@
 use super::error::{Error, Fault, Setting};
 use super::value::on_loopback;
 use super::{Origin, Settings, table};
+use crate::config::decider::MATTERS;
 use crate::config::keys;
 use crate::config::rule::Rule;
 use crate::config::{Listen, Names};
@@ -16,6 +17,7 @@ pub fn agree(settings: &Settings) -> Result<(), Error> {
     addresses_differ(settings)?;
     let config = &settings.config;
     rules_fit(settings)?;
+    deciders_agree(settings)?;
     let checked = !config.token_keys.is_empty() || !config.token_jwks.is_empty();
     if config.names == Names::Anyone && checked {
         let name = "anyone".to_owned();
@@ -104,6 +106,27 @@ fn rules_fit(settings: &Settings) -> Result<(), Error> {
     }
 }
 
+/// Each matter is decided at one URL, and what a rule asks at some.
+fn deciders_agree(settings: &Settings) -> Result<(), Error> {
+    let config = &settings.config;
+    for matter in MATTERS {
+        let mut deciders = config.deciders.iter().filter(|one| one.decides(matter));
+        let (first, second) = (deciders.next(), deciders.next());
+        if let Some(second) = second {
+            let fault = Fault::TwoDecide { matter };
+            return Err(error(settings, "decide", second.to_string(), fault));
+        }
+        let asks = |setting: &keys::Setting| setting.asks() == Some(*matter);
+        let mut rules = config.policies.rules().iter();
+        let asking = rules.find(|rule| rule.settings().iter().any(asks));
+        if let (None, Some(rule)) = (first, asking) {
+            let fault = Fault::NobodyDecides { matter };
+            return Err(error(settings, "channel", rule.to_string(), fault));
+        }
+    }
+    Ok(())
+}
+
 /// What the one setting allows must fit into the other; both in the same unit.
 fn fits(
     settings: &Settings,
@@ -184,6 +207,22 @@ mod tests {
             )
             .is_ok()
         );
+    }
+
+    #[test]
+    fn each_matter_has_one_that_decides_and_what_is_asked_has_some() {
+        let decide = |rest: &[&'static str]| {
+            let first = ["--decide", "http://app/a events=signon,publish"];
+            [&first[..], rest].concat()
+        };
+        assert!(run(&decide(&["--channel", "a/** publish=ask"]), &[]).is_ok());
+        let two = refusal(&decide(&["--decide", "http://app/b events=signon"]), &[]);
+        assert!(
+            two.contains("another --decide decides about signon"),
+            "{two}"
+        );
+        let none = refusal(&decide(&["--channel", "a/** subscribe=ask"]), &[]);
+        assert!(none.contains("no --decide has events=subscribe"), "{none}");
     }
 
     #[test]

@@ -208,6 +208,7 @@ pub static FLAGS: &[Flag] = &[
     auth::TOKEN_LIFE,
     auth::NAMES,
     callbacks::URL,
+    callbacks::DECIDE,
     callbacks::KEY,
     callbacks::QUEUE,
     callbacks::TIMEOUT,

@@ -54,6 +54,8 @@ pub enum BadCallback {
         word: String,
         /// The nearest name.
         near: Option<&'static str>,
+        /// The names there are.
+        all: String,
     },
     /// No such key; with the nearest one there is.
     UnknownKey {
@@ -76,6 +78,8 @@ pub enum BadCallback {
     },
     /// A form of several events.
     FormOfMany,
+    /// Several questions in one request.
+    BatchOfQuestions,
 }
 
 impl Callback {
@@ -84,6 +88,18 @@ impl Callback {
     /// # Errors
     /// [`BadCallback`], of the first word that is wrong.
     pub fn parse(text: &str) -> Result<Self, BadCallback> {
+        let callback = Self::parse_for(text, EVENTS)?;
+        let batch = match (callback.form, callback.batch) {
+            (true, 0 | 1) => 1,
+            (true, _) => return Err(BadCallback::FormOfMany),
+            (false, 0) => BATCH,
+            (false, batch) => batch,
+        };
+        Ok(Self { batch, ..callback })
+    }
+
+    /// The same of other events; how many of them a request has is 0 where nothing is said.
+    pub(super) fn parse_for(text: &str, all: &[&'static str]) -> Result<Self, BadCallback> {
         let mut words = text.split_ascii_whitespace();
         let url = words.next().ok_or(BadCallback::Url)?;
         let (address, host, target) = parse_url(url)?;
@@ -98,25 +114,25 @@ impl Callback {
         };
         let mut seen = Vec::new();
         for word in words {
-            let key = callback.set(word)?;
+            let key = callback.set(word, all)?;
             if seen.contains(&key) {
                 return Err(BadCallback::Repeated { key });
             }
             seen.push(key);
         }
         if callback.events.is_empty() {
-            callback.events = EVENTS.to_vec();
+            callback.events = all.to_vec();
         }
-        callback.batch = match (callback.form, callback.batch) {
-            (true, 0 | 1) => 1,
-            (true, _) => return Err(BadCallback::FormOfMany),
-            (false, 0) => BATCH,
-            (false, batch) => batch,
-        };
         Ok(callback)
     }
 
-    fn set(&mut self, word: &str) -> Result<&'static str, BadCallback> {
+    /// As it was written.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn set(&mut self, word: &str, all: &[&'static str]) -> Result<&'static str, BadCallback> {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
         let wrong = |misread| BadCallback::Value {
             text: word.to_owned(),
@@ -128,7 +144,7 @@ impl Callback {
             near: nearest(key, KEYS.into_iter()),
         })?;
         match known {
-            "events" => self.events = events(value)?,
+            "events" => self.events = events(value, all)?,
             "batch" => {
                 let batch = units::count(value, 1, BATCH_MAX).map_err(wrong)?;
                 self.batch = batch as usize;
@@ -145,17 +161,18 @@ impl Callback {
     }
 }
 
-fn malformed(form: &'static str) -> Misread {
+pub(super) fn malformed(form: &'static str) -> Misread {
     Misread::Malformed { form, near: None }
 }
 
-fn events(list: &str) -> Result<Vec<&'static str>, BadCallback> {
+fn events(list: &str, all: &[&'static str]) -> Result<Vec<&'static str>, BadCallback> {
     let mut events = Vec::new();
     for word in list.split(',') {
-        let event = EVENTS.iter().find(|event| **event == word);
+        let event = all.iter().find(|event| **event == word);
         let event = *event.ok_or_else(|| BadCallback::Event {
             word: word.to_owned(),
-            near: nearest(word, EVENTS.iter().copied()),
+            near: nearest(word, all.iter().copied()),
+            all: all.join(", "),
         })?;
         if !events.contains(&event) {
             events.push(event);
@@ -248,8 +265,7 @@ impl fmt::Display for BadCallback {
             Self::Credentials => out.write_str(
                 "a URL has no user name here; --callback-key signs what is sent, and the URL may have a query",
             ),
-            Self::Event { word, near } => {
-                let all = EVENTS.join(", ");
+            Self::Event { word, near, all } => {
                 write!(out, "{word:?} is no event{}; there are {all}", hint(near))
             }
             Self::UnknownKey { key, near } => {
@@ -258,6 +274,9 @@ impl fmt::Display for BadCallback {
             }
             Self::Repeated { key } => write!(out, "{key} may be there once"),
             Self::Value { text, misread } => write!(out, "{text:?}: {misread}"),
+            Self::BatchOfQuestions => {
+                out.write_str("a request has one question; lanes=N says how many may be under way")
+            }
             Self::FormOfMany => out.write_str("as=form has one event a request; leave batch out"),
         }
     }

@@ -86,6 +86,16 @@ impl Setting {
         }
     }
 
+    /// About what the application is asked, of `decider::MATTERS`.
+    #[must_use]
+    pub fn asks(&self) -> Option<&'static str> {
+        match self {
+            Self::Subscribe(Who::Ask) => Some("subscribe"),
+            Self::Publish(Who::Ask) => Some("publish"),
+            _ => None,
+        }
+    }
+
     /// Whether it asks for what this version cannot check.
     #[must_use]
     pub fn needs_token(&self) -> bool {
@@ -250,15 +260,15 @@ fn lazy(text: &str) -> Result<Option<u32>, Misread> {
 pub static KEYS: [Key; 8] = [
     Key {
         name: "subscribe",
-        form: "anyone|user|app|token",
+        form: "anyone|user|app|token|ask",
         default: "anyone",
-        help: "Who may read: any session, one with a user name, nobody, or who has the right in a token.",
+        help: "Who may read: any session, one with a user name, nobody, who has the right in a token, or whom --decide lets.",
         alone: None,
         read: |text| who(text).map(Setting::Subscribe),
     },
     Key {
         name: "publish",
-        form: "anyone|user|app|token",
+        form: "anyone|user|app|token|ask",
         default: "anyone",
         help: "Who may publish beside the application, which always may.",
         alone: None,
@@ -321,11 +331,12 @@ pub static KEYS: [Key; 8] = [
 pub const HISTORY_FORM: &str = "N[,TIME][,SIZE] like 100,1h,1MiB, or off";
 const RATE_FORM: &str = "N/s[,SIZE/s] like 10/s or 10/s,64KiB/s, or off";
 
-const WHO: [(&str, Who); 4] = [
+const WHO: [(&str, Who); 5] = [
     ("anyone", Who::Anyone),
     ("user", Who::User),
     ("app", Who::App),
     ("token", Who::Token),
+    ("ask", Who::Ask),
 ];
 const PRESENCE: [(&str, Presence); 3] = [
     ("list", Presence::List),

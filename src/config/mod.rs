@@ -7,6 +7,7 @@
 
 pub mod callback;
 pub mod cookie;
+pub mod decider;
 pub mod keys;
 pub mod near;
 pub mod pattern;
@@ -18,6 +19,7 @@ pub mod units;
 
 pub use callback::Callback;
 pub use cookie::Cookie;
+pub use decider::Decider;
 pub use policy::{History, Peer, Policies, Policy, Who};
 pub use secret::ApiKey;
 pub use token::{Material, Names, TokenKey};
@@ -104,6 +106,8 @@ pub struct Config {
     pub peer: Peer,
     /// URLs of the application to which events are posted.
     pub callbacks: Vec<Callback>,
+    /// Whom it asks, each matter of one URL only.
+    pub deciders: Vec<Decider>,
     /// Keys that sign what is posted, each of them; none is that it is not signed.
     pub callback_keys: Vec<ApiKey>,
     /// Bytes of events waiting for one such URL; beyond it the oldest go. 8 MiB are 40,000 ends of sessions that lost
@@ -182,6 +186,14 @@ impl fmt::Display for Listen {
     }
 }
 
+impl Config {
+    /// Whom the application asks about `matter`, of `decider::MATTERS`: which of them, if there is one.
+    #[must_use]
+    pub fn decider(&self, matter: &str) -> Option<usize> {
+        self.deciders.iter().position(|one| one.decides(matter))
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -218,6 +230,7 @@ impl Default for Config {
             policies: Policies::of_the_demo(),
             peer: Peer::Anyone,
             callbacks: Vec::new(),
+            deciders: Vec::new(),
             callback_keys: Vec::new(),
             callback_queue: 8 * 1024 * KIB,
             callback_timeout_ms: 10_000,

@@ -39,6 +39,16 @@ pub enum Who {
     App,
     /// Who has the right in a token.
     Token,
+    /// Whom the application lets, which is asked each time.
+    Ask,
+}
+
+impl Who {
+    /// Whether such a channel is read by its name only: nobody was asked for it who reads by a pattern.
+    #[must_use]
+    pub fn reads_by_name(self) -> bool {
+        matches!(self, Who::App | Who::Ask)
+    }
 }
 
 /// Who may send messages to users.

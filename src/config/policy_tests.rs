@@ -117,7 +117,7 @@ fn a_rule_that_is_none_is_refused_with_the_cause_and_the_cure() {
     );
     assert_eq!(
         said("a publish"),
-        "publish needs a value: publish=anyone|user|app|token"
+        "publish needs a value: publish=anyone|user|app|token|ask"
     );
     assert_eq!(
         said("a publish=users"),

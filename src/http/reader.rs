@@ -53,8 +53,8 @@ enum Stage {
     Head(Scan),
     /// The head is whole, the body is not. Next: `Done`.
     Body(Body),
-    /// The request was handed out. Next: nothing; [`next`] drops it.
-    Done,
+    /// The request was handed out, whose head starts and ends there. Next: nothing; [`next`] drops it.
+    Done((usize, usize)),
 }
 
 /// A body on its way.
@@ -101,10 +101,8 @@ impl Partial {
             return Ok(step);
         }
         let head = body.head;
-        self.stage = Stage::Done;
-        let mut request = head::parse(slice(&self.bytes, head), limits)?.request;
-        request.body = slice(&self.bytes, (head.1, self.bytes.len()));
-        Ok(Step::Ready(request))
+        self.stage = Stage::Done(head);
+        Ok(Step::Ready(whole(&self.bytes, head, limits)?))
     }
 }
 
@@ -145,6 +143,55 @@ impl Body {
     }
 }
 
+/// A request that was handed out, to be served once more.
+#[derive(Debug)]
+pub struct Kept {
+    bytes: Vec<u8>,
+    head: (usize, usize),
+}
+
+impl Kept {
+    /// The request that `partial` held, or, without one, that `raw` is.
+    pub fn of(partial: Option<Box<Partial>>, raw: &[u8], limits: &Limits) -> Option<Self> {
+        match partial.map(|partial| *partial) {
+            Some(Partial {
+                bytes,
+                stage: Stage::Done(head),
+            }) => Some(Self { bytes, head }),
+            Some(_) => None,
+            None => {
+                let mut scan = Scan::default();
+                let end = scan.head_end(raw, limits).ok()??;
+                Some(Self {
+                    bytes: raw.to_vec(),
+                    head: (scan.start, end),
+                })
+            }
+        }
+    }
+
+    /// The request.
+    pub fn request(&self, limits: &Limits) -> Option<Request<'_>> {
+        whole(&self.bytes, self.head, limits).ok()
+    }
+
+    /// Heap memory held.
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
+/// A request whose head is there and whose body, decoded, is all behind it.
+fn whole<'a>(
+    bytes: &'a [u8],
+    head: (usize, usize),
+    limits: &Limits,
+) -> Result<Request<'a>, Refusal> {
+    let mut request = head::parse(slice(bytes, head), limits)?.request;
+    request.body = slice(bytes, (head.1, bytes.len()));
+    Ok(request)
+}
+
 /// Takes one request from the front of `input`, advancing it, or stores what is there of one in `partial`. After a refusal the
 /// input is empty and the connection must be closed: no byte behind a refused request is ever looked at.
 pub fn next<'a, 'i: 'a>(
@@ -166,7 +213,7 @@ fn take<'a, 'i: 'a>(
 ) -> Result<Step<'a>, Refusal> {
     if partial
         .as_ref()
-        .is_some_and(|p| matches!(p.stage, Stage::Done))
+        .is_some_and(|p| matches!(p.stage, Stage::Done(_)))
     {
         *partial = None;
     }

@@ -107,7 +107,7 @@ impl Hub {
         // Who reads by a pattern may read what everybody may, with a name what every user may, and with a token what that
         // names. What is the application's alone begins with a slash.
         let by_name = lists.len();
-        if self.patterns > 0 && who != Who::App && !names::is_own(name) {
+        if self.patterns > 0 && !who.reads_by_name() && !names::is_own(name) {
             self.match_patterns(name, &mut lists);
         }
         let needs = needs(who, lists.len() > by_name);

@@ -142,7 +142,7 @@ impl Hub {
             }
         };
         let by_name = lists.len();
-        if self.patterns > 0 && who != Who::App {
+        if self.patterns > 0 && !who.reads_by_name() {
             self.match_patterns(&name, &mut lists);
         }
         let needs = needs(who, lists.len() > by_name);

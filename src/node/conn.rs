@@ -54,6 +54,8 @@ pub struct Conn {
     pub passed_over: bool,
     /// What the deadline stands for while a request comes in.
     pub timed: Timed,
+    /// Whether what came waits for the application's word, so that nothing more is read.
+    pub paused: bool,
     /// Of a WebSocket: whether anything came since it was last pinged.
     pub heard: bool,
     /// Of a WebSocket: whether Bayeux is spoken on it, with whichever session.
@@ -149,6 +151,7 @@ impl Conn {
             half_closed: false,
             passed_over: false,
             timed: Timed::Idle,
+            paused: false,
             heard: true,
             bayeux: false,
         }
@@ -168,6 +171,7 @@ impl Conn {
     #[must_use]
     pub fn wants_read(&self) -> bool {
         match (self.stage, &self.inbox) {
+            (Stage::Socket | Stage::Raw, _) if self.paused => false,
             (Stage::Dead | Stage::Testing, _) | (Stage::Open, Inbox::Parked(_)) => false,
             (Stage::Open, _) => !self.is_backed_up(),
             (Stage::Held | Stage::Streaming | Stage::Waiting, inbox) => {

@@ -59,8 +59,12 @@ impl Node {
             Ok(profile) => profile,
             Err(error) => return self.fault(id, request, &variable_fault(error)),
         };
-        let mut admitted = match self.admit(hello.get("user"), hello.get("token")) {
+        let proof = hello.get("token");
+        let admitted = self.admit(hello.get("user"), proof);
+        let admitted = admitted.and_then(|who| self.let_in(Some(request), (service, proof), who));
+        let mut admitted = match admitted {
             Ok(admitted) => admitted,
+            Err(refusal) if refusal.is_pending() => return,
             Err(refusal) if refusal.code == BAD_NAME => {
                 return self.fault(id, request, &BAD_HANDSHAKE);
             }
@@ -86,6 +90,7 @@ impl Node {
             Ok(session) => session,
             Err(why) => return self.fault(id, request, &no_session_fault(why)),
         };
+        self.seat_all(session, &admitted.subscribe);
         let Some(key) = self
             .sessions
             .get(session)
@@ -251,10 +256,9 @@ impl Node {
         match received {
             Received::Bytes(bytes) => {
                 self.metrics.messages_in += 1;
-                self.with_service(id, |service, cx, session| {
-                    service.message(cx, session, &bytes, false)
-                });
+                self.hear_session(id, &bytes, false);
             }
+            Received::Eof if self.ends_later(id, Cause::Clean) => {}
             Received::Eof => self.end_session(id, Cause::Clean),
             Received::Nothing => {}
             Received::TooFarAhead => return Err(GAP),
@@ -368,11 +372,17 @@ pub(super) fn variable_fault(error: VariableError) -> Fault {
 
 /// How a client is told that it is not taken for who it says it is.
 pub(super) fn not_admitted(refusal: &Refusal) -> Fault {
+    let (status, hint, headers): (_, _, &'static [_]) = match refusal.code {
+        "denied" => (403, "The application knows why.", &[]),
+        "no-answer" => (503, "Try again later.", RETRY),
+        _ => (401, NEW_TOKEN, &[]),
+    };
     let mut text = refusal.text.chars();
     let first = text.next().map(|first| first.to_ascii_uppercase());
     let reason = format!("{}{}.", first.unwrap_or_default(), text.as_str());
-    let hint = "Ask the application for a new token; `orbited token check` says what is in one.";
-    Fault::new(401, refusal.code, "", hint).with_reason(reason)
+    let reason = reason.replace("..", ".");
+    let fault = Fault::new(status, refusal.code, "", hint).with_headers(headers);
+    fault.with_reason(reason)
 }
 
 /// How a client is told that it gets no session.
@@ -415,6 +425,8 @@ pub(super) const CHANNELS_FULL: Fault = Fault::new(
 )
 .with_headers(RETRY);
 
+const NEW_TOKEN: &str =
+    "Ask the application for a new token; `orbited token check` says what is in one.";
 /// The answer to a page from elsewhere.
 pub(super) const ORIGIN: Fault = Fault::new(
     403,

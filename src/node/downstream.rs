@@ -208,6 +208,7 @@ impl Node {
     /// Takes the row of a dead connection away.
     pub(super) fn bury(&mut self, id: ConnId) {
         self.set_inbox(id, Inbox::Empty);
+        self.forget_request(id);
         let out = self.conns.remove(id).and_then(|conn| conn.out);
         if let Some(out) = out {
             self.recycle(out);

@@ -5,16 +5,18 @@
 
 use super::Node;
 use super::conn::Stage;
-use super::csp::{ORIGIN, no_session_fault, variable_fault};
+use super::csp::{ORIGIN, no_session_fault, not_admitted, variable_fault};
 use super::params::Params;
 use super::respond::Answer;
-use super::sessions::Applicant;
+use super::sessions::{Applicant, about_request};
 use crate::config::policy::Who;
 use crate::http::fault::Fault;
 use crate::http::request::{Method, Request};
 use crate::hub::names;
 use crate::ids::{ConnId, SessionId};
 use crate::mem::Position;
+use crate::service::decide::{self, Matter};
+use crate::service::refusal::Refusal;
 use crate::service::{Hello, since};
 use crate::session::{Carriage, Encoding, ServiceKind};
 use crate::token::{Claims, Do};
@@ -52,6 +54,14 @@ impl Node {
         if let Some(reason) = names.find_map(|name| self.unreadable(name, claims.as_ref())) {
             return self.fault(id, request, &FORBIDDEN.with_reason(reason));
         }
+        let names = channels.iter().map(|(name, _)| &**name);
+        match self.ask_to_read(request, names, claims.as_ref()) {
+            Ok(()) => {}
+            Err(refusal) if refusal.is_pending() => return,
+            Err(refusal) => {
+                return self.fault(id, request, &not_admitted(&refusal));
+            }
+        }
         let row = match wanted {
             Wanted::Http(row) => row,
             Wanted::Socket => {
@@ -59,7 +69,8 @@ impl Node {
                     claims,
                     ..hello(channels)
                 };
-                return self.bare_socket(id, request, ServiceKind::Objects, hello);
+                self.bare_socket(id, request, ServiceKind::Objects, hello);
+                return;
             }
         };
         let service = match (row.sse, row.streaming) {
@@ -90,6 +101,33 @@ impl Node {
             _ => return None,
         };
         Some(format!("The channel {name} {needed}"))
+    }
+
+    /// Whether the application lets a reader with these claims, if any, read those of the channels of which it is asked.
+    fn ask_to_read<'n>(
+        &mut self,
+        request: &Request<'_>,
+        names: impl Iterator<Item = &'n str>,
+        claims: Option<&Claims>,
+    ) -> Result<(), Refusal> {
+        let matter = Matter::Subscribe;
+        let user = claims.and_then(|claims| claims.user.as_deref());
+        for name in names {
+            if self.hub.policy(name).subscribe != Who::Ask {
+                continue;
+            }
+            let unix_ms = self.clock.unix_ms;
+            let decided = decide::decide(&mut self.asking, (matter, name), || {
+                let mut question = decide::of_nobody(matter, "events", unix_ms);
+                decide::field(&mut question, "user", user);
+                decide::field(&mut question, "channel", Some(name));
+                about_request(&mut question, Some(request));
+                question.push(b'}');
+                question
+            });
+            decided?;
+        }
+        Ok(())
     }
 
     /// What happens, for the application: the events that it names, with commas in between, or all of them.

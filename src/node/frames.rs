@@ -13,17 +13,17 @@ use crate::session::{Carriage, ServiceKind, Session};
 use crate::ws::decoder::{self, Event, Limits, Payload};
 use crate::ws::frames;
 
+fn takes_frames(conn: &super::Conn) -> bool {
+    conn.stage == Stage::Socket && !conn.paused
+}
+
 impl Node {
     pub(super) fn receive_frames(&mut self, id: ConnId, mut input: &mut [u8]) {
         let limits = Limits {
             message_bytes_max: self.socket_bytes_max(id),
         };
         let mut pong = None;
-        while self
-            .conns
-            .get(id)
-            .is_some_and(|conn| conn.stage == Stage::Socket)
-        {
+        while self.conns.get(id).is_some_and(takes_frames) {
             let mut partial = match self.take_inbox(id) {
                 Inbox::Frames(partial) => Some(partial),
                 _ => None,
@@ -45,12 +45,22 @@ impl Node {
                 }
             }
         }
+        if !input.is_empty() {
+            self.put_aside(id, input);
+        }
         self.send_pong(id, pong);
         let held = self.conns.get(id).map_or(0, |conn| conn.inbox.heap_bytes());
         if held > FULL_PARTIAL_MAX && self.is_full() {
             self.refused("queues-full");
             // The code that makes a client come back later.
             self.drop_socket(id, CloseCode::GOING_AWAY.number(), Cause::Overflow);
+        }
+    }
+
+    /// Keeps what is behind a message that waits for the application's word: at most one read of it.
+    pub(super) fn put_aside(&mut self, id: ConnId, rest: &[u8]) {
+        if self.conns.get(id).is_some_and(|conn| conn.paused) {
+            self.park(id, rest);
         }
     }
 
@@ -93,11 +103,11 @@ impl Node {
                 if !self.sessions.get(session).is_some_and(Session::listens) {
                     return;
                 }
-                self.with_service(session, |service, cx, row| {
-                    // Of a stream of bytes it counts them itself.
-                    cx.metrics.messages_in += u64::from(row.service != ServiceKind::Stomp);
-                    service.message(cx, row, bytes, binary)
-                });
+                // Of a stream of bytes it counts them itself.
+                let counts = |row: &Session| row.service != ServiceKind::Stomp;
+                let one = self.sessions.get(session).is_some_and(counts);
+                self.metrics.messages_in += u64::from(one);
+                self.hear_session(session, bytes, binary);
             }
             Some(Carriage::Csp) if binary => {
                 self.drop_socket(id, CloseCode::UNSUPPORTED_DATA.number(), Cause::Gone);

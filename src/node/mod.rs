@@ -14,6 +14,7 @@ mod callbacks;
 mod commands;
 pub mod conn;
 mod csp;
+mod deciding;
 mod downstream;
 mod events;
 mod flush;
@@ -47,6 +48,7 @@ use crate::ids::{ConnId, ConnTag, SessionId, SessionTag};
 use crate::mem::{Ledger, OutQueue, Slots, TimerWheel};
 use crate::metrics::Metrics;
 use crate::rng::{Keyed, Rng};
+use crate::service::decide::Asking;
 use crate::session::{Profiles, Session, Times};
 use crate::time::{Clock, Tick};
 use crate::token::{Keys, Tokens};
@@ -108,6 +110,12 @@ pub struct Node {
     feeds: Vec<SessionId>,
     /// URLs of the application, to which the same is posted.
     couriers: Vec<callbacks::Courier>,
+    /// URLs of the application that are asked.
+    desks: Vec<deciding::Desk>,
+    /// Who waits for what they say.
+    holds: deciding::Holds,
+    /// What is decided of what is being said.
+    asking: Asking,
     /// Connections to be made.
     dials: VecDeque<Dial>,
     /// What tells the numbers of this run from those of another.
@@ -176,6 +184,9 @@ impl Node {
             told: BTreeMap::new(),
             feeds: Vec::new(),
             couriers: Vec::new(),
+            desks: Vec::new(),
+            holds: deciding::Holds::default(),
+            asking: Asking::default(),
             dials: VecDeque::new(),
             run: 0,
             finished: 0,
@@ -185,6 +196,7 @@ impl Node {
             config,
         };
         node.open_callbacks()?;
+        node.open_desks();
         Ok(node)
     }
 

@@ -91,9 +91,7 @@ impl Node {
             return;
         };
         if self.sessions.get(session).is_some_and(Session::listens) {
-            self.with_service(session, |service, cx, row| {
-                service.message(cx, row, bytes, true);
-            });
+            self.hear_session(session, bytes, true);
         }
         self.watch(id);
     }
@@ -139,6 +137,8 @@ impl Node {
 
     /// The peer shut its side: what it asked before that is done and answered first.
     pub(super) fn half_closed_raw(&mut self, session: SessionId) {
-        self.cmds.push(Cmd::End(session, Cause::Gone));
+        if !self.ends_later(session, Cause::Gone) {
+            self.cmds.push(Cmd::End(session, Cause::Gone));
+        }
     }
 }

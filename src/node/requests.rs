@@ -7,7 +7,7 @@ use super::Node;
 use super::conn::{Conn, Door, Inbox, Stage, Timed};
 use super::respond::Answer;
 use crate::http::fault::Fault;
-use crate::http::reader::{self, Step};
+use crate::http::reader::{self, Kept, Step};
 use crate::http::request::{Method, Request};
 use crate::http::routes::{self, Route};
 use crate::http::{cors, fault};
@@ -25,6 +25,7 @@ impl Node {
             Stage::Open if self.may_open(id, bytes) => self.receive_opening(id, bytes),
             Stage::Open => self.receive_requests(id, bytes),
             Stage::Raw => self.receive_raw(id, bytes),
+            Stage::Socket if self.is_parked(id) => self.put_aside(id, bytes),
             Stage::Socket => {
                 self.hear(id);
                 self.receive_frames(id, bytes);
@@ -39,10 +40,13 @@ impl Node {
 
     /// Serves what was parked behind a response that is over now.
     pub fn resume(&mut self, id: ConnId) {
-        if !self.serves_more(id) {
+        let goes_on = |conn: &Conn| conn.stage == Stage::Socket && !conn.paused;
+        let socket = self.conns.get(id).is_some_and(goes_on);
+        if !socket && !self.serves_more(id) {
             return;
         }
         match self.take_inbox(id) {
+            Inbox::Parked(mut bytes) if socket => self.receive_frames(id, &mut bytes),
             Inbox::Parked(mut bytes) => self.receive_requests(id, &mut bytes),
             other => self.set_inbox(id, other),
         }
@@ -57,8 +61,16 @@ impl Node {
                 Inbox::Request(partial) => Some(partial),
                 _ => None,
             };
+            let before = input;
             match reader::next(&mut partial, &mut input, &limits) {
-                Ok(Step::Ready(request)) => self.serve(id, &request),
+                Ok(Step::Ready(request)) => {
+                    self.serve(id, &request);
+                    if self.asking.is_open() {
+                        let raw = before.get(..before.len() - input.len());
+                        let kept = Kept::of(partial, raw.unwrap_or_default(), &limits);
+                        self.hold_request(id, kept);
+                    }
+                }
                 Ok(Step::Continue) => {
                     self.keep(id, partial);
                     self.say_continue(id);
@@ -144,7 +156,7 @@ impl Node {
 
     /// Keeps bytes behind a request that is being answered. At most one read of them: then the socket is not
     /// read again until the answer is out.
-    fn park(&mut self, id: ConnId, bytes: &[u8]) {
+    pub(super) fn park(&mut self, id: ConnId, bytes: &[u8]) {
         let mut parked = match self.take_inbox(id) {
             Inbox::Parked(parked) => parked,
             Inbox::Testing(mut both) => {
@@ -168,12 +180,19 @@ impl Node {
             !stopping && request.keep_alive && (max_requests == 0 || conn.requests < max_requests);
         conn.timed = Timed::Idle;
         let answered = conn.session.take();
-        let door = conn.door;
         if let Some(session) = answered {
             self.answer_arrived(id, session);
         }
         self.metrics.requests += 1;
         self.conn_timers.clear(id.index());
+        self.route(id, request);
+    }
+
+    /// Serves a request, once more if something was to be decided first.
+    pub(super) fn route(&mut self, id: ConnId, request: &Request<'_>) {
+        let Some(door) = self.conns.get(id).map(|conn| conn.door) else {
+            return;
+        };
         match door {
             Door::Public if request.method == Method::Options => {
                 match routes::public(request.path) {

@@ -6,11 +6,13 @@
 use super::Node;
 use super::conn::{Stage, WriteSide};
 use crate::cmd::{Cause, Cmd, Fate};
+use crate::http::request::Request;
 use crate::hub::Refused;
 use crate::ids::{ConnId, SessionId};
 use crate::mem::Publication;
 use crate::metrics::Kind;
 use crate::service::admit::Admitted;
+use crate::service::decide::{self, Matter};
 use crate::service::refusal::Refusal;
 use crate::service::{self, Cx, Hello, notice};
 use crate::session::{Carriage, Due, Encoding, Opening, PACKETS_MAX, ServiceKind, Session};
@@ -111,6 +113,29 @@ impl Node {
         service::admit::admit(by, (user, proof), self.clock.unix_ms)
     }
 
+    /// Whether the application lets in who somebody is, by this request, and as whom: it is shown the request's cookies.
+    pub(super) fn let_in(
+        &mut self,
+        request: Option<&Request<'_>>,
+        (service, proof): (ServiceKind, Option<&Value>),
+        admitted: Admitted,
+    ) -> Result<Admitted, Refusal> {
+        let matter = Matter::Signon;
+        let mut question = decide::of_nobody(matter, service.word(), self.clock.unix_ms);
+        about_request(&mut question, request);
+        let by = (&mut self.asking, &self.config);
+        service::admit::by_application(by, admitted, (question, proof))
+    }
+
+    /// Has a session read what the application wants it to.
+    pub(super) fn seat_all(&mut self, id: SessionId, topics: &[Box<str>]) {
+        if !topics.is_empty() {
+            self.with_service(id, |_, cx, session| {
+                service::admit::seat_all(cx, session, topics);
+            });
+        }
+    }
+
     /// Calls the session's service with everything it may reach, and marks what is due to be written.
     pub(super) fn with_service<T>(
         &mut self,
@@ -124,6 +149,7 @@ impl Node {
             cmds: &mut self.cmds,
             metrics: &mut self.metrics,
             tokens: &mut self.tokens,
+            asking: &mut self.asking,
             config: &self.config,
             ledger: &self.ledger,
             unix_ms: self.clock.unix_ms,
@@ -220,6 +246,7 @@ impl Node {
         self.session_timers.clear(id.index());
         self.feeds.retain(|feed| *feed != id);
         self.end_callback(id);
+        self.forget_session(id);
         let profile = self.profiles.get(session.profile);
         self.profiles.release(session.profile);
         self.metrics.moved(Some(session.down()), None);
@@ -343,6 +370,7 @@ impl Node {
             self.run_out();
         }
         self.stopping = true;
+        self.close_desks();
         let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
         for id in ids {
             let open = self.sessions.get(id).is_some_and(Session::is_open);
@@ -362,7 +390,7 @@ impl Node {
     /// Whether everybody was told that the node stops, and only the application still reads what became of them.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.stopping && self.conns.len() == self.feeds.len() + self.calls()
+        self.stopping && self.conns.len() == self.feeds.len() + self.calls() + self.lanes()
     }
 
     /// Ends what is left of a node that stops, some of it a turn: sessions as fast as the application's feeds are told of
@@ -422,6 +450,19 @@ impl Node {
     fn is_feed(&self, id: ConnId) -> bool {
         let session = self.conns.get(id).and_then(|conn| conn.session);
         session.is_some_and(|session| self.feeds.contains(&session))
+    }
+}
+
+/// What the application is shown of a request, to know its own by.
+pub(super) fn about_request(question: &mut Vec<u8>, request: Option<&Request<'_>>) {
+    for (name, field) in [
+        ("cookie", "cookie"),
+        ("origin", "origin"),
+        ("user-agent", "user_agent"),
+    ] {
+        let text = request.and_then(|request| request.headers.first(name));
+        let text = text.map(String::from_utf8_lossy);
+        decide::field(question, field, text.as_deref());
     }
 }
 

@@ -10,7 +10,7 @@ use super::sessions::Applicant;
 use crate::codes::CloseCode;
 use crate::http::fault::Fault;
 use crate::http::request::{Headers, Method, Request, Version};
-use crate::ids::ConnId;
+use crate::ids::{ConnId, SessionId};
 use crate::metrics::Kind;
 use crate::service::Hello;
 use crate::service::admit::{self, Admitted};
@@ -77,11 +77,19 @@ impl Node {
             Ok(Some(claims)) => admit::by_token(None, claims).map_err(|no| not_admitted(&no)),
             Err(fault) => Err(fault),
         };
+        let admitted = admitted.and_then(|who| {
+            let who = self.let_in(Some(request), (service, None), who);
+            who.map_err(|no| not_admitted(&no))
+        });
         let mut admitted = match admitted {
             Ok(admitted) => admitted,
+            Err(_) if self.asking.is_open() => return,
             Err(fault) => return self.fault(id, request, &fault),
         };
-        self.bare_socket(id, request, service, admitted.hello());
+        let seats = std::mem::take(&mut admitted.subscribe);
+        if let Some(session) = self.bare_socket(id, request, service, admitted.hello()) {
+            self.seat_all(session, &seats);
+        }
     }
 
     /// `/_/stomp`: STOMP on a WebSocket. Whichever of its names the client offers first is granted; which version is spoken is
@@ -97,10 +105,8 @@ impl Node {
         request: &Request<'_>,
         service: ServiceKind,
         hello: Hello<'_>,
-    ) {
-        let Some(accept) = self.upgrade(id, request) else {
-            return;
-        };
+    ) -> Option<SessionId> {
+        let accept = self.upgrade(id, request)?;
         let opened = self.open_session(Applicant {
             service,
             carriage: Carriage::Bare,
@@ -117,8 +123,12 @@ impl Node {
                 };
                 self.switch_protocols(id, &accept, granted);
                 self.attach(session, id, Kind::WebSocket, Stage::Socket);
+                Some(session)
             }
-            Err(why) => self.fault(id, request, &no_session_fault(why)),
+            Err(why) => {
+                self.fault(id, request, &no_session_fault(why));
+                None
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! In: the name that a client asks for, and what it shows for it. Out: the name that it has, and what its token lets it do; or
 //! the refusal that says why not. Where there is no key, what is shown only keeps others from the name.
 
+use super::decide::{self, Asking, Matter};
 use super::refusal::Refusal;
 use super::{Cx, Hello, notice, of};
 use crate::cmd::{Cause, Cmd};
@@ -22,6 +23,8 @@ pub struct Admitted {
     pub proof: Vec<u8>,
     /// What the token says, if there is one.
     pub claims: Option<Claims>,
+    /// Channels and patterns that the application has it read.
+    pub subscribe: Vec<Box<str>>,
 }
 
 impl Admitted {
@@ -59,7 +62,9 @@ pub fn admit(
     let user = user.map_err(|error| Refusal::new(error.reason(), BAD_NAME))?;
     let proof = proof.filter(|proof| !proof.is_null());
     let checked = !tokens.keys.is_empty();
-    let open = config.names == Names::Anyone || (config.demo && !checked);
+    // Where the application decides who somebody is, it is the one that looks at what is shown.
+    let asks = config.decider(Matter::Signon.word()).is_some() && !checked;
+    let open = asks || config.names == Names::Anyone || (config.demo && !checked);
     if !open && user.is_some() && (!checked || proof.is_none()) {
         return Err(NEEDS_TOKEN);
     }
@@ -67,7 +72,7 @@ pub fn admit(
         return Ok(Admitted {
             user: user.map(str::to_owned),
             proof: proof.map(Value::to_string).unwrap_or_default().into(),
-            claims: None,
+            ..Admitted::default()
         });
     };
     let text = proof.as_str().ok_or(Bad::Form)?;
@@ -87,7 +92,59 @@ pub fn by_token(user: Option<&str>, claims: Claims) -> Result<Admitted, Refusal>
         user: claims.user.as_deref().map(str::to_owned),
         proof: BY_TOKEN.to_vec(),
         claims: Some(claims),
+        subscribe: Vec::new(),
     })
+}
+
+/// Whom the application lets in, and as whom; it is asked with `question`, to which who it is is added.
+///
+/// # Errors
+/// That it is asked now; that it does not; a name that is none, or is not the token's.
+pub fn by_application(
+    (asking, config): (&mut Asking, &Config),
+    mut admitted: Admitted,
+    (mut question, proof): (Vec<u8>, Option<&Value>),
+) -> Result<Admitted, Refusal> {
+    if config.decider(Matter::Signon.word()).is_none() {
+        return Ok(admitted);
+    }
+    let user = admitted.user.clone().unwrap_or_default();
+    decide::field(&mut question, "user", admitted.user.as_deref());
+    // A token that was checked is between the client and this node.
+    let proof = proof.filter(|_| admitted.claims.is_none());
+    if let Some(proof) = proof {
+        decide::json_field(&mut question, "credentials", &proof.to_string());
+    }
+    question.push(b'}');
+    let changes = decide::decide(asking, (Matter::Signon, &user), || question)?;
+    if let Some(user) = changes.user {
+        let named = names::user(&user);
+        let user = named.map_err(|error| Refusal::new(error.reason(), BAD_NAME))?;
+        let own = admitted
+            .claims
+            .as_ref()
+            .and_then(|claims| claims.user.as_deref());
+        if own.is_some_and(|own| own != user) {
+            return Err(Bad::User.into());
+        }
+        admitted.user = Some(user.to_owned());
+    }
+    if admitted.claims.is_none() {
+        // Whom it lets in may have the name beside others whom it lets in.
+        admitted.proof = BY_APPLICATION.to_vec();
+    }
+    admitted.subscribe = changes.subscribe;
+    Ok(admitted)
+}
+
+/// Has the session at hand read what the application wants it to.
+pub fn seat_all(cx: &mut Cx<'_>, session: &mut Session, topics: &[Box<str>]) {
+    for topic in topics {
+        let known = names::topic(topic).is_ok();
+        if !known || !of(session.service).seated(cx, session, topic, true) {
+            log::debug!("cannot be subscribed session={} channel={topic:?}", cx.id);
+        }
+    }
 }
 
 /// Makes the session at hand whose it is. Gives back the user's name.
@@ -101,13 +158,14 @@ pub fn sign_on(
 ) -> Result<Option<String>, Refusal> {
     let before = cx.hub.user_name(&session.seat).map(str::to_owned);
     let done = try_sign_on(cx, session, asked);
-    if shows_token(cx, asked.1) {
+    let pending = done.as_ref().is_err_and(Refusal::is_pending);
+    if shows_token(cx, asked.1) && !pending {
         tried(cx, session, done.as_ref().err());
     }
     if done.is_ok() && cx.hub.user_name(&session.seat) != before.as_deref() {
         notice::signon(cx, session);
     }
-    done.inspect_err(|refusal| cx.metrics.refuse(refusal.code))
+    done.inspect_err(|refusal| cx.count(refusal))
 }
 
 /// Whether a proof is to be looked at as a token.
@@ -129,11 +187,15 @@ fn try_sign_on(
     asked: (Option<&str>, Option<&Value>),
 ) -> Result<Option<String>, Refusal> {
     let held = session.pass().and_then(|pass| pass.own());
-    let admitted = match held.filter(|_| !shows_token(cx, asked.1)) {
+    let admitted: Admitted = match held.filter(|_| !shows_token(cx, asked.1)) {
         // Whose token a session has is said: with its rights nobody takes another name.
         Some((claims, _)) => by_token(asked.0, Claims::clone(claims))?,
         None => admit((cx.tokens, cx.config), asked, cx.unix_ms)?,
     };
+    let key = session.key(cx.id).text();
+    let question = decide::signon(&key, session.service.word(), cx.unix_ms);
+    let by = (&mut *cx.asking, cx.config);
+    let admitted = by_application(by, admitted, (question, asked.1))?;
     match &admitted.user {
         Some(user) => cx
             .hub
@@ -142,6 +204,7 @@ fn try_sign_on(
         None if cx.hub.user_name(&session.seat).is_some() => return Err(Bad::User.into()),
         None => {}
     }
+    seat_all(cx, session, &admitted.subscribe);
     if let Some(claims) = admitted.claims {
         let (until, ledger) = (cx.tokens.end_of(&claims, cx.unix_ms, cx.now), cx.ledger);
         review(cx, session, |session| {
@@ -206,6 +269,8 @@ fn review(cx: &mut Cx<'_>, session: &mut Session, change: impl FnOnce(&mut Sessi
 
 /// What keeps a name that a token gave from who has none.
 const BY_TOKEN: &[u8] = b"\0token";
+/// The same of a name that the application gave.
+const BY_APPLICATION: &[u8] = b"\0application";
 /// The code of a name that is none.
 pub const BAD_NAME: &str = "bad-name";
 const NOT_A_NAME: Refusal = Refusal::new("a user is a name", BAD_NAME);

@@ -143,6 +143,7 @@ impl Room {
             cmds: &mut self.cmds,
             metrics: &mut self.metrics,
             tokens: &mut self.tokens,
+            asking: &mut Default::default(),
             config: &self.config,
             ledger: &self.ledger,
             unix_ms: 0,

@@ -4,12 +4,16 @@
 //! door and is asked nothing here.
 
 use super::admit;
+use super::decide::{self, Matter, Question};
 use super::refusal::Refusal;
 use crate::config::keys::Setting;
 use crate::config::policy::{Peer, Rate, Who};
+use crate::hub::names;
+use crate::mem::Content;
 use crate::service::Cx;
 use crate::session::Session;
 use crate::token::Do;
+use serde_json::value::RawValue;
 
 /// Whether the session may subscribe to the channel called `name`.
 ///
@@ -17,7 +21,22 @@ use crate::token::Do;
 /// `forbidden`.
 pub fn subscribe(cx: &mut Cx<'_>, session: &Session, name: &str) -> Result<(), Refusal> {
     let who = cx.hub.policy(name).subscribe;
-    allow(cx, session, (who, name), &SUBSCRIBE)
+    if who != Who::Ask {
+        return allow(cx, session, (who, name), &SUBSCRIBE);
+    }
+    if names::is_pattern(name) {
+        return refuse(cx, &ASKED_BY_NAME);
+    }
+    let facts = || {
+        let mut out = decide::facts(cx, session, Matter::Subscribe);
+        decide::field(&mut out, "channel", Some(name));
+        out.push(b'}');
+        out
+    };
+    let asked = (Matter::Subscribe, name);
+    let question = cx.asking.is_unknown(asked).then(facts);
+    let decided = decide::decide(cx.asking, asked, || question.unwrap_or_default());
+    decided.map(|_| ()).inspect_err(|no| cx.count(no))
 }
 
 /// Whether there is room for a message of so many bytes, whoever it is for.
@@ -34,29 +53,63 @@ pub fn take(cx: &mut Cx<'_>, bytes: usize) -> Result<(), Refusal> {
     }
 }
 
-/// Whether the session may publish so many bytes to the channel called `name` now; where that is bounded, they are
-/// taken from what it may.
+/// Whether the session may publish this to the channel called `name` now, with `beside` bytes of headers; where that is
+/// bounded, they are taken from what it may. Gives back what is published instead, if the application says so.
 ///
 /// # Errors
-/// `forbidden`, `too-big`, `rate`.
+/// `forbidden`, `too-big`, `rate`; what the application decides.
 pub fn publish(
     cx: &mut Cx<'_>,
     session: &mut Session,
     name: &str,
-    bytes: usize,
-) -> Result<(), Refusal> {
+    (content, payload, beside): (&Content, &[u8], usize),
+) -> Result<Option<Box<RawValue>>, Refusal> {
     let id = cx.hub.policy_id(name);
     let policy = cx.hub.policy_of(id);
     let (who, max, rate) = (policy.publish, policy.message_max, policy.rate);
-    allow(cx, session, (who, name), &PUBLISH)?;
-    if max.is_some_and(|max| bytes > max) {
-        return refuse(cx, &TOO_BIG);
+    let bytes = payload.len() + beside;
+    if who != Who::Ask {
+        allow(cx, session, (who, name), &PUBLISH)?;
     }
+    if max.is_some_and(|max| bytes > max) {
+        refuse(cx, &TOO_BIG)?;
+    }
+    let instead = match who {
+        Who::Ask => ask_to_publish(cx, session, name, (content, payload))?,
+        _ => None,
+    };
     let Some(rate) = rate else {
-        return Ok(());
+        return Ok(instead);
     };
     let spent = session.spend((id, rate), bytes, cx.now, cx.ledger);
-    spent.or_else(|wait_ms| refuse(cx, &too_fast(rate, wait_ms)))
+    spent.or_else(|wait_ms| refuse(cx, &too_fast(rate, wait_ms)))?;
+    Ok(instead)
+}
+
+#[cold]
+fn ask_to_publish(
+    cx: &mut Cx<'_>,
+    session: &Session,
+    name: &str,
+    (content, payload): (&Content, &[u8]),
+) -> Result<Option<Box<RawValue>>, Refusal> {
+    let asked = (Matter::Publish, name);
+    if cx.asking.is_unknown(asked) {
+        take(cx, payload.len())?;
+    }
+    let facts = || {
+        let mut out = decide::facts(cx, session, Matter::Publish);
+        decide::message(&mut out, name, content, payload);
+        out
+    };
+    let question = cx.asking.is_unknown(asked).then(facts);
+    let decided = decide::decide(cx.asking, asked, || question.unwrap_or_default());
+    let changes = decided.inspect_err(|no| cx.count(no))?;
+    let fits = |payload: &RawValue| payload.get().len() <= cx.config.max_message;
+    match changes.payload {
+        Some(payload) if !fits(&payload) => refuse(cx, &LARGE).map(|()| None),
+        payload => Ok(payload),
+    }
 }
 
 fn too_fast(rate: Rate, wait_ms: u64) -> Refusal {
@@ -93,6 +146,35 @@ pub fn say(cx: &mut Cx<'_>, session: &Session) -> Result<(), Refusal> {
     }
 }
 
+/// Asks the application what a call comes to, whose number is the client's; the service is told of it by `called`.
+///
+/// # Errors
+/// Nobody answers calls; `forbidden`, `too-big`, `full`.
+pub fn call(
+    cx: &mut Cx<'_>,
+    session: &Session,
+    number: u64,
+    (name, payload): (&str, &[u8]),
+) -> Result<(), Refusal> {
+    if cx.config.decider(Matter::Call.word()).is_none() {
+        return refuse(cx, &NOBODY_ANSWERS);
+    }
+    say(cx, session)?;
+    take(cx, name.len() + payload.len())?;
+    let mut body = decide::facts(cx, session, Matter::Call);
+    decide::field(&mut body, "name", Some(name));
+    body.extend_from_slice(b",\"payload\":");
+    body.extend_from_slice(payload);
+    body.push(b'}');
+    let question = Question {
+        matter: Matter::Call,
+        about: name.into(),
+        body,
+    };
+    cx.asking.call(number, question);
+    Ok(())
+}
+
 fn allow(
     cx: &mut Cx<'_>,
     session: &Session,
@@ -106,6 +188,8 @@ fn allow(
         Who::App => refuse(cx, &refusals.app),
         Who::Token if session.has_right(refusals.what, name) => Ok(()),
         Who::Token => refuse(cx, &refusals.token),
+        // Who asks does so before.
+        Who::Ask => refuse(cx, &decide::UNANSWERED),
     }
 }
 
@@ -153,6 +237,14 @@ static PUBLISH: Refusals = Refusals {
         FORBIDDEN,
     ),
 };
+static NOBODY_ANSWERS: Refusal = Refusal::new(
+    "no application answers calls here; the operator names one by --decide",
+    "not-offered",
+);
+static ASKED_BY_NAME: Refusal = Refusal::new(
+    "the application decides who reads these channels, one by one; subscribe to each by its name",
+    FORBIDDEN,
+);
 static SEND_USER: Refusal = Refusal::new(
     "only a session with a user name may send to users; AUTH first",
     FORBIDDEN,

@@ -7,6 +7,7 @@
 pub mod admit;
 pub mod bayeux;
 mod callback;
+pub mod decide;
 pub mod echo;
 pub mod events;
 mod gate;
@@ -28,6 +29,8 @@ use crate::metrics::Metrics;
 use crate::session::{ServiceKind, Session, Terms};
 use crate::time::Tick;
 use crate::token::{Claims, Tokens};
+use decide::{Asking, Verdict};
+use refusal::Refusal;
 use std::rc::Rc;
 
 /// What a service may reach while one of its sessions is at hand.
@@ -43,6 +46,8 @@ pub struct Cx<'a> {
     pub metrics: &'a mut Metrics,
     /// Keys of tokens, and what was revoked.
     pub tokens: &'a mut Tokens,
+    /// What the application decides of what the client says.
+    pub asking: &'a mut Asking,
     /// Bounds.
     pub config: &'a Config,
     /// The account of payloads.
@@ -112,6 +117,9 @@ pub trait Service {
 
     /// A message that the session sent under the number `call`, and wanted to know of, became this at one recipient.
     fn reported(&self, _: &mut Cx<'_>, _: &mut Session, _call: u64, _: Fate) {}
+
+    /// What the session called under the number `call` came to.
+    fn called(&self, _: &mut Cx<'_>, _: &mut Session, _call: u64, _: Verdict) {}
 
     /// The node or the application ends the session, not the client: what is pushed now is the last it gets.
     fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
@@ -278,6 +286,13 @@ impl Cx<'_> {
     pub fn end(&mut self, session: &mut Session, cause: Cause) {
         session.hear_no_more();
         self.cmds.push(Cmd::End(self.id, cause));
+    }
+
+    /// Counts a refusal, unless nothing is refused yet.
+    pub fn count(&mut self, refusal: &Refusal) {
+        if !refusal.is_pending() {
+            self.metrics.refuse(refusal.code);
+        }
     }
 
     /// Whether the node holds as much as it may and takes no new message.

@@ -111,7 +111,7 @@ pub fn too_big(publication: &Publication) -> Vec<u8> {
 }
 
 /// What every event of a session says, without the end of the object.
-fn facts(cx: &Cx<'_>, session: &Session, event: &str) -> Vec<u8> {
+pub fn facts(cx: &Cx<'_>, session: &Session, event: &str) -> Vec<u8> {
     let mut out = format!("{{\"event\":\"{event}\",\"session\":").into_bytes();
     json::string(&mut out, &session.key(cx.id).text());
     out.extend_from_slice(b",\"user\":");
@@ -177,7 +177,7 @@ fn name(out: &mut Vec<u8>, publication: &Publication) {
 }
 
 /// A payload and its type.
-fn body(out: &mut Vec<u8>, content: &Content, bytes: &[u8]) {
+pub fn body(out: &mut Vec<u8>, content: &Content, bytes: &[u8]) {
     out.extend_from_slice(b"\"content_type\":");
     json::string(out, content.media_type());
     match (content, std::str::from_utf8(bytes)) {

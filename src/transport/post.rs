@@ -55,7 +55,19 @@ pub fn request<'e>(
         _ => &body,
     };
     let form = batch.to.form.then(|| form(body));
-    last.inspect(|_| head(out, batch, form.as_deref().unwrap_or(body)))
+    let body = form.as_deref().unwrap_or(body);
+    last.inspect(|_| head(out, batch.to, (batch.keys, batch.unix_s), body))
+}
+
+/// Appends a request with one question, a JSON object.
+pub fn question(
+    out: &mut Vec<u8>,
+    to: &Callback,
+    (keys, unix_s): (&[ApiKey], u64),
+    question: &[u8],
+) {
+    let form = to.form.then(|| form(question));
+    head(out, to, (keys, unix_s), form.as_deref().unwrap_or(question));
 }
 
 /// An event, which is a JSON object, with its number in front.
@@ -91,9 +103,9 @@ fn form(object: &[u8]) -> Vec<u8> {
     text.into_bytes()
 }
 
-fn head(out: &mut Vec<u8>, batch: &Batch<'_>, body: &[u8]) {
-    let (target, host) = (&batch.to.target, &batch.to.host);
-    let kind = match batch.to.form {
+fn head(out: &mut Vec<u8>, to: &Callback, (keys, unix_s): (&[ApiKey], u64), body: &[u8]) {
+    let (target, host) = (&to.target, &to.host);
+    let kind = match to.form {
         true => "application/x-www-form-urlencoded",
         false => "application/json",
     };
@@ -104,8 +116,8 @@ fn head(out: &mut Vec<u8>, batch: &Batch<'_>, body: &[u8]) {
         env!("CARGO_PKG_VERSION"),
         body.len()
     );
-    if !batch.keys.is_empty() {
-        let signature = signature(batch.keys, batch.unix_s, body);
+    if !keys.is_empty() {
+        let signature = signature(keys, unix_s, body);
         let _ = write!(out, "Orbited-Signature: {signature}\r\n");
     }
     out.extend_from_slice(b"\r\n");

@@ -70,9 +70,22 @@ impl Application {
 
     /// Answers the last request.
     pub fn answer(&mut self, status: &str, fields: &str) {
-        let text = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n{fields}\r\n");
+        self.answer_with(status, fields, "");
+    }
+
+    /// The same, with a body.
+    pub fn answer_with(&mut self, status: &str, fields: &str, body: &str) {
+        let length = body.len();
+        let text = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{fields}\r\n{body}");
         let open = self.connection().unwrap();
         open.get_mut().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The next question, answered with `verdict`.
+    pub fn decide(&mut self, verdict: &str) -> Value {
+        let post = self.post();
+        self.answer_with("200 OK", "", verdict);
+        serde_json::from_str(&post.body).unwrap()
     }
 
     /// Ends the connection without an answer.

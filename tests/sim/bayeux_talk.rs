@@ -217,7 +217,7 @@ impl Talk {
         let may = match who {
             Who::Anyone => true,
             Who::User => self.user.is_some(),
-            Who::App | Who::Token => false,
+            Who::App | Who::Token | Who::Ask => false,
         };
         assert!(may, "{}: {call:?} is for {who:?}", self.name);
     }
@@ -230,7 +230,7 @@ impl Talk {
         let kept_out = |who: Who| match who {
             Who::Anyone => false,
             Who::User => self.user.is_none(),
-            Who::App | Who::Token => true,
+            Who::App | Who::Token | Who::Ask => true,
         };
         let expected = match (call, error) {
             (Call::Subscribe(channels), "403:denied_by_security_policy:subscribe_denied") => {

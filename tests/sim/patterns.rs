@@ -272,7 +272,7 @@ impl Model {
         match self.policies[channel].subscribe {
             Who::Anyone => true,
             Who::User => has_user,
-            Who::App | Who::Token => false,
+            Who::App | Who::Token | Who::Ask => false,
         }
     }
 

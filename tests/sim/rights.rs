@@ -119,7 +119,7 @@ impl Peer {
         let may = match needed {
             Who::Anyone => true,
             Who::User => self.user.is_some(),
-            Who::App | Who::Token => false,
+            Who::App | Who::Token | Who::Ask => false,
         };
         assert!(may, "{}: {call:?} is for {needed:?}", self.name);
         if let Call::Publish(number) = call {
@@ -135,7 +135,7 @@ impl Peer {
         let refused = match scene.model.needed(call) {
             Who::Anyone => false,
             Who::User => self.user.is_none(),
-            Who::App | Who::Token => true,
+            Who::App | Who::Token | Who::Ask => true,
         };
         assert!(
             refused,

@@ -4,7 +4,7 @@
 //! answer with every reply, or a connect that waits. What concerns one session's channels is the service's; this folder
 //! has what begins, holds and ends a session: `shake` and `connect`; `answer` and `stream` write.
 
-mod answer;
+pub(super) mod answer;
 mod connect;
 mod shake;
 mod stream;
@@ -90,8 +90,7 @@ impl Node {
             Err(bad) => return self.fault(id, request, &bad_fault(bad)),
         };
         let via = self.via(id, request, &callback);
-        let answers = self.take_messages(&via, &batch);
-        self.give(&via, &answers);
+        self.answer_messages(&via, Some(request), &batch);
     }
 
     fn via<'a>(&self, conn: ConnId, request: &Request<'a>, callback: &'a str) -> Via<'a> {
@@ -140,8 +139,10 @@ impl Node {
             callback: "",
             browser: None,
         };
-        let answers = self.take_messages(&via, &batch);
-        self.give(&via, &answers);
+        self.answer_messages(&via, None, &batch);
+        if self.asking.is_open() {
+            return self.hold_message(id, bytes);
+        }
         let waiting = self.conns.get(id).and_then(|conn| conn.out.as_ref());
         if waiting.is_some_and(|out| out.len() > self.config.max_queue) {
             // It asks and asks, and does not read what it is answered.
@@ -150,24 +151,49 @@ impl Node {
         }
     }
 
-    fn take_messages(&mut self, via: &Via<'_>, batch: &[Message<'_>]) -> Answers {
-        let mut answers = Answers::default();
+    /// Does what is asked, from where the application was asked the last time; where it is to be asked again, the rest waits.
+    fn answer_messages(
+        &mut self,
+        via: &Via<'_>,
+        request: Option<&Request<'_>>,
+        batch: &[Message<'_>],
+    ) {
+        let (from, mut answers) = self.holds.go_on(via.conn);
+        let done = self.take_messages((via, request), batch, from, &mut answers);
+        match self.asking.is_open() {
+            true => self.holds.put_off(via.conn, done, answers),
+            false => self.give(via, &answers),
+        }
+    }
+
+    /// Gives back how many are done.
+    fn take_messages(
+        &mut self,
+        (via, request): (&Via<'_>, Option<&Request<'_>>),
+        batch: &[Message<'_>],
+        from: usize,
+        answers: &mut Answers,
+    ) -> usize {
         // Whatever comes with a handshake cannot know the session that it makes.
         if let Some(message) = batch.iter().find(|message| message.channel == HANDSHAKE) {
-            self.shake(via, message, &mut answers);
-            return answers;
+            self.shake((via, request), message, answers);
+            return 0;
         }
-        for message in batch {
+        for (n, message) in batch.iter().enumerate().skip(from) {
             match &*message.channel {
                 CONNECT | RECONNECT => {
-                    self.connect(via, message, batch.len() == 1, &mut answers);
+                    self.connect(via, message, batch.len() == 1, answers);
                 }
-                DISCONNECT => self.disconnect(via, message, &mut answers),
+                DISCONNECT => self.disconnect(via, message, answers),
                 "" => answers.add(&Reply::to(message).failed("400::channel_missing")),
-                _ => self.serve_client(via, message, &mut answers),
+                _ => self.serve_client(via, message, answers),
             }
+            if self.asking.is_open() {
+                return n;
+            }
+            self.asking.settle();
         }
-        answers
+        batch.len()
     }
 
     /// What the session's service answers.
@@ -180,7 +206,9 @@ impl Node {
             row.act(cx.now);
             crate::service::bayeux::answer(cx, row, message)
         });
-        answers.add(&reply.unwrap_or_default());
+        if !self.asking.is_open() {
+            answers.add(&reply.unwrap_or_default());
+        }
     }
 
     fn disconnect(&mut self, via: &Via<'_>, message: &Message<'_>, answers: &mut Answers) {

@@ -8,6 +8,7 @@ use super::Via;
 use super::answer::Answers;
 use super::connect::HOLD_MS;
 use super::stream::way_of;
+use crate::http::request::Request;
 use crate::hub::Refused;
 use crate::service::admit::BAD_NAME;
 use crate::service::bayeux::messages::Message;
@@ -21,7 +22,12 @@ use serde_json::Value;
 use std::borrow::Cow;
 
 impl Node {
-    pub(super) fn shake(&mut self, via: &Via<'_>, message: &Message<'_>, answers: &mut Answers) {
+    pub(super) fn shake(
+        &mut self,
+        (via, request): (&Via<'_>, Option<&Request<'_>>),
+        message: &Message<'_>,
+        answers: &mut Answers,
+    ) {
         let reply = Reply::to(message).with("version", VERSION);
         let fails =
             |error: &str, advice: &str| Reply::to(message).with("advice", advice).failed(error);
@@ -42,11 +48,12 @@ impl Node {
             value == Some("true")
         };
         let (acks, replays) = (asks("ack"), asks("replay"));
-        let session = match self.open_client(message) {
+        let session = match self.open_client(request, message) {
             Ok(session) => session,
+            Err(_) if self.asking.is_open() => return,
             Err(error) => {
                 let advice = match &*error {
-                    FULL => self.later(),
+                    FULL | bayeux::ABSENT => self.later(),
                     _ => replies::NONE.to_owned(),
                 };
                 self.refused("bayeux-handshake");
@@ -82,6 +89,7 @@ impl Node {
 
     fn open_client(
         &mut self,
+        request: Option<&Request<'_>>,
         message: &Message<'_>,
     ) -> Result<crate::ids::SessionId, Cow<'static, str>> {
         let shown = message.extension("authentication");
@@ -93,16 +101,21 @@ impl Node {
         }
         let member = |name: &str| shown.as_ref().and_then(|shown| shown.get(name));
         let proof = member("token").or(member("credentials"));
+        let service = ServiceKind::Bayeux;
         let mut admitted = self
             .admit(member("user"), proof)
+            .and_then(|who| self.let_in(request, (service, proof), who))
             .map_err(|refusal| denied(&refusal))?;
         let opened = self.open_session(Applicant {
-            service: ServiceKind::Bayeux,
+            service,
             carriage: Carriage::Bayeux,
             encoding: Encoding::Raw,
             profile: Profile::default(),
             hello: admitted.hello(),
         });
+        if let Ok(session) = &opened {
+            self.seat_all(*session, &admitted.subscribe);
+        }
         opened.map_err(|why| match why {
             NoSession::Refused(Refused::NameTaken) => DENIED.into(),
             _ => FULL.into(),

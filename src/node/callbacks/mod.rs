@@ -23,7 +23,7 @@ use crate::session::{Carriage, Encoding, ServiceKind, Session};
 use crate::time::Tick;
 use crate::transport::Profile;
 use crate::transport::post::{self, Batch};
-use breaker::Breaker;
+pub(super) use breaker::Breaker;
 use std::rc::Rc;
 
 /// A connection that is to be made.
@@ -101,7 +101,9 @@ impl Node {
     /// The next connection to make. What becomes of it is told by [`Node::connected`] or [`Node::ended`].
     pub fn next_dial(&mut self) -> Option<Dial> {
         while let Some(dial) = self.dials.pop_front() {
-            if self.courier_on(dial.conn).is_some() {
+            // It may have been given up.
+            let wanted = |conn: &Conn| conn.stage == Stage::Calling;
+            if self.conns.get(dial.conn).is_some_and(wanted) {
                 return Some(dial);
             }
         }
@@ -110,10 +112,10 @@ impl Node {
 
     /// A connection that was to be made is there.
     pub fn connected(&mut self, id: ConnId) {
-        if let Some((at, courier)) = self.courier_on(id)
-            && courier.phase == Phase::Dialling
-        {
-            self.post(at, id);
+        match self.courier_on(id) {
+            Some((at, courier)) if courier.phase == Phase::Dialling => self.post(at, id),
+            Some(_) => {}
+            None => self.lane_connected(id),
         }
     }
 
@@ -200,7 +202,7 @@ impl Node {
     /// Bytes came on a connection of ours.
     pub(super) fn receive_answer(&mut self, id: ConnId, mut input: &[u8]) {
         let Some((at, courier)) = self.courier_on(id) else {
-            return;
+            return self.lane_received(id, input);
         };
         if !matches!(courier.phase, Phase::Asking(..)) {
             // Nobody asked.
@@ -285,7 +287,7 @@ impl Node {
     /// The peer's end is an answer's end, or the end of one that is not whole.
     pub(super) fn call_ended(&mut self, id: ConnId, reset: bool) {
         let Some((at, _)) = self.courier_on(id) else {
-            return self.kill(id);
+            return self.lane_ended(id, reset);
         };
         let Inbox::Answer(partial) = self.take_inbox(id) else {
             return self.kill(id);
@@ -300,14 +302,15 @@ impl Node {
     pub(super) fn call_due(&mut self, id: ConnId) {
         match self.courier_on(id) {
             Some((at, courier)) if courier.phase != Phase::Idle => self.broke(at, Called::Timeout),
-            _ => self.kill(id),
+            Some(_) => self.kill(id),
+            None => self.lane_due(id),
         }
     }
 
     /// A connection of ours is gone, and nobody has said why.
     pub(super) fn call_lost(&mut self, id: ConnId) {
         let Some((at, courier)) = self.courier_on(id) else {
-            return;
+            return self.lane_lost(id);
         };
         let begun = |conn: &Conn| matches!(conn.inbox, Inbox::Answer(_));
         let begun = self.conns.get(id).is_some_and(begun);
@@ -432,4 +435,4 @@ impl Node {
 }
 
 /// Milliseconds for which a connection waits for the next request: less than the 5 s after which most servers close it.
-const IDLE_MS: u64 = 4_000;
+pub(super) const IDLE_MS: u64 = 4_000;

@@ -131,7 +131,11 @@ fn open(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>) -> Done {
 /// Why a token is not taken, in the form of the protocol: the code is an argument.
 #[must_use]
 pub fn not_admitted(refusal: &Refusal) -> Cow<'static, str> {
-    format!("401:{}:{}", refusal.code, refusal.text).into()
+    match refusal.code {
+        NO_ANSWER => ABSENT.into(),
+        DENIED => format!("403:denied:{}", refusal.text).into(),
+        code => format!("401:{code}:{}", refusal.text).into(),
+    }
 }
 
 /// All of them, or none: what was new is undone where a later one is refused. Nothing is ever delivered on service
@@ -214,9 +218,11 @@ fn publish(cx: &mut Cx<'_>, session: &mut Session, name: &str, message: &Message
     let ext = message.forwarded_ext();
     // Readers get both, and both wait for them.
     let bytes = data.len() + ext.as_ref().map_or(0, |ext| ext.len());
-    gate::take(cx, bytes)
-        .and_then(|()| gate::publish(cx, session, name, bytes))
+    let said = (&Content::Json, data.as_bytes(), bytes - data.len());
+    let instead = gate::take(cx, bytes)
+        .and_then(|()| gate::publish(cx, session, name, said))
         .map_err(|refusal| denied(&refusal, "publish_denied"))?;
+    let data = instead.as_ref().map_or(data, |instead| instead.get());
     // The answer does not wait for the publication's turn.
     if cx.hub.promise(name).is_err() {
         return Err(refuse(cx, "full", "503::server_full"));
@@ -250,8 +256,14 @@ fn denied(refusal: &Refusal, what: &str) -> Cow<'static, str> {
         "too-big" => "413::message_too_large".into(),
         "rate" => "429::rate_exceeded".into(),
         "full" => "503::server_full".into(),
+        NO_ANSWER => ABSENT.into(),
+        DENIED => format!("403:{what}:{}", refusal.text).into(),
         _ => format!("403:denied_by_security_policy:{what}").into(),
     }
 }
 
+/// The application, which decides, is away.
+pub const ABSENT: &str = "503::application_absent";
+const NO_ANSWER: &str = "no-answer";
+const DENIED: &str = "denied";
 const SUBSCRIBE: &str = "/meta/subscribe";

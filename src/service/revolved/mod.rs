@@ -7,6 +7,7 @@ pub mod frames;
 mod options;
 mod past;
 
+use super::decide::{self, Verdict};
 use super::refusal::Refusal;
 use super::{Cx, Service};
 use super::{admit, gate};
@@ -38,6 +39,12 @@ impl Service for Revolved {
                 break;
             }
             self.line(cx, session, &line);
+            if cx.asking.is_open() {
+                line.push(b'\n');
+                line.extend_from_slice(rest);
+                return cx.asking.keep(line);
+            }
+            cx.asking.settle();
             line.clear();
             if !session.listens() {
                 return;
@@ -117,6 +124,16 @@ impl Service for Revolved {
         true
     }
 
+    fn called(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, verdict: Verdict) {
+        match decide::result(verdict) {
+            Ok(result) => self.ok(cx, session, call, &result),
+            Err(refusal) => {
+                cx.metrics.refuse(refusal.code);
+                self.err(cx, session, call, refusal);
+            }
+        }
+    }
+
     fn reported(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, fate: Fate) {
         cx.push(session, Msg::new(frames::delivery(call, fate), cx.ledger));
     }
@@ -161,13 +178,15 @@ impl Revolved {
             "DISCONNECT" => Ok(Some("null".to_owned())),
             "HISTORY" => past::history(cx, session, &call.args).map(Some),
             "PRESENCE" => past::presence(cx, session, &call.args).map(Some),
-            "CALL" => Err(NOT_OFFERED),
+            "CALL" => ask(cx, session, call).map(|()| None),
             _ => Err(Refusal::new("no such verb", "unknown-verb")),
         };
         match answer {
             Ok(Some(result)) => self.ok(cx, session, call.id, &result),
             // Answered when the command is run.
             Ok(None) => {}
+            // It comes again.
+            Err(refusal) if refusal.is_pending() => {}
             Err(refusal) => self.err(cx, session, call.id, refusal),
         }
         if call.verb == "DISCONNECT" {
@@ -242,9 +261,11 @@ fn unsubscribe(
 fn publish(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), Refusal> {
     let name = channel(call.args.first())?;
     let (id, key) = options::publish(call.args.get(2))?;
-    let bytes = call.args.get(1).map_or(0, |payload| payload.get().len());
-    gate::publish(cx, session, &name, bytes)?;
-    let publication = publication(cx, session, name, call.args.get(1), key)?;
+    let payload = call.args.get(1).map(|payload| payload.get());
+    let said = (&Content::Json, payload.unwrap_or_default().as_bytes(), 0);
+    let instead = gate::publish(cx, session, &name, said)?;
+    let payload = instead.as_deref().or(call.args.get(1).copied());
+    let publication = publication(cx, session, name, payload, key)?;
     let once = id.map(|id| {
         // Without a name a session's ids are its own: others may count from 1 too.
         let publisher = publication
@@ -267,7 +288,8 @@ fn send(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), R
     let user = names::user(&user).map_err(|error| (error.reason(), "bad-name"))?;
     let report = options::send(call.args.get(2))?;
     gate::send(cx, session)?;
-    let publication = publication(cx, session, user.into(), call.args.get(1), None)?;
+    let payload = call.args.get(1).copied();
+    let publication = publication(cx, session, user.into(), payload, None)?;
     if report {
         publication.ask_report(Asker::Session(cx.id, call.id));
     }
@@ -276,11 +298,19 @@ fn send(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), R
     Ok(())
 }
 
+/// What the application answers; what is said behind it does not wait for that.
+fn ask(cx: &mut Cx<'_>, session: &mut Session, call: &Call<'_>) -> Result<(), Refusal> {
+    let name = call.args.first().and_then(|arg| frames::text(arg));
+    let name = name.ok_or(("CALL needs the name of what is called", "bad-args"))?;
+    let payload = call.args.get(1).map_or("null", |payload| payload.get());
+    gate::call(cx, session, call.id, (&name, payload.as_bytes()))
+}
+
 fn publication(
     cx: &mut Cx<'_>,
     session: &Session,
     target: Rc<str>,
-    payload: Option<&&RawValue>,
+    payload: Option<&RawValue>,
     key: Option<Box<str>>,
 ) -> Result<Rc<Publication>, Refusal> {
     let payload = payload.ok_or(("a payload is missing", "bad-args"))?.get();
@@ -319,7 +349,6 @@ fn name(
 
 const TICKETS_FULL: &str =
     "there are as many tickets as may be, 8 of a user; try again in a moment";
-const NOT_OFFERED: Refusal = Refusal::new("not offered by this version", "not-offered");
 /// What a line may have beside its payload: number, verb, names, options.
 pub const LINE_OVERHEAD: usize = 4096;
 /// When a client told BYE should come back: a restarted server is there within this time.

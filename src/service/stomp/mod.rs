@@ -45,6 +45,11 @@ impl Service for StompService {
                     // What is behind it came just now.
                     begun = cx.now;
                     take(cx, session, &frame);
+                    if cx.asking.is_open() {
+                        let raw = frame.raw.to_vec();
+                        return cx.asking.keep([&raw, input].concat());
+                    }
+                    cx.asking.settle();
                 }
                 Ok(None) => break,
                 Err(fault) => {
@@ -178,6 +183,8 @@ fn take(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) {
             say(cx, session, "RECEIPT", &headers, "");
         }
         (Ok(_), None) => {}
+        // It comes again.
+        (Err(refusal), _) if refusal.is_pending() => return,
         (Err(refusal), receipt) => {
             if refusal.code == BAD_FRAME {
                 cx.metrics.refuse(BAD_FRAME);
@@ -247,7 +254,7 @@ fn fail(cx: &mut Cx<'_>, session: &mut Session, receipt: Option<&str>, refusal: 
     // What rules and bounds refuse is counted where that is looked up, and what is no frame where it is read.
     if !matches!(
         refusal.code,
-        "forbidden" | "rate" | "full" | TOO_BIG | BAD_FRAME
+        "forbidden" | "rate" | "full" | "denied" | "no-answer" | TOO_BIG | BAD_FRAME
     ) {
         cx.metrics.refuse(refusal.code);
     }

@@ -9,7 +9,7 @@ use crate::cmd::{Cmd, Origin};
 use crate::hub::names;
 use crate::mem::{Content, Publication};
 use crate::service::refusal::Refusal;
-use crate::service::{Cx, gate, json};
+use crate::service::{Cx, decide, gate, json};
 use crate::session::Session;
 use crate::stomp::{Frame, Version, spell};
 use std::rc::Rc;
@@ -22,11 +22,15 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     let named = Destination::parse(needed(frame, "destination")?)?;
     let beside = beside(frame);
     let bytes = frame.body.len() + beside.len();
+    let kind = frame.header("content-type").unwrap_or_default();
+    let content: Content = json::content(kind, frame.body).ok_or(NOT_JSON)?;
+    let mut instead = None;
     let (target, to_user): (Rc<str>, bool) = match named {
         Destination::Topic(name) => {
             let name =
                 names::channel(&name).map_err(|error| Refusal::new(error.reason(), "bad-name"))?;
-            gate::publish(cx, session, name, bytes)?;
+            let said = (&content, frame.body, beside.len());
+            instead = gate::publish(cx, session, name, said)?;
             (name.into(), false)
         }
         Destination::User(name) => {
@@ -38,7 +42,13 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
         Destination::Own | Destination::Session(_) => return Err(NOT_THERE),
     };
     gate::take(cx, bytes)?;
-    let publication = publication(cx, session, frame, target)?;
+    let (content, body) = match instead {
+        Some(instead) => decide::instead(&content, &instead),
+        None => (content, frame.body.into()),
+    };
+    let sender = cx.hub.user_name(&session.seat).map(Box::from);
+    let key = frame.header("orbit-key").map(Box::from);
+    let publication = Publication::keyed(target, sender, content, body, key, cx.ledger);
     if !beside.is_empty() {
         publication.put_headers(beside.into());
     }
@@ -54,26 +64,6 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     cx.metrics.messages_in += 1;
     cx.cmds.push(cmd);
     Ok(Vec::new())
-}
-
-fn publication(
-    cx: &Cx<'_>,
-    session: &Session,
-    frame: &Frame<'_>,
-    target: Rc<str>,
-) -> Result<Rc<Publication>, Refusal> {
-    let kind = frame.header("content-type").unwrap_or_default();
-    let content: Content = json::content(kind, frame.body).ok_or(NOT_JSON)?;
-    let sender = cx.hub.user_name(&session.seat).map(Box::from);
-    let key = frame.header("orbit-key").map(Box::from);
-    Ok(Publication::keyed(
-        target,
-        sender,
-        content,
-        frame.body.into(),
-        key,
-        cx.ledger,
-    ))
 }
 
 /// Headers that go along, each once, as lines of 1.2. Readers by 1.0 take blanks off names: so they are judged.

@@ -5,7 +5,9 @@
 //! are gone with their session. Whether each is allowed is asked when it is committed: it stops at the first that is refused,
 //! and what came before that has happened.
 
+use super::destinations::Destination;
 use super::{BAD_FRAME, Done, TOO_BIG, act, limits, needed};
+use crate::config::policy::Who;
 use crate::service::Cx;
 use crate::service::refusal::Refusal;
 use crate::session::Session;
@@ -22,6 +24,9 @@ pub fn take(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     let Some(id) = named.filter(|_| kept) else {
         return act(cx, session, frame);
     };
+    if asks(cx, frame) {
+        return Err(ASKS);
+    }
     if cx.is_full() {
         cx.metrics.refuse(super::FULL.code);
         return Err(super::FULL);
@@ -33,6 +38,15 @@ pub fn take(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
         cx.metrics.refuse(TOO_BIG);
     }
     kept.map(|()| Vec::new())
+}
+
+/// Whether the application is asked about it: that would be in the middle of what happens together.
+fn asks(cx: &mut Cx<'_>, frame: &Frame<'_>) -> bool {
+    let named = frame.header("destination").map(Destination::parse);
+    match named {
+        Some(Ok(Destination::Topic(name))) => cx.hub.policy(&name).publish == Who::Ask,
+        _ => false,
+    }
 }
 
 fn keep(busy: &mut Busy, id: &str, raw: &[u8]) -> Result<(), Refusal> {
@@ -100,6 +114,10 @@ fn commit(cx: &mut Cx<'_>, session: &mut Session, transaction: &Transaction) -> 
     Ok(Vec::new())
 }
 
+const ASKS: Refusal = Refusal::new(
+    "the application decides on each message to this channel: it cannot be of a transaction",
+    "forbidden",
+);
 const NONE: Refusal = Refusal::new("there is no such transaction", BAD_FRAME);
 const TWICE: Refusal = Refusal::new("there is a transaction of this name already", BAD_FRAME);
 const TOO_MANY: Refusal = Refusal::new("more than 16 transactions at once", "too-many");
