@@ -40,6 +40,16 @@ mod process;
 mod requests;
 #[path = "e2e/settings.rs"]
 mod settings;
+#[path = "e2e/signoff.rs"]
+mod signoff;
+#[path = "e2e/signoff_bare.rs"]
+mod signoff_bare;
+#[path = "e2e/signoff_bayeux.rs"]
+mod signoff_bayeux;
+#[path = "e2e/signoff_csp.rs"]
+mod signoff_csp;
+#[path = "e2e/signoff_stomp.rs"]
+mod signoff_stomp;
 #[path = "e2e/slow.rs"]
 mod slow;
 #[path = "e2e/tokens.rs"]

@@ -3,6 +3,7 @@
 //! In: an address as the ready line spells it. Out: responses.
 
 use crate::node::PATIENCE;
+use socket2::SockRef;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -87,6 +88,15 @@ impl Client {
             Socket::Tcp(stream) => stream.shutdown(Shutdown::Write).unwrap(),
             Socket::Unix(stream) => stream.shutdown(Shutdown::Write).unwrap(),
         }
+    }
+
+    /// Ends the connection as a host does that went away: what is on its way is lost, and the peer is told so.
+    pub fn reset(self) {
+        let socket = match &self.socket {
+            Socket::Tcp(stream) => SockRef::from(stream),
+            Socket::Unix(stream) => SockRef::from(stream),
+        };
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 
     /// Sends a request without waiting for its answer.

@@ -1,0 +1,56 @@
+//! Sign-offs of sessions that acknowledge nothing: what their socket took has arrived, the rest is named.
+
+use crate::client::Client;
+use crate::sessions::subscriber;
+use crate::signoff::{Leaves, Scene};
+use crate::websocket::WebSocket;
+
+#[test]
+fn a_bare_websocket_that_is_cut_off_is_signed_off_with_what_was_not_written() {
+    let scene = Scene::start();
+    let socket = subscriber(&scene.node, "room").client;
+    cut_off(scene, "websocket", socket);
+}
+
+#[test]
+fn an_event_stream_that_is_cut_off_is_signed_off_with_what_was_not_written() {
+    let scene = Scene::start();
+    let mut events = scene.node.connect();
+    events.ask("GET", "/_/events?channel=room", "", b"");
+    assert_eq!(events.response_head().status, 200);
+    cut_off(scene, "events sse", events);
+}
+
+#[test]
+fn a_plain_websocket_that_is_cut_off_is_signed_off_with_what_was_not_written() {
+    let scene = Scene::start();
+    let socket = WebSocket::open(scene.node.connect(), "/_/events?channel=room");
+    cut_off(scene, "events websocket", socket.client);
+}
+
+/// It reads what comes first, then nothing more, until its connection breaks.
+fn cut_off(mut scene: Scene, who: &str, mut client: Client) {
+    assert_eq!(scene.publish(3, 0), 1);
+    client.through(b"m3 ");
+    let last = scene.flood();
+    let left = scene.leave(Leaves::Reset, [client]);
+    // Whoever publishes learns that nobody is there: that is no message for the one who left.
+    scene.ends(who, &left, "gone", |left| {
+        let first = *left.first().unwrap();
+        assert!((4..=last - 20).contains(&first), "{first} of {last}");
+        assert!(left.iter().copied().eq(first..=last), "{left:?}");
+    });
+}
+
+/// Of a transport without acknowledgements nothing is left that its kernel took.
+pub fn answers_no_ping() {
+    let mut scene = Scene::start();
+    let mut socket = subscriber(&scene.node, "room");
+    scene.publish(1, 0);
+    socket.client.through(b"m1 ");
+    let left = scene.leave(Leaves::Silent, [socket.client]);
+    assert_eq!(scene.publish(1, 0), 1);
+    scene.ends("websocket", &left, "timeout", |left| {
+        assert_eq!(left, [0_u64; 0]);
+    });
+}
