@@ -86,7 +86,32 @@ pub struct Metrics {
     /// Requests to URLs of the application.
     pub callbacks: Callbacks,
     /// Turns of the loop.
-    pub turns: u64,
+    pub turns: Turns,
+}
+
+/// Turns of the loop, and for how long they keep whoever comes meanwhile: from the kernel's news to the next wait for some.
+#[derive(Debug, Default)]
+pub struct Turns {
+    /// All of them, that which is under way too.
+    pub count: u64,
+    /// Those that are over, by the first of [`TURN_US`] that they did not exceed; the last, of all.
+    pub took: [u64; TURN_US.len() + 1],
+    /// Their microseconds together.
+    pub sum_us: u64,
+    /// Of the longest.
+    pub longest_us: u64,
+}
+
+/// Microseconds by which turns are told apart.
+pub const TURN_US: [u64; 7] = [1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000];
+
+impl Turns {
+    /// One took so many microseconds.
+    pub fn took(&mut self, us: u64) {
+        self.took[TURN_US.partition_point(|bound| *bound < us)] += 1;
+        self.sum_us += us;
+        self.longest_us = self.longest_us.max(us);
+    }
 }
 
 /// What requests to URLs of the application came to.
@@ -232,4 +257,17 @@ impl Metrics {
 fn by_cause(counts: &[u64; 11]) -> impl Iterator<Item = (&'static str, u64)> {
     let count = |(cause, count): (Cause, &u64)| (cause.word(), *count);
     Cause::ALL.into_iter().zip(counts).map(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_counts_under_the_first_bound_that_it_does_not_exceed() {
+        let mut turns = Turns::default();
+        [0, 1_000, 1_001, 10_000, 10_001, 900_000].map(|us| turns.took(us));
+        assert_eq!(turns.took, [2, 1, 0, 1, 1, 0, 0, 1]);
+        assert_eq!((turns.sum_us, turns.longest_us), (922_002, 900_000));
+    }
 }

@@ -28,6 +28,8 @@ mod commands;
 mod crowds;
 #[path = "e2e/deciding.rs"]
 mod deciding;
+#[path = "e2e/dying.rs"]
+mod dying;
 #[path = "e2e/limits.rs"]
 mod limits;
 #[path = "e2e/listeners.rs"]

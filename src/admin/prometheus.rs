@@ -3,7 +3,7 @@
 //! In: counters and facts. Out: one `# TYPE` per name and its samples. Names are those users of such servers
 //! know; labels are words of our own, never a client's.
 
-use crate::metrics::{Kind, Metrics};
+use crate::metrics::{Kind, Metrics, TURN_US, Turns};
 use std::fmt::Write as _;
 
 /// What the tables hold now.
@@ -79,6 +79,7 @@ pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
         text.head(name, "counter", help);
         text.sample(name, "", value);
     }
+    text.turns(&metrics.turns);
     text.head("orbited_build_info", "gauge", "The version.");
     text.sample(
         "orbited_build_info",
@@ -118,7 +119,7 @@ fn counters(metrics: &Metrics) -> [Plain; 10] {
         ("orbited_bytes_in_total", "Bytes read.", metrics.bytes_in),
         ("orbited_bytes_out_total", "Bytes written.", metrics.bytes_out),
         ("orbited_resent_total", "Packets written again on a new downstream.", metrics.resent),
-        ("orbited_loop_turns_total", "Turns of the loop.", metrics.turns),
+        ("orbited_loop_turns_total", "Turns of the loop.", metrics.turns.count),
     ]
 }
 
@@ -156,6 +157,26 @@ impl Text {
         );
     }
 
+    /// A histogram has the samples of each bucket and all below it.
+    fn turns(&mut self, turns: &Turns) {
+        let name = "orbited_loop_turn_seconds";
+        let help = "Work of a turn of the loop, during which nobody else is served.";
+        self.head(name, "histogram", help);
+        let mut below = 0;
+        for (n, took) in turns.took.iter().enumerate() {
+            below += took;
+            let bound = TURN_US.get(n).map(|us| seconds(*us));
+            let bound = bound.as_deref().unwrap_or("+Inf");
+            let label = format!("{{le=\"{bound}\"}}");
+            self.sample(&format!("{name}_bucket"), &label, below);
+        }
+        self.sample(&format!("{name}_count"), "", below);
+        let _ = writeln!(self.0, "{name}_sum {}", seconds(turns.sum_us));
+        let name = "orbited_loop_turn_seconds_max";
+        self.head(name, "gauge", "The longest turn of the loop so far.");
+        let _ = writeln!(self.0, "{name} {}", seconds(turns.longest_us));
+    }
+
     fn head(&mut self, name: &str, kind: &str, help: &str) {
         // Writing to a string cannot fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -164,4 +185,8 @@ impl Text {
     fn sample(&mut self, name: &str, labels: &str, value: u64) {
         let _ = writeln!(self.0, "{name}{labels} {value}");
     }
+}
+
+fn seconds(us: u64) -> String {
+    (us as f64 / 1e6).to_string()
 }

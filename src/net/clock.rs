@@ -14,14 +14,32 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
-    /// Now, by both clocks.
+    /// Microseconds since then.
     #[must_use]
-    pub fn clock(self) -> Clock {
+    pub fn micros(self) -> u64 {
+        self.0.elapsed().as_micros() as u64
+    }
+
+    /// Now, by both clocks; the one since the start has just said `micros`.
+    #[must_use]
+    pub fn at(self, micros: u64) -> Clock {
         Clock {
-            tick: Tick(self.0.elapsed().as_millis() as u64),
+            tick: tick(micros),
             unix_ms: unix_ms(),
         }
     }
+
+    /// Now, by both clocks.
+    #[must_use]
+    pub fn clock(self) -> Clock {
+        self.at(self.micros())
+    }
+}
+
+/// What moment a reading is.
+#[must_use]
+pub fn tick(micros: u64) -> Tick {
+    Tick(micros / 1000)
 }
 
 /// Milliseconds of the wall clock since 1970.

@@ -100,16 +100,23 @@ impl Loop {
     /// A poll that fails for good.
     pub fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut now = self.watch.micros();
         while !self.is_over() {
-            match self.poll.poll(&mut events, self.wait()) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            match self.poll.poll(&mut events, self.wait(clock::tick(now))) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    now = self.watch.micros();
+                    continue;
+                }
                 other => other?,
             }
-            let clock = self.watch.clock();
+            let begun = self.watch.micros();
+            let clock = self.watch.at(begun);
             self.node.turn(clock);
             events.iter().for_each(|event| self.note(event));
             self.turn();
             self.ebb(clock.tick);
+            now = self.watch.micros();
+            self.node.turned(now.saturating_sub(begun));
         }
         if self.node.callbacks_waiting() > 0 {
             let events = self.node.callbacks_waiting();
@@ -169,12 +176,11 @@ impl Loop {
     }
 
     /// How long to sleep: not at all while edges or work are left, else until the next deadline.
-    fn wait(&self) -> Option<Duration> {
+    fn wait(&self, now: Tick) -> Option<Duration> {
         let work = !self.readable.is_empty()
             || self.node.dirty_len() > 0
             || self.node.has_commands()
             || self.in_haste;
-        let now = self.watch.clock().tick;
         let retry = self.retry.filter(|_| self.stopping.is_none());
         if work
             || self

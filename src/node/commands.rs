@@ -12,7 +12,7 @@ use crate::hub::{Answered, Change, Turn};
 use crate::ids::{ChannelId, SessionId};
 use crate::mem::{Asker, PresenceEvent, Publication};
 use crate::service::notice;
-use crate::session::{PACKETS_MAX, ServiceKind, Session};
+use crate::session::{ServiceKind, Session};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -160,11 +160,11 @@ impl Node {
 
     /// Whether a reader of events that takes what it is given has a queue that another round might make run over. One that
     /// takes nothing is not waited for.
-    fn is_feed_full(&self) -> bool {
+    pub(super) fn is_feed_full(&self) -> bool {
         let full = |id: &SessionId| {
             let session = self.sessions.get(*id)?;
             let conn = self.conns.get(session.conn()?)?;
-            Some(session.waiting() > PACKETS_MAX / 4 && conn.write != WriteSide::Blocked)
+            Some(self.is_behind(*id) && conn.write != WriteSide::Blocked)
         };
         self.feeds.iter().any(|id| full(id).unwrap_or(false))
     }

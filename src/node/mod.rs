@@ -206,7 +206,12 @@ impl Node {
             self.date = response::date(clock.unix_s());
         }
         self.clock = clock;
-        self.metrics.turns += 1;
+        self.metrics.turns.count += 1;
+    }
+
+    /// The turn is over, after so many microseconds of work.
+    pub fn turned(&mut self, us: u64) {
+        self.metrics.turns.took(us);
     }
 
     /// Takes a connection in; `None` when there are as many as there may be.

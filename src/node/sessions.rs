@@ -429,7 +429,7 @@ impl Node {
     }
 
     /// Whether so much waits for a feed that it is to be given time.
-    fn is_behind(&self, feed: SessionId) -> bool {
+    pub(super) fn is_behind(&self, feed: SessionId) -> bool {
         let row = self.sessions.get(feed);
         row.is_some_and(|row| row.queued() > FEED_BEHIND || row.waiting() > PACKETS_MAX / 4)
     }
@@ -468,5 +468,5 @@ pub(super) fn about_request(question: &mut Vec<u8>, request: Option<&Request<'_>
 
 /// Sessions that a node that stops ends in one turn.
 const FINISHED_PER_TURN: usize = 1_024;
-/// Bytes that wait for a feed, at which a node that stops gives it time.
+/// Bytes that wait for a feed, at which it is written to before there is more, and a node that stops gives it time.
 const FEED_BEHIND: usize = 1024 * 1024;

@@ -13,13 +13,15 @@ use crate::session::{Carriage, Due, Session};
 use crate::transport::{http, plain, websocket};
 
 impl Node {
-    /// Does what is due, at most `TIMERS_PER_TURN` of it. True when more is.
+    /// Does what is due, at most `TIMERS_PER_TURN` of it, of which an end is many. True when more is.
     pub fn tick(&mut self) -> bool {
         let now = self.now();
-        for _ in 0..TIMERS_PER_TURN {
+        let mut budget = TIMERS_PER_TURN;
+        while budget > 0 {
+            budget -= 1;
             if let Some(index) = self.session_timers.pop_due(now) {
                 if let Some(id) = self.sessions.id_at(index) {
-                    self.session_due(id);
+                    budget = budget.saturating_sub(self.session_due(id));
                 }
             } else if let Some(index) = self.conn_timers.pop_due(now) {
                 if let Some(id) = self.conns.id_at(index) {
@@ -37,17 +39,26 @@ impl Node {
         true
     }
 
-    fn session_due(&mut self, id: SessionId) {
+    /// Gives back what it cost beside.
+    fn session_due(&mut self, id: SessionId) -> usize {
         let now = self.now();
         let Some(session) = self.sessions.get(id) else {
-            return;
+            return 0;
         };
         let profile = self.profiles.get(session.profile);
         match session.due(now, &profile, &self.times) {
             Due::Later(at) => self.session_timers.set(id.index(), at),
             Due::EndOfHold => self.end_hold(id),
             Due::Silence => self.heartbeat(id),
-            Due::Idle => self.remove_session(id, Cause::Timeout),
+            // The application is told of ends as fast as it is written to.
+            Due::Idle if self.is_feed_full() => {
+                self.session_timers.set(id.index(), now + 1);
+            }
+            Due::Idle => {
+                let cost = END_COST + session.queued() / END_BYTES;
+                self.remove_session(id, Cause::Timeout);
+                return cost;
+            }
             Due::Waited => self.hurry(id),
             // Its client is told to stay away, and not that it is unknown.
             Due::Inactive => self.remove_session(id, Cause::Closed),
@@ -55,6 +66,7 @@ impl Node {
             Due::Lingered => self.finish_session(id),
             Due::Call => self.call(id),
         }
+        0
     }
 
     /// Breaks a downstream's silence, unless what it was given before still waits.
@@ -195,3 +207,6 @@ const BEAT: &[u8] = b"\n";
 pub const PONG_MS: u64 = 10_000;
 /// Moments dealt with before the loop looks at its sockets again.
 const TIMERS_PER_TURN: usize = 2_048;
+/// What the end of a session costs, in moments of others; for as many bytes of what it never got, another.
+const END_COST: usize = 8;
+const END_BYTES: usize = 512;
