@@ -10,6 +10,7 @@ pub mod net;
 pub mod node;
 // Codecs: bytes to requests, and answers to bytes.
 pub mod http;
+pub mod op;
 pub mod stomp;
 pub mod ws;
 // How a session's packets look on a wire: rows of settings, and two writers.

@@ -72,6 +72,11 @@ target!(
     "fuzz/targets/stomp_frames.rs"
 );
 target!(
+    frames_and_events_of_op_are_the_same_whole_and_in_pieces,
+    op_frames,
+    "fuzz/targets/op_frames.rs"
+);
+target!(
     a_body_of_many_messages_is_published_whole_or_not_at_all,
     api_batch,
     "fuzz/targets/api_batch.rs"
