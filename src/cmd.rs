@@ -18,6 +18,8 @@ pub enum Cmd {
     Send(Rc<Publication>, Origin),
     /// To one session.
     SendOne(SessionId, Rc<Publication>, Origin),
+    /// To the session whose key the publication is addressed to, as `session:KEY`.
+    SendByKey(Rc<Publication>, Origin),
     /// To every session that takes messages of users.
     Broadcast(Rc<Publication>, Origin),
     /// A message became this at one of its recipients, and its sender wants to know.
@@ -32,6 +34,8 @@ pub enum Cmd {
     Kick(Rc<str>, Origin),
     /// One session is to end, by the application's word.
     KickOne(SessionId, Origin),
+    /// The same of the session of a key, as `session:KEY`.
+    KickByKey(Rc<str>),
     /// Every session that has a token of somebody is to end, which is taken no more.
     Revoke(Whose, Origin),
     /// Every session of a user is subscribed by the application, or not any more.

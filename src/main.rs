@@ -144,11 +144,16 @@ fn start(settings: &Settings) -> Result<Loop, String> {
         let bound = listeners.iter().filter(|listener| listener.door == door);
         bound.map(Listener::address).collect::<Vec<_>>()
     };
-    let [http, internal, stomp] = [Door::Public, Door::Internal, Door::Stomp].map(at);
+    let [http, internal, op, stomp] = [Door::Public, Door::Internal, Door::Op, Door::Stomp].map(at);
     let node_loop =
         Loop::new(node, listeners).map_err(|error| format!("cannot start the loop: {error}"))?;
     let one = |bound: Vec<String>| bound.into_iter().next().unwrap_or("off".into());
-    greet(config, files, &http, [&one(internal), &one(stomp)]);
+    greet(
+        config,
+        files,
+        &http,
+        [&one(internal), &one(op), &one(stomp)],
+    );
     Ok(node_loop)
 }
 
@@ -169,17 +174,18 @@ fn bind(settings: &Settings) -> Result<Vec<Listener>, String> {
         reuse_port: false,
         ..how
     };
-    // Who speaks STOMP without heart-beats would never be missed.
-    let stomp = Bind {
+    // Who speaks OP, or STOMP without heart-beats, would never be missed.
+    let raw = Bind {
         tcp_keepalive: match how.tcp_keepalive.is_zero() {
-            true => STOMP_KEEPALIVE,
+            true => RAW_KEEPALIVE,
             false => how.tcp_keepalive,
         },
         ..how
     };
     let doors = [
         ("internal", &config.internal, Door::Internal, internal),
-        ("stomp", &config.stomp, Door::Stomp, stomp),
+        ("op", &config.op, Door::Op, raw),
+        ("stomp", &config.stomp, Door::Stomp, raw),
     ];
     for (flag, address, door, how) in doors {
         let Some(address) = address else { continue };
@@ -210,7 +216,7 @@ fn cannot_listen(flag: &str, address: &Listen, error: &io::Error) -> String {
 }
 
 /// The welcome on standard error, then the one line on standard output that programs wait for.
-fn greet(config: &Config, files: u64, http: &[String], [internal, stomp]: [&str; 2]) {
+fn greet(config: &Config, files: u64, http: &[String], [internal, op, stomp]: [&str; 3]) {
     let selector = if cfg!(mio_unsupported_force_poll_poll) {
         "poll"
     } else {
@@ -235,6 +241,9 @@ fn greet(config: &Config, files: u64, http: &[String], [internal, stomp]: [&str;
         eprintln!("  publish  curl {key}-d 'hello' http://{internal}/api/publish/demo/chat");
         eprintln!("  metrics  http://{internal}/metrics");
     }
+    if op != "off" {
+        eprintln!("  OP       {op}, for the application");
+    }
     if config.demo {
         let may = match config.policies.is_open() {
             true => "may publish and subscribe",
@@ -243,7 +252,7 @@ fn greet(config: &Config, files: u64, http: &[String], [internal, stomp]: [&str;
         eprintln!("demo mode: anyone on this machine {may}; only this machine can connect.");
     }
     println!(
-        "ready http={} internal={internal} op=off stomp={stomp}",
+        "ready http={} internal={internal} op={op} stomp={stomp}",
         http.join(",")
     );
     let _ = io::stdout().flush();
@@ -259,8 +268,8 @@ fn fail(status: u8, text: &str) -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Silence on the STOMP port before TCP probes a peer, where the operator says nothing.
-const STOMP_KEEPALIVE: Duration = Duration::from_secs(60);
+/// Silence on the ports of OP and STOMP before TCP probes a peer, where the operator says nothing.
+const RAW_KEEPALIVE: Duration = Duration::from_secs(60);
 /// Listeners, the poll, the signals' pipe, the standard streams and what a library opens.
 const DESCRIPTORS_KEPT: u64 = 20;
 /// Bytes of standard input that are looked at: above any token.

@@ -14,6 +14,7 @@
 //!      ("OK")                                   Date and Content-Length are checked without being told
 //! c1 > bytes GET / HTT                          bytes as they are; \r \n \t \0 \s \\ \xHH; {x*3} is xxx
 //! c1 < chunk ([])\n                             a chunk; `end` is the last; `bytes` has no framing
+//! op1 < all RECEIPT\r\nid:{id}\r\n\r\n\0        all bytes that came, in which names may be learnt
 //! stomp1 < frame RECEIPT\nreceipt-id:1\n\n   a frame of STOMP, without its NUL
 //! c2 > upgrade /_/echo/ws                       a WebSocket handshake; `upgraded` is its 101
 //! c2 > text {"a":1}                             frames: text, binary, ping, pong, close CODE REASON
@@ -27,7 +28,7 @@
 //! ```
 //!
 //! `{name}` is what came there first, and from then on the same; `{...}` is anything. A connection is opened
-//! where it is first named; those called `app…` come by the internal port, `stomp…` by that of STOMP. Lines that begin with a blank go on
+//! where it is first named; those called `app…` come by the internal port, `stomp…` and `op…` by those ports. Lines that begin with a blank go on
 //! with the one before. What came must be told before the next thing is done.
 
 #[path = "transcripts/pattern.rs"]
@@ -178,6 +179,9 @@ transcripts! {
     of_two_comets_the_older_ends_empty
     only_users_send_where_the_operator_says_so
     outside_demo_mode_nothing_is_open_that_was_not_opened
+    op_1_0_is_what_pyorbited_sends
+    op_frames_end_as_the_first_one_did
+    op_is_answered_as_the_daemon_of_2008_did
     packets_before_their_turn_wait_for_the_gap_to_be_filled
     pages_of_other_origins_are_refused_where_origins_are_listed
     pipelined_requests_wait_until_their_answers_are_taken

@@ -111,6 +111,7 @@ impl Server {
             .env("ORBITED_LISTEN", at.to_string())
             .env("ORBITED_INTERNAL", "127.0.0.1:0")
             .env("ORBITED_STOMP", "127.0.0.1:0")
+            .env("ORBITED_OP", "127.0.0.1:0")
             .env("ORBITED_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::piped());

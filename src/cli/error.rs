@@ -122,11 +122,6 @@ pub enum Fault {
         /// The same port on loopback.
         near: String,
     },
-    /// A port that a later version will have.
-    NotYet {
-        /// The protocol.
-        protocol: &'static str,
-    },
     /// Not a key of the application; it may be one that was cut, so it is not repeated.
     NotAKey,
     /// Not a key by which tokens are checked; it is not repeated either.
@@ -276,12 +271,6 @@ impl fmt::Display for Fault {
                 "without authentication a node listens on loopback only; use {near} or unix:PATH, \
                  or say by --token-key or --names who may connect"
             ),
-            Self::NotYet { protocol } => {
-                write!(
-                    out,
-                    "this version has no {protocol} port yet, only off is possible"
-                )
-            }
             Self::NotAKey => write!(out, "a key is {API_KEY_FORM}"),
             Self::NotATokenKey => write!(out, "a key is {TOKEN_KEY_FORM}"),
             Self::NoApiKey => write!(

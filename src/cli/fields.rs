@@ -111,18 +111,6 @@ pub fn set_static_dir(config: &mut Config, text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A port of a protocol that is not there yet.
-///
-/// # Errors
-/// What is wrong with the text.
-pub fn only_off(protocol: &'static str, text: &str) -> Result<(), Fault> {
-    if text == "off" {
-        Ok(())
-    } else {
-        Err(Fault::NotYet { protocol })
-    }
-}
-
 /// All values of a flag, each read.
 ///
 /// # Errors

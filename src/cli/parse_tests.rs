@@ -317,10 +317,6 @@ fn a_wrong_value_is_named_with_its_flag_and_the_cure() {
         "--max-head 64KB: must be a whole number with a unit, like 64KiB (B, KiB, MiB, GiB, TiB) \
          (did you mean 64KiB?)"
     );
-    assert_eq!(
-        refusal(&["--op", "127.0.0.1:9000"], &[]),
-        "--op 127.0.0.1:9000: this version has no OP port yet, only off is possible"
-    );
     assert!(refusal(&["--log", "inof"], &[]).ends_with("(did you mean info?)"));
 }
 

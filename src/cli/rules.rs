@@ -78,6 +78,7 @@ fn addresses_differ(settings: &Settings) -> Result<(), Error> {
 fn addresses(settings: &Settings) -> impl Iterator<Item = (&'static str, &Listen)> {
     let config = &settings.config;
     let internal = config.internal.iter().map(|address| ("internal", address));
+    let op = config.op.iter().map(|address| ("op", address));
     let stomp = config.stomp.iter().map(|address| ("stomp", address));
     settings
         .config
@@ -85,6 +86,7 @@ fn addresses(settings: &Settings) -> impl Iterator<Item = (&'static str, &Listen
         .iter()
         .map(|address| ("listen", address))
         .chain(internal)
+        .chain(op)
         .chain(stomp)
 }
 

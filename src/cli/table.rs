@@ -4,7 +4,7 @@
 //! in which order flags are read or how help is laid out.
 
 use super::fields::{
-    ANY, BUILT_IN, NO_RULES, PEER_FORM, joined, listen_or_off, only_off, peer_word, read_listen,
+    ANY, BUILT_IN, NO_RULES, PEER_FORM, joined, listen_or_off, peer_word, read_listen,
     set_channels, set_cookie, set_listen, set_origins, set_peer, set_static_dir,
 };
 use super::flag::{Flag, Group, Kind, Number, env_name};
@@ -54,12 +54,12 @@ pub static FLAGS: &[Flag] = &[
         name: "op",
         group: Group::Listen,
         kind: Kind::Word {
-            placeholder: "off",
-            form: "off",
-            read: |_| "off".to_owned(),
-            write: |_, text| only_off("OP", text),
+            placeholder: "ADDR:PORT|unix:PATH|off",
+            form: value::LISTEN_FORM,
+            read: |config| listen_or_off(&config.op),
+            write: |config, text| read_listen(text).map(|at| config.op = at),
         },
-        help: "The OP port. Not in this version: only off is possible.",
+        help: "Where the application speaks OP; outside demo mode its password is a key of --api-key.",
     },
     Flag {
         name: "stomp",

@@ -38,6 +38,8 @@ pub struct Config {
     pub internal: Option<Listen>,
     /// Where STOMP is spoken without HTTP in front; `None` is off.
     pub stomp: Option<Listen>,
+    /// Where OP is spoken, by the application; `None` is off.
+    pub op: Option<Listen>,
     /// Keys, of which every call of the API must show one; none is that none is asked for.
     pub api_keys: Vec<ApiKey>,
     /// Whether no flag of authentication is set: anyone who can connect may do anything, so only this machine can.
@@ -200,6 +202,7 @@ impl Default for Config {
             listen: vec![loopback(8000)],
             internal: Some(loopback(8001)),
             stomp: Some(loopback(61613)),
+            op: Some(loopback(9000)),
             api_keys: Vec::new(),
             demo: true,
             token_keys: Vec::new(),
@@ -270,6 +273,7 @@ mod tests {
         assert!(config.listen.iter().all(Listen::is_local));
         assert!(config.internal.iter().all(Listen::is_local));
         assert!(config.stomp.iter().all(Listen::is_local));
+        assert!(config.op.iter().all(Listen::is_local));
     }
 
     #[test]

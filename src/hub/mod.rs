@@ -4,6 +4,7 @@
 //! in the order of the list. It knows sessions by name only, and no protocol.
 
 pub mod book;
+mod callers;
 mod channels;
 mod history;
 mod index;
@@ -30,6 +31,7 @@ use crate::ids::{ChannelId, ChannelTag, PolicyId, SessionId};
 use crate::mem::{Full, Position, Publication, Seat, Slots};
 use crate::rng::Rng;
 use book::Book;
+use callers::Callers;
 use history::Archive;
 use index::Index;
 use pace::Paces;
@@ -60,6 +62,7 @@ pub struct Hub {
     book: Book,
     presence: Presence,
     turnouts: Turnouts,
+    callers: Callers,
     epoch: u64,
 }
 
@@ -144,6 +147,7 @@ impl Hub {
             book: Book::default(),
             presence: Presence::default(),
             turnouts: Turnouts::default(),
+            callers: Callers::new(),
             epoch: rng.next_u64() >> 12,
         }
     }

@@ -12,7 +12,7 @@ use crate::hub::{Answered, Change, Turn};
 use crate::ids::{ChannelId, SessionId};
 use crate::mem::{Asker, PresenceEvent, Publication};
 use crate::service::notice;
-use crate::session::{ServiceKind, Session};
+use crate::session::Session;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -58,7 +58,7 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    fn new(publication: Rc<Publication>, origin: Origin) -> Self {
+    pub(super) fn new(publication: Rc<Publication>, origin: Origin) -> Self {
         publication.spread(true);
         Self {
             publication,
@@ -69,6 +69,12 @@ impl Delivery {
             taken: 1,
             reached: 0,
         }
+    }
+
+    pub(super) fn to_user(publication: Rc<Publication>, origin: Origin) -> Self {
+        let mut delivery = Self::new(publication, origin);
+        delivery.to_user = true;
+        delivery
     }
 }
 
@@ -127,6 +133,7 @@ impl Node {
                 Some(Cmd::SendOne(session, publication, origin)) => {
                     self.send_one(session, publication, origin);
                 }
+                Some(Cmd::SendByKey(publication, origin)) => self.send_by_key(publication, origin),
                 Some(Cmd::Broadcast(publication, origin)) => {
                     self.begin_broadcast(publication, origin);
                 }
@@ -139,13 +146,8 @@ impl Node {
                     self.fan_out = Some(FanOut::Revoke(whose, origin, slots, 0));
                 }
                 Some(Cmd::Kick(user, origin)) => self.begin_kick(&user, origin),
-                Some(Cmd::KickOne(session, origin)) => {
-                    let outcome = match self.kick(session, Cause::Kicked) {
-                        true => Outcome::Kicked { sessions: 1 },
-                        false => Outcome::Absent,
-                    };
-                    self.tell(origin, outcome);
-                }
+                Some(Cmd::KickByKey(key)) => self.kick_by_key(&key),
+                Some(Cmd::KickOne(session, origin)) => self.kick_session(session, origin),
                 Some(Cmd::Seat {
                     user,
                     topic,
@@ -224,41 +226,17 @@ impl Node {
     fn begin_send(&mut self, publication: Rc<Publication>, origin: Origin) {
         self.number(&publication);
         if self.hub.begin_user(&publication.target) {
-            let mut delivery = Delivery::new(publication, origin);
-            delivery.to_user = true;
+            let delivery = Delivery::to_user(publication, origin);
             self.fan_out = Some(FanOut::Message(delivery));
         } else {
             self.tell(origin, Outcome::Absent);
         }
     }
 
-    fn send_one(&mut self, session: SessionId, publication: Rc<Publication>, origin: Origin) {
-        self.number(&publication);
-        let mut delivery = Delivery::new(publication, origin);
-        delivery.to_user = true;
-        match self.takes_messages(session) {
-            true => self.deliver_out_of_line(session, &mut delivery),
-            false => return self.tell(origin, Outcome::Absent),
-        }
-        self.through(&FanOut::Message(delivery));
-    }
-
     fn begin_broadcast(&mut self, publication: Rc<Publication>, origin: Origin) {
         self.number(&publication);
-        let mut delivery = Delivery::new(publication, origin);
-        delivery.to_user = true;
+        let delivery = Delivery::to_user(publication, origin);
         self.fan_out = Some(FanOut::Everybody(delivery, 0..self.sessions.end()));
-    }
-
-    /// Whether a session is one of those that may be sent to.
-    fn takes_messages(&self, session: SessionId) -> bool {
-        let row = self.sessions.get(session);
-        let takes = |row: &Session| match row.service {
-            ServiceKind::Revolved | ServiceKind::Bayeux | ServiceKind::Orbit => true,
-            ServiceKind::Stomp => row.stomp().is_some(),
-            _ => false,
-        };
-        row.is_some_and(|row| row.is_open() && takes(row))
     }
 
     fn begin_seat(&mut self, user: &str, topic: Rc<str>, on: bool, origin: Origin) {
@@ -285,7 +263,7 @@ impl Node {
         }
     }
 
-    fn number(&mut self, publication: &Publication) {
+    pub(super) fn number(&mut self, publication: &Publication) {
         self.published += 1;
         publication.take(self.published);
     }
@@ -405,7 +383,7 @@ impl Node {
     /// For what is not the fan-out of a publication.
     #[cold]
     #[inline(never)]
-    fn deliver_out_of_line(&mut self, session: SessionId, delivery: &mut Delivery) {
+    pub(super) fn deliver_out_of_line(&mut self, session: SessionId, delivery: &mut Delivery) {
         self.deliver(session, delivery);
     }
 
@@ -424,7 +402,7 @@ impl Node {
         });
     }
 
-    fn through(&mut self, fan_out: &FanOut) {
+    pub(super) fn through(&mut self, fan_out: &FanOut) {
         let delivery = match fan_out {
             FanOut::Message(delivery) | FanOut::Everybody(delivery, _) => delivery,
             FanOut::Presence(..) => return,
@@ -460,7 +438,7 @@ impl Node {
         }
     }
 
-    fn tell(&mut self, origin: Origin, outcome: Outcome) {
+    pub(super) fn tell(&mut self, origin: Origin, outcome: Outcome) {
         match origin {
             Origin::Session(id, call) => {
                 self.with_service(id, |service, cx, session| {

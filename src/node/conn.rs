@@ -21,6 +21,8 @@ pub enum Door {
     Application,
     /// STOMP without HTTP in front.
     Stomp,
+    /// The application, by OP.
+    Op,
 }
 
 /// One connection.

@@ -20,6 +20,7 @@ mod events;
 mod flush;
 mod frames;
 mod invariants;
+mod one;
 mod params;
 mod public;
 mod raw;

@@ -1,6 +1,6 @@
 //! Connections without HTTP: the bytes of a session, both ways, for as long as the connection lasts.
 //!
-//! In: bytes of the STOMP port, and those of the public one that begin as no request does. Out: a session and its bytes; its
+//! In: bytes of the ports of STOMP and OP, and those of the public one that begin as no request does. Out: a session and its bytes; its
 //! peer's silence. What the bytes mean is its service's business.
 
 use super::Node;
@@ -11,7 +11,7 @@ use super::sessions::Applicant;
 use crate::cmd::{Cause, Cmd};
 use crate::ids::{ConnId, SessionId};
 use crate::metrics::Kind;
-use crate::service::Hello;
+use crate::service::{Hello, op};
 use crate::session::{Carriage, Encoding, ServiceKind, Session};
 use crate::stomp::{self, Opening, spell};
 use crate::transport::Profile;
@@ -24,7 +24,7 @@ impl Node {
         };
         let odd = || matches!(bytes.first(), Some(b'C' | b'S' | b'\n' | b'\r'));
         match (conn.door, &conn.inbox) {
-            (Door::Stomp, _) | (_, Inbox::Opening(_)) => true,
+            (Door::Stomp | Door::Op, _) | (_, Inbox::Opening(_)) => true,
             (Door::Public, Inbox::Empty) => conn.requests == 0 && odd(),
             _ => false,
         }
@@ -39,17 +39,18 @@ impl Node {
         };
         all.extend_from_slice(bytes);
         match stomp::opening(&all) {
-            _ if door == Some(Door::Stomp) => self.begin_raw(id, &all),
-            Opening::Stomp => self.begin_raw(id, &all),
+            _ if door == Some(Door::Op) => self.begin_raw(id, ServiceKind::Op, &all),
+            _ if door == Some(Door::Stomp) => self.begin_raw(id, ServiceKind::Stomp, &all),
+            Opening::Stomp => self.begin_raw(id, ServiceKind::Stomp, &all),
             Opening::Unsure => self.set_inbox(id, Inbox::Opening(all)),
             Opening::Other => self.receive_requests(id, &mut all),
         }
     }
 
     /// The connection is a session's from now on. Its time to say who it is goes on running.
-    fn begin_raw(&mut self, id: ConnId, bytes: &[u8]) {
+    fn begin_raw(&mut self, id: ConnId, service: ServiceKind, bytes: &[u8]) {
         let opened = self.open_session(Applicant {
-            service: ServiceKind::Stomp,
+            service,
             carriage: Carriage::Bare,
             encoding: Encoding::Plain,
             profile: Profile::default(),
@@ -63,8 +64,13 @@ impl Node {
             Err(why) => {
                 let fault = no_session_fault(why);
                 self.refused(fault.code);
-                let headers = [("message", &*fault.reason), ("orbit-code", fault.code)];
-                let error = spell::frame(None, "ERROR", &headers, "");
+                let error = match service {
+                    ServiceKind::Op => op::no_session(&fault.reason),
+                    _ => {
+                        let headers = [("message", &*fault.reason), ("orbit-code", fault.code)];
+                        spell::frame(None, "ERROR", &headers, "")
+                    }
+                };
                 if let Some(out) = self.out(id) {
                     out.tail().extend_from_slice(&error);
                 }
@@ -106,7 +112,7 @@ impl Node {
             return;
         };
         let session = conn.session.and_then(|session| self.sessions.get(session));
-        let Some(tenths) = session.and_then(Session::stomp).map(|stomp| stomp.watch_ds) else {
+        let Some(tenths) = session.and_then(Session::watched_ds) else {
             return;
         };
         let silent = (tenths > 0).then(|| self.now() + u64::from(tenths) * 100);

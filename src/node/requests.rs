@@ -200,7 +200,7 @@ impl Node {
                     _ => self.preflight(id, request),
                 }
             }
-            Door::Public | Door::Stomp => self.serve_public(id, request),
+            Door::Public | Door::Stomp | Door::Op => self.serve_public(id, request),
             Door::Internal => self.serve_internal(id, request),
             Door::Application => {}
         }

@@ -81,7 +81,7 @@ impl Node {
             return Err(NoSession::TooMany);
         };
         self.metrics.signons += 1;
-        if applicant.service == ServiceKind::Feed {
+        if matches!(applicant.service, ServiceKind::Feed | ServiceKind::Op) {
             self.feeds.push(id);
         }
         self.metrics.moved(None, Some(down));
@@ -169,7 +169,7 @@ impl Node {
             _ if self.is_bayeux(id) => self.remove_session(id, cause),
             Cause::Overflow => self.remove_session(id, cause),
             // Its client is told what it did, and then closed.
-            _ if self.is_stomp(id) => self.close_session(id, cause),
+            _ if self.is_raw(id) => self.close_session(id, cause),
             Cause::Clean
             | Cause::Closed
             | Cause::Kicked
@@ -184,9 +184,9 @@ impl Node {
         }
     }
 
-    fn is_stomp(&self, id: SessionId) -> bool {
+    fn is_raw(&self, id: SessionId) -> bool {
         let service = self.sessions.get(id).map(|session| session.service);
-        service == Some(ServiceKind::Stomp)
+        matches!(service, Some(ServiceKind::Stomp | ServiceKind::Op))
     }
 
     fn is_csp(&self, id: SessionId) -> bool {

@@ -14,6 +14,7 @@ mod gate;
 mod join;
 pub mod json;
 pub mod notice;
+pub mod op;
 pub mod orbit;
 pub mod refusal;
 pub mod revolved;
@@ -167,6 +168,7 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
         ServiceKind::Objects => &events::Objects,
         ServiceKind::Poll => &events::Poll,
         ServiceKind::Feed => &events::Feed,
+        ServiceKind::Op => &op::OpService,
         ServiceKind::Bayeux => &bayeux::Bayeux,
         ServiceKind::Orbit => &orbit::Orbit,
         ServiceKind::Callback => &callback::Callback,
@@ -185,7 +187,8 @@ fn gap_of(kind: ServiceKind) -> fn(&str, u64) -> Vec<u8> {
         | ServiceKind::Poll
         | ServiceKind::Echo
         | ServiceKind::Orbit
-        | ServiceKind::Callback => events::missed,
+        | ServiceKind::Callback
+        | ServiceKind::Op => events::missed,
     }
 }
 
@@ -276,7 +279,7 @@ impl Cx<'_> {
     fn queue_max(&self, session: &Session) -> usize {
         match session.service {
             // The application is trusted with more.
-            ServiceKind::Feed => self.config.max_queue_total / FEED_SHARE,
+            ServiceKind::Feed | ServiceKind::Op => self.config.max_queue_total / FEED_SHARE,
             ServiceKind::Callback => self.config.callback_queue,
             _ => self.config.max_queue,
         }
@@ -298,8 +301,14 @@ impl Cx<'_> {
     /// Whether the node holds as much as it may and takes no new message.
     #[must_use]
     pub fn is_full(&self) -> bool {
+        self.cmds.is_full() || !self.fits(0)
+    }
+
+    /// Whether the queues have room for so many bytes more.
+    #[must_use]
+    pub fn fits(&self, bytes: usize) -> bool {
         let queued = self.ledger.used().saturating_sub(self.hub.kept().0 as u64);
-        self.cmds.is_full() || queued >= self.config.max_queue_total as u64
+        queued + (bytes as u64) < self.config.max_queue_total as u64
     }
 }
 

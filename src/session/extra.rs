@@ -6,6 +6,7 @@
 
 use super::link::Link;
 use super::loose::Loose;
+use super::op::Op;
 use super::rates::Rates;
 use super::stomp::{Busy, Stomp};
 use crate::config::policy::Rate;
@@ -35,6 +36,8 @@ enum Own {
     Link(Box<Link>),
     /// Of STOMP, once it has connected.
     Stomp(Stomp),
+    /// Of OP.
+    Op(Box<Op>),
 }
 
 /// What a session has for a moment only.
@@ -103,6 +106,31 @@ impl Extra {
         if let Own::Stomp(stomp) = &mut self.own {
             change(stomp);
         }
+    }
+
+    /// What a session of OP has.
+    #[must_use]
+    pub fn op(&self) -> Option<&Op> {
+        match &self.own {
+            Own::Op(op) => Some(op),
+            _ => None,
+        }
+    }
+
+    /// Takes it.
+    pub fn take_op(&mut self) -> Option<Box<Op>> {
+        match std::mem::take(&mut self.own) {
+            Own::Op(op) => Some(op),
+            other => {
+                self.own = other;
+                None
+            }
+        }
+    }
+
+    /// Keeps it.
+    pub fn put_op(&mut self, op: Box<Op>) {
+        self.own = Own::Op(op);
     }
 
     /// Of what is kept, only what was not acknowledged; `None` where that is nothing.

@@ -25,13 +25,15 @@ pub enum ServiceKind {
     Callback,
     /// Channels and peer messages by STOMP, for clients and for the application.
     Stomp,
+    /// The application, by OP.
+    Op,
 }
 
 impl ServiceKind {
     /// Whether its beginning is no news to the application: its own sessions, and those of one answer.
     #[must_use]
     pub fn is_silent(self) -> bool {
-        matches!(self, Self::Feed | Self::Callback | Self::Poll)
+        matches!(self, Self::Feed | Self::Callback | Self::Poll | Self::Op)
     }
 
     /// Its name in lists and events.
@@ -46,6 +48,7 @@ impl ServiceKind {
             Self::Orbit => "orbit",
             Self::Callback => "callback",
             Self::Stomp => "stomp",
+            Self::Op => "op",
         }
     }
 }

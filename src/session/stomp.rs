@@ -235,9 +235,20 @@ impl Session {
         }
     }
 
+    /// On a connection without HTTP: tenths of a second of silence after which the client has gone, 0 for never; `None`
+    /// before it said who it is.
+    #[must_use]
+    pub fn watched_ds(&self) -> Option<u16> {
+        let op = self.op().filter(|op| op.connected).map(|_| 0);
+        self.stomp().map(|stomp| stomp.watch_ds).or(op)
+    }
+
     /// When the frame began to come that is not whole.
     #[must_use]
     pub fn partial_since(&self) -> Option<Tick> {
+        if let Some(op) = self.op() {
+            return op.reader.is_begun().then_some(op.begun);
+        }
         let busy = self.busy()?;
         busy.partial.as_ref().map(|_| busy.begun)
     }

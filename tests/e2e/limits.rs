@@ -60,6 +60,8 @@ fn with_64_descriptors() -> Node {
         "127.0.0.1:0",
         "--internal",
         "127.0.0.1:0",
+        "--op",
+        "off",
         "--stomp",
         "off",
     ]);

@@ -9,7 +9,8 @@ use std::os::unix::net::UnixListener;
 fn a_unix_socket_serves_http_and_goes_with_the_node() {
     let path = scratch("http");
     let address = format!("unix:{}", path.display());
-    let flags = ["--listen", &address, "--internal", "off", "--stomp", "off"];
+    let flags = ["--listen", &address, "--internal", "off"];
+    let flags = [&flags[..], &["--op", "off", "--stomp", "off"]].concat();
     let node = Node::spawn(&mut command(&flags));
     assert_eq!(
         node.ready,

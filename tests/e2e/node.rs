@@ -74,6 +74,7 @@ impl Node {
         // Unless its flags say otherwise.
         let mut child = command
             .env("ORBITED_STOMP", "127.0.0.1:0")
+            .env("ORBITED_OP", "127.0.0.1:0")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

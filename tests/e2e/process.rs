@@ -10,11 +10,13 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 #[test]
 fn it_says_its_addresses_in_one_line_when_it_is_ready() {
     let node = Node::start(&[]);
-    let (http, internal, stomp) = (node.said("http"), node.said("internal"), node.said("stomp"));
+    let (http, internal) = (node.said("http"), node.said("internal"));
+    let (op, stomp) = (node.said("op"), node.said("stomp"));
     assert_eq!(
         node.ready,
-        format!("ready http={http} internal={internal} op=off stomp={stomp}")
+        format!("ready http={http} internal={internal} op={op} stomp={stomp}")
     );
+    assert!(op.starts_with("127.0.0.1:") && !op.ends_with(":0"));
     assert!(stomp.starts_with("127.0.0.1:") && !stomp.ends_with(":0"));
     assert!(http.starts_with("127.0.0.1:") && !http.ends_with(":0"));
     assert_eq!(node.connect().get("/").status, 200);

@@ -181,7 +181,7 @@ impl Player {
         if !has("Host:") {
             let host = match door(conn) {
                 Door::Public => "orbited.test",
-                Door::Internal | Door::Application | Door::Stomp => "127.0.0.1:8001",
+                Door::Internal | Door::Application | Door::Stomp | Door::Op => "127.0.0.1:8001",
             };
             out.extend_from_slice(format!("\r\nHost: {host}").as_bytes());
         }
@@ -426,6 +426,7 @@ fn used(expected: &Expected, came: &[u8], names: &mut Names) -> Option<usize> {
             used_by(&format!("POST {target} HTTP/1.1\r\n"), request, came, names)
         }
         Expected::Bytes(bytes) => bytes.begins(came, names),
+        Expected::All(bytes) => bytes.is(came, names).then_some(came.len()),
         Expected::Chunk(data) => {
             let line = came.iter().position(|byte| *byte == b'\r')?;
             let size = usize::from_str_radix(str::from_utf8(&came[..line]).ok()?, 16).ok()?;
@@ -543,11 +544,12 @@ fn pieces(block: &[u8], cut: Cut) -> Vec<&[u8]> {
     }
 }
 
-/// Connections whose names begin with `app` come in by the internal port, with `stomp` by that of STOMP.
+/// Connections whose names begin with `app` come in by the internal port, with `stomp` by that of STOMP, with `op` by that of OP.
 fn door(conn: &str) -> Door {
     match conn {
         _ if conn.starts_with("app") => Door::Internal,
         _ if conn.starts_with("stomp") => Door::Stomp,
+        _ if conn.starts_with("op") => Door::Op,
         _ => Door::Public,
     }
 }

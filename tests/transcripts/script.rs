@@ -64,6 +64,8 @@ pub enum Expected {
     Bytes(Pattern),
     /// A frame.
     Frame(Opcode, Pattern),
+    /// All bytes that came; the names in them are learnt.
+    All(Pattern),
     /// A frame of STOMP, without its NUL.
     Stomp(Pattern),
     /// The end of its side.
@@ -245,6 +247,7 @@ fn server(conn: &str, said: &str, more: &[&str]) -> Result<Expected, String> {
         "chunk" => Ok(Expected::Chunk(joined(rest, more))),
         "end" => Ok(Expected::Bytes(Pattern::parse(r"0\r\n\r\n"))),
         "bytes" => Ok(Expected::Bytes(joined(rest, more))),
+        "all" => Ok(Expected::All(joined(rest, more))),
         "frame" => Ok(Expected::Stomp(joined(rest, more))),
         "upgraded" => {
             let mut fields = lines(UPGRADED);

@@ -17,14 +17,14 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => p
 /** Starts a server on free ports; resolves when it is ready. */
 async function serve(...flags) {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('ORBITED_'));
-  const child = spawn(binary, ['--listen', '127.0.0.1:0', '--internal', '127.0.0.1:0', '--stomp', '127.0.0.1:0', ...flags], { env: Object.fromEntries(kept) });
+  const child = spawn(binary, ['--listen', '127.0.0.1:0', '--internal', '127.0.0.1:0', '--op', '127.0.0.1:0', '--stomp', '127.0.0.1:0', ...flags], { env: Object.fromEntries(kept) });
   let said = '', log = '';
   child.stderr.on('data', (data) => { log = (log + data).slice(-4000); });
   const exited = new Promise((resolve) => child.on('exit', (code, signal) => resolve(signal || code)));
   running.add(child);
   exited.then(() => running.delete(child));
   const ready = new Promise((resolve) => child.stdout.on('data', (data) => {
-    const line = /^ready http=(\S+) internal=(\S+) op=\S+ stomp=(\S+)/m.exec(said += data);
+    const line = /^ready http=(\S+) internal=(\S+) op=(\S+) stomp=(\S+)/m.exec(said += data);
     if (line) resolve(line);
   }));
   const failed = new Promise((_, reject) => {
@@ -32,9 +32,9 @@ async function serve(...flags) {
     exited.then((status) => reject(new Error(`the server ended with ${status}: ${log}`)));
   });
   failed.catch(() => {});
-  const [, address, internal, stomp] = await Promise.race([ready, failed]);
+  const [, address, internal, op, stomp] = await Promise.race([ready, failed]);
   return {
-    address, internal, stomp, url: `http://${address}`, port: Number(address.split(':').pop()), said: () => said, log: () => log,
+    address, internal, op, stomp, url: `http://${address}`, port: Number(address.split(':').pop()), said: () => said, log: () => log,
     /** One sample of /metrics, or the sum of those of a name. */
     async metric(sample) {
       const text = await (await fetch(`http://${internal}/metrics`)).text();
