@@ -266,7 +266,9 @@ mod tests {
     #[test]
     fn a_turn_counts_under_the_first_bound_that_it_does_not_exceed() {
         let mut turns = Turns::default();
-        [0, 1_000, 1_001, 10_000, 10_001, 900_000].map(|us| turns.took(us));
+        for us in [0, 1_000, 1_001, 10_000, 10_001, 900_000] {
+            turns.took(us);
+        }
         assert_eq!(turns.took, [2, 1, 0, 1, 1, 0, 0, 1]);
         assert_eq!((turns.sum_us, turns.longest_us), (922_002, 900_000));
     }
