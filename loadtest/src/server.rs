@@ -20,6 +20,10 @@ pub struct Server {
     pub target: SocketAddr,
     /// Where messages are published: nowhere, or to each copy.
     pub internals: Vec<SocketAddr>,
+    /// Where STOMP is spoken without HTTP in front.
+    pub stomp: Option<SocketAddr>,
+    /// Where OP is spoken.
+    pub op: Option<SocketAddr>,
     /// What it uses is read by these; none, no figures of that.
     pub pids: Vec<u32>,
     /// From its start, by a shell, until it said that it was ready.
@@ -45,6 +49,8 @@ impl Server {
         Self {
             target,
             internals: internal.into_iter().collect(),
+            stomp: None,
+            op: None,
             pids: pids.to_vec(),
             started_in: Duration::ZERO,
             children: Vec::new(),
@@ -130,6 +136,8 @@ impl Server {
         let mut server = Self {
             target: at,
             internals: Vec::new(),
+            stomp: None,
+            op: None,
             pids: vec![pid],
             started_in: Duration::ZERO,
             children: vec![child],
@@ -146,6 +154,7 @@ impl Server {
     fn is(&mut self, ready: Ready) {
         self.target = ready.target;
         self.internals = ready.internal.into_iter().collect();
+        (self.stomp, self.op) = (ready.stomp, ready.op);
         if !ready.pids.is_empty() {
             self.pids = ready.pids;
         }
@@ -185,6 +194,8 @@ fn wait_ready(stdout: Option<ChildStdout>) -> Result<Ready, Trouble> {
 struct Ready {
     target: SocketAddr,
     internal: Option<SocketAddr>,
+    stomp: Option<SocketAddr>,
+    op: Option<SocketAddr>,
     /// The processes that are the server, where the one that was started only starts them.
     pids: Vec<u32>,
 }
@@ -196,10 +207,13 @@ fn ready(line: &str) -> Option<Ready> {
         let mut pairs = words.split(' ').filter_map(|word| word.split_once('='));
         pairs.find_map(|(key, value)| (key == name).then_some(value))
     };
+    let address = |name: &str| value(name).and_then(|text| text.parse().ok());
     let pids = value("pid").unwrap_or_default().split(',');
     Some(Ready {
         target: value("http")?.parse().ok()?,
-        internal: value("internal").and_then(|text| text.parse().ok()),
+        internal: address("internal"),
+        stomp: address("stomp"),
+        op: address("op"),
         pids: pids.filter_map(|pid| pid.parse().ok()).collect(),
     })
 }

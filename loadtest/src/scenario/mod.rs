@@ -7,6 +7,7 @@ mod chat;
 mod churn;
 mod closed;
 mod delivery;
+mod doors;
 mod fanout;
 mod growth;
 mod heartbeats;
@@ -67,7 +68,7 @@ pub struct Row {
 }
 
 /// Every scenario.
-pub const ROWS: [Row; 11] = [
+pub const ROWS: [Row; 12] = [
     Row {
         name: "hold",
         help: "opens -n connections and lets them idle: memory, CPU, descriptors",
@@ -156,10 +157,18 @@ pub const ROWS: [Row; 11] = [
         floor: false,
         run: sessions::run,
     },
+    Row {
+        name: "doors",
+        help: "publishes as fast as it goes over HTTP, STOMP and OP, for --time each: messages a second, CPU of each",
+        subscribes: false,
+        speaks: false,
+        floor: false,
+        run: doors::run,
+    },
 ];
 
 /// Those that have no crowd, so no mode.
-const CROWDLESS: [&str; 2] = ["start", "sessions"];
+const CROWDLESS: [&str; 3] = ["start", "sessions", "doors"];
 
 /// Those that need nothing of two connections to different copies of a server.
 const SPREADS: [&str; 3] = ["hold", "fanout", "churn"];
