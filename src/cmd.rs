@@ -16,6 +16,8 @@ pub enum Cmd {
     Publish(Rc<Publication>, Origin, Option<OnceKey>),
     /// To every session of the user that the publication is addressed to.
     Send(Rc<Publication>, Origin),
+    /// The same, which may wait so many milliseconds for a user without session.
+    SendWithin(Rc<Publication>, Origin, u64),
     /// To one session.
     SendOne(SessionId, Rc<Publication>, Origin),
     /// To the session whose key the publication is addressed to, as `session:KEY`.
@@ -109,6 +111,12 @@ pub enum Outcome {
     },
     /// The user has no session.
     Absent,
+    /// The same, and the message waits for it.
+    Waits,
+    /// The message waited in vain.
+    Expired,
+    /// As many messages wait as may.
+    Crowded,
     /// The node has as many channels as it may, and the publication was to be kept in a new one.
     NoRoom,
     /// This many sessions of the user end.

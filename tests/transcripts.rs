@@ -170,6 +170,7 @@ transcripts! {
     js_io_falls_back_to_jsonp
     js_io_long_polls_by_xhr_merges_and_closes
     many_messages_are_published_by_one_request_or_none
+    messages_wait_for_users_who_are_away
     nobody_reads_by_a_pattern_what_is_the_applications
     nobody_sends_where_the_operator_says_so
     nothing_of_a_bad_batch_is_taken

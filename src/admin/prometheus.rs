@@ -19,6 +19,8 @@ pub struct Facts {
     pub queue_bytes: u64,
     /// Bytes and messages that channels have kept.
     pub history: (usize, usize),
+    /// Messages that wait for users without session, and their bytes.
+    pub waiting: (usize, usize),
     /// Different transport settings in use.
     pub profiles: usize,
     /// Events that wait for URLs of the application.
@@ -93,7 +95,7 @@ pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
 type Plain = (&'static str, &'static str, u64);
 
 #[rustfmt::skip]
-fn gauges(facts: &Facts) -> [Plain; 9] {
+fn gauges(facts: &Facts) -> [Plain; 11] {
     [
         ("orbited_connections", "Open connections.", facts.connections as u64),
         ("orbited_channels", "Channels and users with a session.", facts.channels as u64),
@@ -101,6 +103,8 @@ fn gauges(facts: &Facts) -> [Plain; 9] {
         ("orbited_queue_bytes", "Bytes waiting for all clients.", facts.queue_bytes),
         ("orbited_history_bytes", "Bytes kept as history.", facts.history.0 as u64),
         ("orbited_history_messages", "Messages kept as history.", facts.history.1 as u64),
+        ("orbited_waiting_messages", "Messages that wait for users without session.", facts.waiting.0 as u64),
+        ("orbited_waiting_bytes", "Bytes of these, and of their places.", facts.waiting.1 as u64),
         ("orbited_profiles", "Different transport settings in use.", facts.profiles as u64),
         ("orbited_callback_waiting", "Events that wait for URLs of the application.", facts.callback_waiting as u64),
         ("orbited_callbacks_open", "URLs of the application whose circuit breaker is open.", facts.callbacks_open as u64),

@@ -17,6 +17,7 @@ mod presence;
 mod reach;
 mod subs;
 mod turnout;
+mod waiting;
 
 pub use channels::{Asked, Page, Published, Recovered};
 pub use listing::Listed;
@@ -25,6 +26,7 @@ pub use once::{Answered, Once};
 pub use pace::{Released, Turn};
 pub use presence::Change;
 pub use turnout::Turnout;
+pub use waiting::{Crowded, Room, Waiter};
 
 use crate::cmd::OnceKey;
 use crate::ids::{ChannelId, ChannelTag, PolicyId, SessionId};
@@ -40,6 +42,7 @@ use reach::Reach;
 use std::rc::Rc;
 use subs::{NIL, Subscriptions};
 use turnout::Turnouts;
+use waiting::Waiting;
 
 /// Every channel and user of this node.
 #[derive(Debug)]
@@ -63,6 +66,7 @@ pub struct Hub {
     presence: Presence,
     turnouts: Turnouts,
     callers: Callers,
+    waiting: Waiting,
     epoch: u64,
 }
 
@@ -148,6 +152,7 @@ impl Hub {
             presence: Presence::default(),
             turnouts: Turnouts::default(),
             callers: Callers::new(),
+            waiting: Waiting::default(),
             epoch: rng.next_u64() >> 12,
         }
     }
@@ -243,6 +248,7 @@ impl Hub {
         }
         self.join(session, seat, user);
         seat.user = user.index();
+        self.arrive(name);
         if let Some(after) = self.told_anywhere(seat) {
             self.note_rename(seat, before.as_ref(), &after);
         }
@@ -359,6 +365,7 @@ impl Hub {
             && self.channels.iter().filter(patterns).count() == self.patterns
             && self.channels.iter().filter(own).count() == self.own
             && self.is_archive_consistent()
+            && self.waiting.is_consistent()
             && self
                 .presence
                 .is_within(|id| self.channels.get(id).is_some())

@@ -125,11 +125,19 @@ impl Node {
                 self.begin_publish(told, Origin::Node, None);
                 continue;
             }
+            // In front of all that was sent since.
+            if let Some(waiter) = self.hub.next_arrived() {
+                self.begin_send(waiter.publication, waiter.origin);
+                continue;
+            }
             match self.cmds.pop() {
                 Some(Cmd::Publish(publication, origin, once)) => {
                     self.begin_publish(publication, origin, once);
                 }
                 Some(Cmd::Send(publication, origin)) => self.begin_send(publication, origin),
+                Some(Cmd::SendWithin(publication, origin, ms)) => {
+                    self.send_within(publication, origin, ms);
+                }
                 Some(Cmd::SendOne(session, publication, origin)) => {
                     self.send_one(session, publication, origin);
                 }
@@ -141,10 +149,7 @@ impl Node {
                 Some(Cmd::Arm(session)) => self.arm(session),
                 Some(Cmd::End(session, cause)) => self.end_session(session, cause),
                 Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),
-                Some(Cmd::Revoke(whose, origin)) => {
-                    let slots = 0..self.sessions.end();
-                    self.fan_out = Some(FanOut::Revoke(whose, origin, slots, 0));
-                }
+                Some(Cmd::Revoke(whose, origin)) => self.begin_revoke(whose, origin),
                 Some(Cmd::Kick(user, origin)) => self.begin_kick(&user, origin),
                 Some(Cmd::KickByKey(key)) => self.kick_by_key(&key),
                 Some(Cmd::KickOne(session, origin)) => self.kick_session(session, origin),
@@ -223,7 +228,7 @@ impl Node {
         }
     }
 
-    fn begin_send(&mut self, publication: Rc<Publication>, origin: Origin) {
+    pub(super) fn begin_send(&mut self, publication: Rc<Publication>, origin: Origin) {
         self.number(&publication);
         if self.hub.begin_user(&publication.target) {
             let delivery = Delivery::to_user(publication, origin);
@@ -237,6 +242,11 @@ impl Node {
         self.number(&publication);
         let delivery = Delivery::to_user(publication, origin);
         self.fan_out = Some(FanOut::Everybody(delivery, 0..self.sessions.end()));
+    }
+
+    fn begin_revoke(&mut self, whose: Whose, origin: Origin) {
+        let slots = 0..self.sessions.end();
+        self.fan_out = Some(FanOut::Revoke(whose, origin, slots, 0));
     }
 
     fn begin_seat(&mut self, user: &str, topic: Rc<str>, on: bool, origin: Origin) {

@@ -31,6 +31,7 @@ mod sockets;
 mod streamtest;
 mod timers;
 mod tokens;
+mod waiting;
 
 pub use callbacks::Dial;
 pub use commands::DELIVERIES_PER_TURN;
@@ -296,7 +297,8 @@ impl Node {
             .chain(self.session_timers.next_due())
             .chain(self.hub.next_due())
             .chain(self.once.next_due())
-            .chain(self.next_ticket_due());
+            .chain(self.next_ticket_due())
+            .chain(self.hub.next_waited().map(|(until, _)| until));
         due.min()
     }
 
@@ -307,6 +309,7 @@ impl Node {
             || !self.cmds.is_empty()
             || self.hub.has_changes()
             || self.hub.has_turnouts()
+            || self.hub.has_arrived()
     }
 
     /// Counters, for `/metrics` and tests.

@@ -369,6 +369,7 @@ impl Node {
             self.cmds.push(Cmd::Release(channel));
             self.run_out();
         }
+        self.wait_no_more();
         self.stopping = true;
         self.close_desks();
         let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();

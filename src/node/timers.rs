@@ -29,6 +29,8 @@ impl Node {
                 }
             } else if let Some(channel) = self.hub.pop_paced(now) {
                 self.cmds.push(Cmd::Release(channel));
+            } else if let Some(waiter) = self.hub.pop_waited(now) {
+                self.waited(waiter);
             } else if !self.hub.expire(now)
                 && !self.once.expire(now)
                 && !self.tokens.tickets.expire(self.clock.unix_ms)

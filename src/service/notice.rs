@@ -58,6 +58,21 @@ pub fn fate(cx: &mut Cx<'_>, session: &Session, publication: &Publication, fate:
     publish(cx, channel, out);
 }
 
+/// A message of which the application wanted to know waited for its user in vain.
+#[must_use]
+pub fn expired(publication: &Publication, unix_ms: u64, ledger: &Ledger) -> Rc<Publication> {
+    let mut out = b"{\"event\":\"failed\",\"session\":null,\"user\":".to_vec();
+    json::string(&mut out, &publication.target);
+    let _ = write!(
+        out,
+        ",\"time\":{},\"reason\":\"expired\",\"id\":",
+        unix_ms / 1000
+    );
+    name(&mut out, publication);
+    out.push(b'}');
+    of(names::FAILED, out, ledger)
+}
+
 /// A channel's subscribers became some or none.
 #[must_use]
 pub fn turnout(turnout: &Turnout, unix_ms: u64, ledger: &Ledger) -> Rc<Publication> {

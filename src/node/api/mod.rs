@@ -159,7 +159,11 @@ impl Node {
                 (status, body)
             }
             Outcome::NoRoom => return self.refuse_waiting(id, &CHANNELS_FULL),
-            Outcome::Absent => return self.refuse_waiting(id, &peers::NOT_CONNECTED),
+            Outcome::Absent | Outcome::Expired => {
+                return self.refuse_waiting(id, &peers::NOT_CONNECTED);
+            }
+            Outcome::Crowded => return self.refuse_waiting(id, &peers::CROWDED),
+            Outcome::Waits => (202, "{\"sessions\":0,\"waits\":true}\n".to_owned()),
             Outcome::Kicked { sessions } | Outcome::Sent { sessions } => {
                 (200, format!("{{\"sessions\":{sessions}}}\n"))
             }
@@ -195,6 +199,7 @@ impl Node {
             subscriptions: self.hub.subscriptions(),
             queue_bytes: self.queued_bytes(),
             history: self.hub.kept(),
+            waiting: self.hub.waiting(),
             profiles: self.profiles.len(),
             callback_waiting: self.callbacks_waiting(),
             callbacks_open: self.callbacks_open(),

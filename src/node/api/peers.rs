@@ -15,16 +15,22 @@ use crate::session::SessionKey;
 use std::rc::Rc;
 
 impl Node {
-    /// To all sessions of a user.
+    /// To all sessions of a user; where it has none, and `ttl` says so, later.
     pub(super) fn send_to_user(
         &mut self,
         id: ConnId,
         request: &Request<'_>,
         user: &str,
     ) -> Result<(), Fault> {
-        let query = Query::of(request, NAMED)?;
+        let query = Query::of(request, &["id", "report", "ttl"])?;
+        let ttl_ms = query.ttl_ms()?;
         let publication = self.peer_message(request, &query, checked_user(user)?)?;
-        self.ask(id, Cmd::Send(publication, Origin::Api(id)));
+        let origin = Origin::Api(id);
+        let cmd = match ttl_ms {
+            None => Cmd::Send(publication, origin),
+            Some(ms) => Cmd::SendWithin(publication, origin, ms),
+        };
+        self.ask(id, cmd);
         Ok(())
     }
 
@@ -128,6 +134,13 @@ pub const NOT_CONNECTED: Fault = Fault::new(
     "not-connected",
     "Nobody is there: the user has no session, or the session takes no messages.",
     "GET /api/sessions?user= lists the sessions of a user.",
+);
+/// The answer where a message cannot wait.
+pub const CROWDED: Fault = Fault::new(
+    503,
+    "waiting-full",
+    "The user has no session, and as many messages wait as may: 1,000 for one user, an eighth of --max-queue-total for all.",
+    "Send it again when the user signs on: GET /api/events/signon tells.",
 );
 /// The answer where the session that is named is not there.
 pub const NO_SUCH_SESSION: Fault = Fault::new(

@@ -3,6 +3,7 @@
 //! In: a request and the names its call knows. Out: typed values, or the fault that names the pair. What a caller asks for
 //! and does not get would be a silent loss, so a name that is not known is refused.
 
+use crate::config::units;
 use crate::http::fault::Fault;
 use crate::http::request::Request;
 use crate::http::url::Query as Pairs;
@@ -139,6 +140,21 @@ impl Query {
         Ok(())
     }
 
+    /// `ttl`: how long a message may wait for its user, as in `30s`; in milliseconds.
+    ///
+    /// # Errors
+    /// A value that is no time, or more than a day.
+    pub fn ttl_ms(&self) -> Result<Option<u64>, Fault> {
+        let time = |text| units::time(text, 1, TTL_MS_MAX);
+        let ttl = self.text("ttl").map(time).transpose();
+        ttl.map_err(|_| {
+            bad(
+                "ttl",
+                "is a time with its unit, as in 30s, of a day at most",
+            )
+        })
+    }
+
     /// `user`, checked.
     ///
     /// # Errors
@@ -183,6 +199,8 @@ const BAD_USER: Fault = Fault::new(
 );
 /// Bytes of a message's name.
 const ID_BYTES_MAX: usize = 128;
+/// How long a message may wait for its user: who is away for longer has another way to be told.
+const TTL_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// Rows of a page unless told.
 const LIMIT: u64 = 100;
 /// Most rows of a page.

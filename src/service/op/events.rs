@@ -2,7 +2,7 @@
 //!
 //! In: an event. Out: a message to each recipient as a command; the answer when all of them are decided (`outcomes`).
 
-use super::frames::{SendError, send};
+use super::frames::{How, SendError, send};
 use super::{NO_KEY, OTHER, Refusal, Talk};
 use crate::cmd::Cause;
 use crate::op::{Event, events};
@@ -26,7 +26,12 @@ pub fn take(talk: &mut Talk<'_, '_>, event: Event) {
     }
     let to = |recipient: &str| Target::of_parts(recipient);
     let keys: Vec<Box<str>> = recipients.into_iter().map(String::into).collect();
-    let sent = send(talk, (&id, Confirm::Best, ""), (keys, to), &body);
+    let how = How {
+        confirm: Confirm::Best,
+        kind: "",
+        ttl_ms: 0,
+    };
+    let sent = send(talk, (&id, how), (keys, to), &body);
     if let Err(SendError(text)) = sent {
         talk.refuse(Some(&id), &Refusal::new(OTHER, &text));
     }

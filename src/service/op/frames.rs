@@ -138,8 +138,34 @@ fn begin_send(talk: &mut Talk<'_, '_>, frame: &Frame, id: &str) -> Done {
     }
     let kind = frame.header("content-type").unwrap_or_default();
     let to = |key: &str| Target::of_key(key);
-    let sent = send(talk, (id, confirm, kind), (keys, to), &frame.body);
+    let how = How {
+        confirm,
+        kind,
+        ttl_ms: ttl_ms(frame)?,
+    };
+    let sent = send(talk, (id, how), (keys, to), &frame.body);
     sent.map_err(|SendError(text)| Refusal::new(OTHER, &text))
+}
+
+/// How a message is sent.
+pub struct How<'f> {
+    /// What counts as reached.
+    pub confirm: Confirm,
+    /// The type of its body, if that is said.
+    pub kind: &'f str,
+    /// How long it may wait for a user.
+    pub ttl_ms: u64,
+}
+
+/// Seconds that a message may wait, in milliseconds.
+fn ttl_ms(frame: &Frame) -> Result<u64, Refusal> {
+    let Some(text) = frame.header("ttl") else {
+        return Ok(0);
+    };
+    let seconds = text.parse::<u64>().ok();
+    let seconds = seconds.filter(|seconds| *seconds <= TTL_S_MAX);
+    let ms = seconds.map(|seconds| seconds * 1000);
+    ms.ok_or_else(|| Refusal::new(OTHER, "ttl is a number of seconds, a day at most"))
 }
 
 /// Why nothing was sent.
@@ -148,7 +174,7 @@ pub struct SendError(pub String);
 /// Sends `body` to each of some recipients; all of them or none.
 pub fn send(
     talk: &mut Talk<'_, '_>,
-    (id, confirm, kind): (&str, Confirm, &str),
+    (id, how): (&str, How<'_>),
     (keys, to): (Vec<Box<str>>, impl Fn(&str) -> Target),
     body: &[u8],
 ) -> Result<(), SendError> {
@@ -161,9 +187,9 @@ pub fn send(
         cx.metrics.refuse("full");
         return Err(SendError(FULL.to_owned()));
     }
-    let content = content(kind, body).ok_or_else(|| SendError(NOT_JSON.to_owned()))?;
+    let content = content(how.kind, body).ok_or_else(|| SendError(NOT_JSON.to_owned()))?;
     let targets: Vec<Target> = keys.iter().map(|key| to(key)).collect();
-    let first = talk.op.sent.begin(id.into(), confirm, keys);
+    let first = talk.op.sent.begin(id.into(), how.confirm, keys);
     for (call, target) in (first..).zip(targets) {
         let name = target.name().clone();
         let publication = Publication::new(name, None, content.clone(), body.into(), cx.ledger);
@@ -173,7 +199,7 @@ pub fn send(
         }
         cx.metrics.messages_in += 1;
         cx.cmds
-            .push(target.send(publication, Origin::Session(cx.id, call)));
+            .push(target.send(publication, Origin::Session(cx.id, call), how.ttl_ms));
     }
     Ok(())
 }
@@ -206,4 +232,5 @@ const NOT_JSON: &str = "the body is said to be JSON and is not";
 const TOO_MUCH: &str = "the body times its recipients is more than 8 MiB; send to fewer at once";
 /// What one frame may become: what one turn may copy.
 const COPIES_BYTES_MAX: usize = 8 * 1024 * 1024;
+const TTL_S_MAX: u64 = 24 * 60 * 60;
 const NAME_CHARS_MAX: usize = 64;

@@ -56,10 +56,11 @@ impl Target {
         }
     }
 
-    /// What brings a message there.
+    /// What brings a message there, for which a user's may wait so long.
     #[must_use]
-    pub fn send(&self, publication: Rc<Publication>, origin: Origin) -> Cmd {
+    pub fn send(&self, publication: Rc<Publication>, origin: Origin, ttl_ms: u64) -> Cmd {
         match self {
+            Self::User(_) if ttl_ms > 0 => Cmd::SendWithin(publication, origin, ttl_ms),
             Self::User(_) => Cmd::Send(publication, origin),
             Self::Session(_) => Cmd::SendByKey(publication, origin),
             Self::Channel(_) => Cmd::Publish(publication, origin, None),

@@ -29,7 +29,10 @@ pub fn of_outcome(outcome: Outcome) -> State {
     match outcome {
         Outcome::Sent { sessions: 0 } | Outcome::Absent => State::Failed("not connected"),
         Outcome::Sent { sessions } => State::Waiting(sessions),
-        Outcome::NoRoom => State::Failed("overflow"),
+        // What becomes of it is told later.
+        Outcome::Waits => State::Asked,
+        Outcome::Expired => State::Failed("expired"),
+        Outcome::NoRoom | Outcome::Crowded => State::Failed("overflow"),
         // Of a channel nobody acknowledges anything: it is in the hub.
         Outcome::Published { .. } | Outcome::Kicked { .. } | Outcome::Seated { .. } => {
             State::Reached

@@ -87,7 +87,7 @@ impl Service for Revolved {
             Outcome::Sent { sessions } => {
                 self.ok(cx, session, call, &format!("{{\"sessions\":{sessions}}}"))
             }
-            Outcome::Absent => self.err(
+            Outcome::Absent | Outcome::Waits | Outcome::Expired | Outcome::Crowded => self.err(
                 cx,
                 session,
                 call,

@@ -41,6 +41,7 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
         }
         Destination::Own | Destination::Session(_) => return Err(NOT_THERE),
     };
+    let ttl_ms = if to_user { ttl_ms(frame)? } else { 0 };
     gate::take(cx, bytes)?;
     let (content, body) = match instead {
         Some(instead) => decide::instead(&content, &instead),
@@ -53,6 +54,7 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
         publication.put_headers(beside.into());
     }
     let cmd = match to_user {
+        true if ttl_ms > 0 => Cmd::SendWithin(publication, Origin::Node, ttl_ms),
         true => Cmd::Send(publication, Origin::Node),
         // A receipt does not wait for the publication's turn.
         false if cx.hub.promise(&publication.target).is_err() => {
@@ -64,6 +66,16 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     cx.metrics.messages_in += 1;
     cx.cmds.push(cmd);
     Ok(Vec::new())
+}
+
+/// How long the message may wait for its user, in milliseconds.
+fn ttl_ms(frame: &Frame<'_>) -> Result<u64, Refusal> {
+    let Some(text) = frame.header("orbit-ttl") else {
+        return Ok(0);
+    };
+    let seconds = text.parse::<u64>().ok();
+    let seconds = seconds.filter(|seconds| *seconds <= TTL_S_MAX);
+    seconds.map(|seconds| seconds * 1000).ok_or(BAD_TTL)
 }
 
 /// Headers that go along, each once, as lines of 1.2. Readers by 1.0 take blanks off names: so they are judged.
@@ -95,6 +107,8 @@ const OWN: [&str; 8] = [
     "ack",
 ];
 const NOT_JSON: Refusal = Refusal::new("the body is said to be JSON and is not", BAD_FRAME);
+const BAD_TTL: Refusal = Refusal::new("orbit-ttl is a number of seconds, a day at most", BAD_FRAME);
+const TTL_S_MAX: u64 = 24 * 60 * 60;
 const NO_CHANNEL: Refusal = Refusal::new("more channels than --max-channels", "full");
 const NOT_THERE: Refusal = Refusal::new(
     "nothing is sent there; there are /topic/CHANNEL and /user/USER",
