@@ -34,6 +34,8 @@ mod dying;
 mod limits;
 #[path = "e2e/listeners.rs"]
 mod listeners;
+#[path = "e2e/op.rs"]
+mod op;
 #[path = "e2e/plain.rs"]
 mod plain;
 #[path = "e2e/process.rs"]

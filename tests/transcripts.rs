@@ -182,6 +182,7 @@ transcripts! {
     outside_demo_mode_nothing_is_open_that_was_not_opened
     op_1_0_is_what_pyorbited_sends
     op_frames_end_as_the_first_one_did
+    op_gives_up_a_peer_that_takes_nothing
     op_is_answered_as_the_daemon_of_2008_did
     op_is_told_what_was_not_delivered
     op_lets_in_who_shows_a_key

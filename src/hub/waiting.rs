@@ -166,9 +166,9 @@ impl Hub {
     }
 }
 
-/// What a message that waits counts: its bytes, and the places it takes.
+/// What a message that waits counts: its bytes, the name of its user, and the places it takes.
 fn weight(waiter: &Waiter) -> usize {
-    waiter.publication.bytes.len() + PLACE
+    waiter.publication.bytes.len() + waiter.publication.target.len() + PLACE
 }
 
 const PLACE: usize = 128;

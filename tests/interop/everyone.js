@@ -107,6 +107,27 @@ const KINDS = {
   },
 };
 
+/** An application that speaks OP 0.4 by hand: it publishes, and each time waits until the server has it. */
+async function op(after, { op }) {
+  const [host, port] = op.split(':'), socket = net.connect(port, host), waiting = new Map();
+  after(() => socket.destroy());
+  let rest = '', id = 0;
+  socket.on('data', (more) => {
+    const frames = (rest += more).split('\0');
+    rest = frames.pop();
+    for (const frame of frames) {
+      const outcome = /^CALLBACK\r\nfunction:success\r\nid:(.*)\r\n/.exec(frame);
+      if (!outcome) throw new Error(frame);
+      waiting.get(outcome[1])();
+    }
+  });
+  socket.write('CONNECT\r\nid: connect\r\nconnection_id: interop\r\n\r\n\0');
+  return (value) => new Promise((resolve) => {
+    waiting.set(String(++id), resolve);
+    socket.write(`SEND\r\nid: ${id}\r\nrecipient: channel:${CHANNEL}\r\n\r\n${JSON.stringify(value)}\0`);
+  });
+}
+
 /** A server, everyone on its channel, what each heard, and `all(n)` that waits until each has that many. */
 async function everyone(after) {
   const server = await serve(), heard = {}, publish = {};
@@ -115,6 +136,7 @@ async function everyone(after) {
     heard[name] = [];
     publish[name] = await begin(after, server, (value) => heard[name].push(value));
   }
+  publish['OP 0.4'] = await op(after, server);
   const count = Object.keys(KINDS).length + 1;         // rita's name too
   await until('everybody is there', async () => await server.metric('orbited_subscriptions') === count);
   const all = (n) => until(`${n} at each: ${JSON.stringify(Object.entries(heard).map(([name, list]) => [name, list.length]))}`, () => Object.values(heard).every((list) => list.length >= n));
