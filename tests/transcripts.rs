@@ -186,6 +186,7 @@ transcripts! {
     op_is_answered_as_the_daemon_of_2008_did
     op_is_told_what_was_not_delivered
     op_lets_in_who_shows_a_key
+    op_tells_who_shut_its_side_what_became_of_it
     op_waits_for_a_frame_as_long_as_for_a_body
     packets_before_their_turn_wait_for_the_gap_to_be_filled
     pages_of_other_origins_are_refused_where_origins_are_listed

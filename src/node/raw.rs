@@ -8,7 +8,7 @@ use super::conn::{Door, Inbox, Stage, WriteSide};
 use super::csp::no_session_fault;
 use super::requests::BODY_TIMEOUT_MS;
 use super::sessions::Applicant;
-use crate::cmd::{Cause, Cmd};
+use crate::cmd::Cause;
 use crate::ids::{ConnId, SessionId};
 use crate::metrics::Kind;
 use crate::service::{Hello, op};
@@ -144,7 +144,7 @@ impl Node {
     /// The peer shut its side: what it asked before that is done and answered first.
     pub(super) fn half_closed_raw(&mut self, session: SessionId) {
         if !self.ends_later(session, Cause::Gone) {
-            self.cmds.push(Cmd::End(session, Cause::Gone));
+            self.with_service(session, |service, cx, row| service.heard_all(cx, row));
         }
     }
 }

@@ -122,6 +122,11 @@ pub trait Service {
     /// What the session called under the number `call` came to.
     fn called(&self, _: &mut Cx<'_>, _: &mut Session, _call: u64, _: Verdict) {}
 
+    /// On a connection without HTTP: the client says nothing more, and may still read.
+    fn heard_all(&self, cx: &mut Cx<'_>, _: &mut Session) {
+        cx.cmds.push(Cmd::End(cx.id, Cause::Gone));
+    }
+
     /// The node or the application ends the session, not the client: what is pushed now is the last it gets.
     fn farewell(&self, _: &mut Cx<'_>, _: &mut Session, _: Cause) {}
 

@@ -25,6 +25,8 @@ pub struct Op {
     pub outcomes: Option<Outcomes>,
     /// Whether what was not delivered is listed as JSON.
     pub json: bool,
+    /// Whether it says nothing more, and is over when all is decided.
+    pub heard_all: bool,
     /// What is not decided.
     pub sent: Undecided,
     charge: Charge,
@@ -50,6 +52,7 @@ impl Op {
             receipts: false,
             outcomes: None,
             json: false,
+            heard_all: false,
             sent: Undecided::default(),
             charge: ledger.charge(0),
         }

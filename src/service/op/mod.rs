@@ -10,7 +10,7 @@ mod outcomes;
 mod told;
 
 use super::{Cx, Hello, Service};
-use crate::cmd::{Cause, Fate, Outcome};
+use crate::cmd::{Cause, Cmd, Fate, Outcome};
 use crate::hub::Refused;
 use crate::mem::{Msg, Publication};
 use crate::op::{Dialect, Fault, Item, Limits, Style};
@@ -77,6 +77,15 @@ impl Service for OpService {
         outcomes::note(cx, session, call, |confirm, state| {
             outcomes::of_fate(fate, confirm, state)
         });
+    }
+
+    /// Who sends something and shuts its side waits for what becomes of it.
+    fn heard_all(&self, cx: &mut Cx<'_>, session: &mut Session) {
+        if let Some(mut talk) = Talk::begin(cx, session) {
+            talk.op.heard_all = true;
+            talk.part();
+            talk.finish();
+        }
     }
 
     fn farewell(&self, cx: &mut Cx<'_>, session: &mut Session, cause: Cause) {
@@ -199,6 +208,13 @@ impl<'t, 'c> Talk<'t, 'c> {
         }
         if !self.op.connected {
             self.end(Cause::Protocol);
+        }
+    }
+
+    /// Ends what says nothing more and is told nothing more of what it sent.
+    fn part(&mut self) {
+        if self.op.heard_all && self.op.sent.is_empty() {
+            self.cx.cmds.push(Cmd::End(self.cx.id, Cause::Gone));
         }
     }
 

@@ -19,6 +19,7 @@ pub fn note(
     if let Some(mut talk) = Talk::begin(cx, session) {
         if let Some(sent) = talk.op.sent.note(call, change) {
             decided(&mut talk, &sent);
+            talk.part();
         }
         talk.finish();
     }
