@@ -50,6 +50,8 @@ mod frames;
 mod http;
 #[path = "sim/model.rs"]
 mod model;
+#[path = "sim/op.rs"]
+mod op;
 #[path = "sim/past.rs"]
 mod past;
 #[path = "sim/patterns.rs"]
@@ -144,6 +146,11 @@ fn a_publication_over_many_turns_reaches_everybody_once_and_no_newcomer() {
 #[test]
 fn a_long_poll_answered_within_a_publication_does_not_say_it_has_it() {
     (0..3).for_each(fanout::run_poll);
+}
+
+#[test]
+fn an_application_by_op_is_told_of_each_recipient_once_and_truly() {
+    (0..20).for_each(op::run);
 }
 
 #[test]
