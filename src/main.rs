@@ -75,6 +75,16 @@ fn with_keys(config: &Config) -> Result<Config, String> {
     Ok(effective)
 }
 
+/// The settings with what the node is called: as its host is, or by some letters of its own.
+fn named(mut config: Config, seed: &[u8; 32]) -> Config {
+    if config.node_name.is_empty() {
+        let letters = seed.iter().take(6).map(|byte| char::from(b'a' + byte % 26));
+        let own = || ["node-".to_owned(), letters.collect()].concat();
+        config.node_name = limits::host_name().unwrap_or_else(own);
+    }
+    config
+}
+
 fn make_token(config: &Config, what: &MakeToken) -> ExitCode {
     let ttl = what.ttl.as_deref().unwrap_or("1h");
     let life_ms = match units::time(ttl, 1_000, config.token_life_ms) {
@@ -134,7 +144,7 @@ fn start(settings: &Settings) -> Result<Loop, String> {
     logging::start(&config.log, clock::unix_ms).map_err(|error| error.to_string())?;
     let files = limits::raise_open_files();
     let seed = limits::seed().map_err(|error| format!("no entropy: {error}"))?;
-    let mut node = Node::new(with_keys(config)?, seed)?;
+    let mut node = Node::new(named(with_keys(config)?, &seed), seed)?;
     if let Some(folder) = &config.static_dir {
         let error = |error| format!("--static-dir {}: {error}", folder.display());
         node.set_files(net::files::load(folder).map_err(error)?);

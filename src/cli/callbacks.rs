@@ -1,13 +1,15 @@
-//! The flags of callbacks: rows of the table beside it.
+//! The flags of callbacks, and of whoever speaks by them: rows of the table beside it.
 //!
 //! In: a flag's texts. Out: fields of `Config`, or the `Fault`.
 
+use super::error::Fault;
 use super::fields::{every, joined, list, several};
 use super::flag::{Flag, Group, Kind, Misfit, Number};
 use super::value;
 use crate::config::callback::{CALLBACK_FORM, CALLBACKS_MAX};
 use crate::config::decider::{DECIDER_FORM, MATTERS};
 use crate::config::secret::API_KEY_FORM;
+use crate::config::units::Misread;
 use crate::config::{Callback, Config, Decider};
 
 /// Where events go.
@@ -107,3 +109,55 @@ fn set_callbacks(config: &mut Config, values: &[String]) -> Result<(), Misfit> {
 }
 
 const NO_CALLBACKS: &str = "none";
+
+/// Who speaks.
+pub const NODE: Flag = Flag {
+    name: "node-name",
+    group: Group::Callbacks,
+    kind: Kind::Word {
+        placeholder: "NAME",
+        form: NODE_FORM,
+        read: |config| match config.node_name.as_str() {
+            "" => HOST.to_owned(),
+            name => name.to_owned(),
+        },
+        write: set_node_name,
+    },
+    help: "What events call this node, where several tell one application; host is the host's name.",
+};
+
+/// The word for the host's name is no name yet.
+fn set_node_name(config: &mut Config, text: &str) -> Result<(), Fault> {
+    let is_word = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty() || text.len() > NODE_NAME_MAX || !is_word {
+        let (form, near) = (NODE_FORM, None);
+        return Err(Misread::Malformed { form, near }.into());
+    }
+    config.node_name = match text {
+        HOST => String::new(),
+        name => name.to_owned(),
+    };
+    Ok(())
+}
+
+const NODE_FORM: &str = "up to 64 ASCII letters, digits and signs";
+const HOST: &str = "host";
+const NODE_NAME_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_called_by_a_word_or_as_its_host_is() {
+        let mut config = Config::default();
+        let long = "x".repeat(NODE_NAME_MAX + 1);
+        for text in ["", "two words", "n\u{e9}", "a\n", &long] {
+            assert!(set_node_name(&mut config, text).is_err(), "{text:?}");
+        }
+        assert!(set_node_name(&mut config, "web-1.example").is_ok());
+        assert_eq!(config.node_name, "web-1.example");
+        assert!(set_node_name(&mut config, HOST).is_ok());
+        assert_eq!(config.node_name, "");
+    }
+}

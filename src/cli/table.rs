@@ -212,6 +212,7 @@ pub static FLAGS: &[Flag] = &[
     callbacks::KEY,
     callbacks::QUEUE,
     callbacks::TIMEOUT,
+    callbacks::NODE,
     Flag {
         name: "max-connections",
         group: Group::Limits,

@@ -40,6 +40,8 @@ pub struct Config {
     pub stomp: Option<Listen>,
     /// Where OP is spoken, by the application; `None` is off.
     pub op: Option<Listen>,
+    /// What the node is called where it speaks of itself; empty until the host's name is known, if none is given.
+    pub node_name: String,
     /// Keys, of which every call of the API must show one; none is that none is asked for.
     pub api_keys: Vec<ApiKey>,
     /// Whether no flag of authentication is set: anyone who can connect may do anything, so only this machine can.
@@ -203,6 +205,7 @@ impl Default for Config {
             internal: Some(loopback(8001)),
             stomp: Some(loopback(61613)),
             op: Some(loopback(9000)),
+            node_name: String::new(),
             api_keys: Vec::new(),
             demo: true,
             token_keys: Vec::new(),

@@ -41,6 +41,18 @@ pub fn give_back_memory() {
     }
 }
 
+/// What the host is called, if it says so in a word.
+#[must_use]
+pub fn host_name() -> Option<String> {
+    let mut bytes = [0_u8; 65];
+    // SAFETY: the pointer and the length are of one buffer on this stack frame, which the call fills.
+    #[allow(unsafe_code)]
+    let told = unsafe { libc::gethostname(bytes.as_mut_ptr().cast(), bytes.len()) } == 0;
+    let name = bytes.split(|byte| *byte == 0).next().filter(|_| told)?;
+    let is_word = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
+    is_word.then(|| String::from_utf8_lossy(name).into_owned())
+}
+
 /// A seed nobody can guess, from the operating system.
 ///
 /// # Errors

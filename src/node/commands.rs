@@ -121,7 +121,8 @@ impl Node {
             }
             let turnout = self.changes_next.then(|| self.hub.next_turnout()).flatten();
             if let Some(turnout) = turnout {
-                let told = notice::turnout(&turnout, self.clock.unix_ms, &self.ledger);
+                let here = (&*self.config.node_name, self.clock.unix_ms);
+                let told = notice::turnout(&turnout, here, &self.ledger);
                 self.begin_publish(told, Origin::Node, None);
                 continue;
             }

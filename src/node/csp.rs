@@ -15,6 +15,7 @@ use crate::http::request::{Method, Request};
 use crate::http::routes::Endpoint;
 use crate::hub::Refused;
 use crate::ids::{ConnId, SessionId};
+use crate::metrics::Kind;
 use crate::service::admit::BAD_NAME;
 use crate::service::refusal::Refusal;
 use crate::session::{BatchError, Carriage, Encoding, Received, ServiceKind, packets};
@@ -78,6 +79,7 @@ impl Node {
         let opened = self.open_session(Applicant {
             service,
             carriage: Carriage::Csp,
+            kind: Kind::None,
             encoding: if utf8 {
                 Encoding::Utf8
             } else {

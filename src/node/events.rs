@@ -167,6 +167,7 @@ impl Node {
         let opened = self.open_session(Applicant {
             service,
             carriage: Carriage::Bare,
+            kind: profile.kind(),
             encoding: Encoding::Plain,
             profile: profile.clone(),
             hello,

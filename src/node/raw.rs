@@ -52,6 +52,7 @@ impl Node {
         let opened = self.open_session(Applicant {
             service,
             carriage: Carriage::Bare,
+            kind: Kind::Tcp,
             encoding: Encoding::Plain,
             profile: Profile::default(),
             hello: Hello::default(),

@@ -41,6 +41,8 @@ pub struct Applicant<'a> {
     pub service: ServiceKind,
     /// How it is reached.
     pub carriage: Carriage,
+    /// By what its downstream will be, if that is known.
+    pub kind: Kind,
     /// What it reads.
     pub encoding: Encoding,
     /// Its first settings.
@@ -66,6 +68,7 @@ impl Node {
             secret: self.rng.secret(),
             service: applicant.service,
             carriage: applicant.carriage,
+            kind: applicant.kind,
             encoding: applicant.encoding,
             profile,
             now: self.now(),

@@ -110,6 +110,7 @@ impl Node {
         let opened = self.open_session(Applicant {
             service,
             carriage: Carriage::Bare,
+            kind: Kind::WebSocket,
             encoding: Encoding::Plain,
             profile: Profile::default(),
             hello,

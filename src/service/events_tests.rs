@@ -8,6 +8,7 @@ use crate::config::rule::Rule;
 use crate::hub::Hub;
 use crate::ids::SessionId;
 use crate::mem::Ledger;
+use crate::metrics::Kind;
 use crate::metrics::Metrics;
 use crate::rng::Rng;
 use crate::session::{Carriage, Encoding, Opening, Profiles, ServiceKind};
@@ -133,6 +134,7 @@ impl Room {
             secret: [0; 16],
             service: ServiceKind::Events,
             carriage: Carriage::Bare,
+            kind: Kind::None,
             encoding: Encoding::Plain,
             profile: self.profiles.intern(Default::default()),
             now: Tick(0),

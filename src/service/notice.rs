@@ -75,7 +75,11 @@ pub fn expired(publication: &Publication, unix_ms: u64, ledger: &Ledger) -> Rc<P
 
 /// A channel's subscribers became some or none.
 #[must_use]
-pub fn turnout(turnout: &Turnout, unix_ms: u64, ledger: &Ledger) -> Rc<Publication> {
+pub fn turnout(
+    turnout: &Turnout,
+    (node, unix_ms): (&str, u64),
+    ledger: &Ledger,
+) -> Rc<Publication> {
     let event = if turnout.occupied {
         "occupied"
     } else {
@@ -83,7 +87,8 @@ pub fn turnout(turnout: &Turnout, unix_ms: u64, ledger: &Ledger) -> Rc<Publicati
     };
     let mut out = format!("{{\"event\":\"{event}\",\"channel\":").into_bytes();
     json::string(&mut out, &turnout.channel);
-    let _ = write!(out, ",\"time\":{}}}", unix_ms / 1000);
+    moment(&mut out, node, unix_ms);
+    out.push(b'}');
     of(turnout.event(), out, ledger)
 }
 
@@ -132,9 +137,22 @@ pub fn facts(cx: &Cx<'_>, session: &Session, event: &str) -> Vec<u8> {
     out.extend_from_slice(b",\"user\":");
     let user = cx.hub.user_name(&session.seat).or(session.user());
     json::string_or_null(&mut out, user);
-    let (service, time) = (session.service.word(), cx.unix_ms / 1000);
-    let _ = write!(out, ",\"service\":\"{service}\",\"time\":{time}");
+    let service = session.service.word();
+    // A vector cannot fail.
+    let _ = write!(
+        out,
+        ",\"service\":\"{service}\",\"transport\":\"{}\"",
+        session.transport()
+    );
+    moment(&mut out, &cx.config.node_name, cx.unix_ms);
     out
+}
+
+/// Where it happened, and when.
+fn moment(out: &mut Vec<u8>, node: &str, unix_ms: u64) {
+    out.extend_from_slice(b",\"node\":");
+    json::string(out, node);
+    let _ = write!(out, ",\"time\":{}", unix_ms / 1000);
 }
 
 fn publish(cx: &mut Cx<'_>, channel: &'static str, mut out: Vec<u8>) {

@@ -72,7 +72,7 @@ impl Session {
             Some(stomp) => u64::from(stomp.beat_ds) * 100,
             None => u64::from(profile.interval_s) * 1000,
         };
-        match self.down {
+        match self.down() {
             // Nobody asked for more than what is said.
             Kind::Tcp if interval_ms == 0 => Due::Later(now + NEVER_MS),
             Kind::Tcp => at(now, spoke + interval_ms, Due::Silence),

@@ -142,7 +142,7 @@ impl Session {
     /// Whether a response is open that brings what comes.
     #[must_use]
     pub fn streams(&self) -> bool {
-        matches!(self.down, Kind::Sse | Kind::Stream)
+        matches!(self.down(), Kind::Sse | Kind::Stream)
     }
 
     /// The connection that had the last answer with messages, until the client speaks again.
@@ -214,7 +214,7 @@ impl Session {
         let held = self.link().filter(|link| link.held.is_some());
         let end = held.map(|link| link.held_at.near(now) + u64::from(link.hold_ms));
         let end = end.map(|end| at(end, Due::EndOfHold));
-        match (self.down, end) {
+        match (self.down(), end) {
             (Kind::None, _) => at(self.since.near(now) + times.idle_ms, Due::Idle),
             (Kind::WebSocket | Kind::Sse | Kind::Stream, end) => {
                 let spoke = self.spoke.near(now) + self.heartbeat_ms(times);

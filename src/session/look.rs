@@ -2,7 +2,8 @@
 //!
 //! In: a session, now. Out: numbers. It moves nothing.
 
-use super::Session;
+use super::{Carriage, ServiceKind, Session};
+use crate::metrics::Kind;
 use crate::time::Tick;
 
 impl Session {
@@ -10,5 +11,22 @@ impl Session {
     #[must_use]
     pub fn steady_ms(&self, now: Tick) -> u64 {
         now.since(self.since.near(now))
+    }
+
+    /// How the client is reached, or was last, in one word: who carries it (none for what is bare), and on what. Of a session
+    /// that nothing has carried yet the first half.
+    #[must_use]
+    pub fn transport(&self) -> String {
+        let by = match (self.carriage, self.service) {
+            (Carriage::Csp, _) => "csp",
+            (Carriage::Bayeux, _) => "bayeux",
+            (Carriage::Bare | Carriage::Callback, ServiceKind::Stomp) => "stomp",
+            (Carriage::Bare | Carriage::Callback, _) => "",
+        };
+        match (by, self.last) {
+            ("", kind) => kind.word().to_owned(),
+            (by, Kind::None | Kind::Tcp) => by.to_owned(),
+            (by, kind) => format!("{by}-{}", kind.word()),
+        }
     }
 }

@@ -29,6 +29,7 @@ impl Pair {
             secret: [0; 16],
             service: ServiceKind::Revolved,
             carriage,
+            kind: Kind::None,
             encoding: Encoding::Plain,
             profile: profiles.intern(Profile::default()),
             now: Tick(0),

@@ -75,7 +75,8 @@ pub struct Session {
     /// Who talks to the client.
     pub service: ServiceKind,
     carriage: Carriage,
-    down: Kind,
+    /// What the downstream is; while there is none, what the last one was, or what the first is to be.
+    last: Kind,
     encoding: Encoding,
     state: State,
     owes_ack: bool,
@@ -119,6 +120,8 @@ pub struct Opening {
     pub service: ServiceKind,
     /// How it reaches its client.
     pub carriage: Carriage,
+    /// What its downstream will be, if that is known.
+    pub kind: Kind,
     /// What the client reads.
     pub encoding: Encoding,
     /// Its settings.
@@ -151,10 +154,7 @@ impl Session {
             tried: 0,
             service: opening.service,
             carriage: opening.carriage,
-            down: match opening.carriage {
-                Carriage::Callback => Kind::Callback,
-                _ => Kind::None,
-            },
+            last: opening.kind,
             encoding: opening.encoding,
             state: State::Open,
             owes_ack: false,
@@ -183,7 +183,10 @@ impl Session {
     /// What the downstream is.
     #[must_use]
     pub fn down(&self) -> Kind {
-        self.down
+        match self.conn.is_some() || self.carriage == Carriage::Callback {
+            true => self.last,
+            false => Kind::None,
+        }
     }
 
     /// How the session reaches its client.
@@ -355,7 +358,7 @@ impl Session {
     /// Gives back the connection it replaces.
     pub fn attach(&mut self, conn: ConnId, down: Kind, now: Tick) -> Option<ConnId> {
         self.sent = 0;
-        self.down = down;
+        self.last = down;
         if self.state == State::Open {
             self.since = now.short();
         }
@@ -367,7 +370,6 @@ impl Session {
     pub fn detach(&mut self, now: Tick) {
         self.take_held();
         self.conn = None;
-        self.down = Kind::None;
         if self.state == State::Open {
             self.since = now.short();
         }
@@ -386,7 +388,7 @@ impl Session {
         if self.carriage == Carriage::Bayeux && !self.may_say() {
             return false;
         }
-        let owes_ack = self.owes_ack && self.down == Kind::WebSocket;
+        let owes_ack = self.owes_ack && self.down() == Kind::WebSocket;
         owes_ack
             || match self.extra {
                 None => usize::from(self.sent) < self.packets(),

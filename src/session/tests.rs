@@ -18,6 +18,7 @@ fn session(ledger: &Ledger) -> (Session, Profiles) {
         secret: [0; 16],
         service: ServiceKind::Echo,
         carriage: Carriage::Csp,
+        kind: Kind::None,
         encoding: Encoding::Plain,
         profile: profiles.intern(Profile::default()),
         now: Tick(0),

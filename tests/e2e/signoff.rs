@@ -34,7 +34,8 @@ pub struct Scene {
 impl Scene {
     /// A session lives for a second without a downstream; a silent socket is asked soon.
     pub fn start() -> Self {
-        let node = Node::start(&["--session-timeout", "1s", "--heartbeat", "200ms"]);
+        let times = ["--session-timeout", "1s", "--heartbeat", "200ms"];
+        let node = Node::start(&[&times[..], &["--node-name", "here"]].concat());
         let mut feed = node.internal();
         feed.ask("GET", "/api/events/signoff", "", b"");
         assert_eq!(feed.response_head().status, 200);
@@ -89,7 +90,8 @@ impl Scene {
         }
     }
 
-    /// The end: one sign-off, for `reason`, which is given to `lists` with the numbers it names, and none besides.
+    /// The end: one sign-off of a session that rode on `who` (up to a blank), for `reason`, which is given to `lists` with the
+    /// numbers it names, and none besides.
     pub fn ends(mut self, who: &str, left: &Left, reason: &str, lists: impl Fn(&[u64])) {
         let event = self.told();
         let after = left.since.elapsed().as_millis();
@@ -99,6 +101,9 @@ impl Scene {
         );
         assert_eq!(event["event"], "signoff");
         assert_eq!(event["reason"], reason, "{who}");
+        assert_eq!(event["node"], "here", "{who}");
+        let transport = who.split(' ').next();
+        assert_eq!(event["transport"].as_str(), transport, "{who}");
         assert_eq!(event.get("cut"), None, "{who}");
         lists(&numbers(&event));
         // Whoever comes behind it is told of next, and then nobody.

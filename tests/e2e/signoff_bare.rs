@@ -18,14 +18,14 @@ fn an_event_stream_that_is_cut_off_is_signed_off_with_what_was_not_written() {
     let mut events = scene.node.connect();
     events.ask("GET", "/_/events?channel=room", "", b"");
     assert_eq!(events.response_head().status, 200);
-    cut_off(scene, "events sse", events);
+    cut_off(scene, "sse (events)", events);
 }
 
 #[test]
 fn a_plain_websocket_that_is_cut_off_is_signed_off_with_what_was_not_written() {
     let scene = Scene::start();
     let socket = WebSocket::open(scene.node.connect(), "/_/events?channel=room");
-    cut_off(scene, "events websocket", socket.client);
+    cut_off(scene, "websocket (events)", socket.client);
 }
 
 /// It reads what comes first, then nothing more, until its connection breaks.

@@ -92,8 +92,8 @@ fn long_polls(acks: bool, leaves: Leaves) {
     let left = scene.leave(leaves, [client]);
     scene.publish(2, 0);
     let who = match acks {
-        true => "bayeux long-polling, ack",
-        false => "bayeux long-polling",
+        true => "bayeux-longpoll (ack)",
+        false => "bayeux-longpoll",
     };
     scene.ends(who, &left, "timeout", |left| {
         assert_eq!(left, [3, 4, 5, 6], "{who}");
@@ -128,7 +128,7 @@ pub fn websocket_that_acknowledges(leaves: Leaves) {
     scene.publish(1, 0);
     let left = scene.leave(leaves, [socket.client]);
     scene.publish(2, 0);
-    scene.ends("bayeux websocket, ack", &left, "timeout", |left| {
+    scene.ends("bayeux-websocket (ack)", &left, "timeout", |left| {
         assert_eq!(left, [2, 3, 4, 5]);
     });
 }
@@ -143,7 +143,7 @@ fn a_client_over_websocket_that_is_cut_off_is_signed_off_with_what_was_not_writt
     let left = scene.leave(Leaves::Reset, [socket.client]);
     // Its session waits for it, and for a second gets what nobody will fetch.
     assert_eq!(scene.publish(2, 0), 1);
-    scene.ends("bayeux websocket", &left, "timeout", |left| {
+    scene.ends("bayeux-websocket", &left, "timeout", |left| {
         let first = *left.first().unwrap();
         assert!((4..=last - 20).contains(&first), "{first} of {last}");
         assert!(left.iter().copied().eq(first..=last + 2), "{left:?}");

@@ -5,17 +5,17 @@ use crate::signoff::{Leaves, Scene};
 use crate::websocket::WebSocket;
 use std::thread;
 
-/// The names of the rows in `transport/rows.rs`, with what only they need.
-const ROWS: [(&str, &str); 9] = [
-    ("polling", ""),
-    ("longpoll", "&du=1"),
-    ("xhrstream", "&du=1"),
-    ("iframe", "&du=1"),
-    ("htmlfile", "&du=1"),
-    ("multipart", "&du=1"),
-    ("sse", "&du=1"),
-    ("sselongpoll", "&du=1"),
-    ("jsonp", "&du=1&bp=cb"),
+/// The names of the rows in `transport/rows.rs`, with what only they need, and the word for it in events.
+const ROWS: [(&str, &str, &str); 9] = [
+    ("polling", "", "csp-poll"),
+    ("longpoll", "&du=1", "csp-longpoll"),
+    ("xhrstream", "&du=1", "csp-stream"),
+    ("iframe", "&du=1", "csp-stream"),
+    ("htmlfile", "&du=1", "csp-stream"),
+    ("multipart", "&du=1", "csp-stream"),
+    ("sse", "&du=1", "csp-sse"),
+    ("sselongpoll", "&du=1", "csp-sse"),
+    ("jsonp", "&du=1&bp=cb", "csp-jsonp"),
 ];
 
 #[test]
@@ -48,7 +48,7 @@ fn subscribed(up: &mut Client, variables: &str) -> impl Fn(&str) -> String + use
     path
 }
 
-fn over_http((row, more): (&str, &str), leaves: Leaves) {
+fn over_http((row, more, word): (&str, &str, &str), leaves: Leaves) {
     let mut scene = Scene::start();
     let mut up = scene.node.connect();
     let path = subscribed(&mut up, &format!("transport={row}{more}"));
@@ -70,7 +70,7 @@ fn over_http((row, more): (&str, &str), leaves: Leaves) {
     open.push(up);
     let left = scene.leave(leaves, open);
     scene.publish(2, 0);
-    scene.ends(&format!("csp {row}"), &left, "timeout", |left| {
+    scene.ends(&format!("{word} ({row})"), &left, "timeout", |left| {
         assert_eq!(left, [3, 4, 5, 6], "{row}");
     });
 }
@@ -96,7 +96,7 @@ pub fn over_websocket(leaves: Leaves) {
     scene.publish(1, 0);
     let left = scene.leave(leaves, [up, socket.client]);
     scene.publish(2, 0);
-    scene.ends("csp websocket", &left, "timeout", |left| {
+    scene.ends("csp-websocket", &left, "timeout", |left| {
         assert_eq!(left, [3, 4, 5, 6]);
     });
 }

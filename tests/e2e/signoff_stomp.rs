@@ -44,14 +44,14 @@ impl Stomp for WebSocket {
 fn a_client_of_tcp_that_is_cut_off_is_signed_off_with_what_it_did_not_acknowledge() {
     let scene = Scene::start();
     let client = Client::connect(scene.node.said("stomp"));
-    leaves(scene, "stomp tcp", client, (Leaves::Reset, "gone"));
+    leaves(scene, "stomp", client, (Leaves::Reset, "gone"));
 }
 
 #[test]
 fn a_client_of_tcp_whose_heart_stops_is_signed_off_with_what_it_did_not_acknowledge() {
     let scene = Scene::start();
     let client = Client::connect(scene.node.said("stomp"));
-    leaves(scene, "stomp tcp", client, (Leaves::Silent, "timeout"));
+    leaves(scene, "stomp", client, (Leaves::Silent, "timeout"));
 }
 
 #[test]
@@ -67,7 +67,7 @@ pub fn over_websocket(how: Leaves) {
         Leaves::Reset => "gone",
         Leaves::Silent => "timeout",
     };
-    leaves(scene, "stomp websocket", socket, (how, reason));
+    leaves(scene, "stomp-websocket", socket, (how, reason));
 }
 
 fn leaves(mut scene: Scene, who: &str, mut stomp: impl Stomp, how: (Leaves, &str)) {

@@ -435,6 +435,10 @@ fn settings(list: &str) -> Result<Config, String> {
     };
     for pair in list.split_whitespace() {
         let (name, value) = pair.split_once('=').ok_or("name=value")?;
+        if name == "node_name" {
+            value.clone_into(&mut config.node_name);
+            continue;
+        }
         if name == "allow_origin" {
             config.allow_origin.push(value.to_owned());
             continue;

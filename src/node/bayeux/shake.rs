@@ -10,6 +10,7 @@ use super::connect::HOLD_MS;
 use super::stream::way_of;
 use crate::http::request::Request;
 use crate::hub::Refused;
+use crate::metrics::Kind;
 use crate::service::admit::BAD_NAME;
 use crate::service::bayeux::messages::Message;
 use crate::service::bayeux::replies::{self, Reply};
@@ -48,7 +49,7 @@ impl Node {
             value == Some("true")
         };
         let (acks, replays) = (asks("ack"), asks("replay"));
-        let session = match self.open_client(request, message) {
+        let session = match self.open_client((via, request), message) {
             Ok(session) => session,
             Err(_) if self.asking.is_open() => return,
             Err(error) => {
@@ -89,7 +90,7 @@ impl Node {
 
     fn open_client(
         &mut self,
-        request: Option<&Request<'_>>,
+        (via, request): (&Via<'_>, Option<&Request<'_>>),
         message: &Message<'_>,
     ) -> Result<crate::ids::SessionId, Cow<'static, str>> {
         let shown = message.extension("authentication");
@@ -106,9 +107,14 @@ impl Node {
             .admit(member("user"), proof)
             .and_then(|who| self.let_in(request, (service, proof), who))
             .map_err(|refusal| denied(&refusal))?;
+        let kind = match via.socket {
+            true => Kind::WebSocket,
+            false => Kind::None,
+        };
         let opened = self.open_session(Applicant {
             service,
             carriage: Carriage::Bayeux,
+            kind,
             encoding: Encoding::Raw,
             profile: Profile::default(),
             hello: admitted.hello(),

@@ -18,6 +18,7 @@ use crate::http::answer::Answer;
 use crate::hub::names;
 use crate::ids::{ConnId, SessionId};
 use crate::metrics::Called;
+use crate::metrics::Kind;
 use crate::service::Hello;
 use crate::session::{Carriage, Encoding, ServiceKind, Session};
 use crate::time::Tick;
@@ -76,6 +77,7 @@ impl Node {
             let opened = self.open_session(Applicant {
                 service: ServiceKind::Callback,
                 carriage: Carriage::Callback,
+                kind: Kind::Callback,
                 encoding: Encoding::Plain,
                 profile: Profile::default(),
                 hello: Hello {
