@@ -70,7 +70,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 /// Type declarations are for people and compilers.
 const TEXT: &str = "text/plain; charset=utf-8";
 
-static FILES: [Asset; 11] = [
+static FILES: [Asset; 13] = [
     Asset {
         name: "CSP.js",
         content_type: SCRIPT,
@@ -115,6 +115,16 @@ static FILES: [Asset; 11] = [
         name: "demos/cometd.js",
         content_type: SCRIPT,
         body: include_bytes!("../../static/demos/cometd.js"),
+    },
+    Asset {
+        name: "demos/signoff.html",
+        content_type: "text/html; charset=utf-8",
+        body: include_bytes!("../../static/demos/signoff.html"),
+    },
+    Asset {
+        name: "demos/signoff.js",
+        content_type: SCRIPT,
+        body: include_bytes!("../../static/demos/signoff.js"),
     },
     Asset {
         name: "style.css",

@@ -249,7 +249,7 @@ mod tests {
         let mut hub = hub();
         let mut fill = |user: &str, by_client| {
             let mut waits =
-                || hub.wait(message(user, &"x".repeat(384)), Tick(9), (ROOM, by_client));
+                || hub.wait(message(user, &"x".repeat(352)), Tick(9), (ROOM, by_client));
             (0..100).take_while(|_| waits().is_ok()).count()
         };
         assert_eq!(
