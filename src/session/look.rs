@@ -7,6 +7,12 @@ use crate::metrics::Kind;
 use crate::time::Tick;
 
 impl Session {
+    /// How the session reaches its client.
+    #[must_use]
+    pub fn carriage(&self) -> Carriage {
+        self.carriage
+    }
+
     /// Milliseconds for which the downstream has been as it is, or missing; right up to 24 days.
     #[must_use]
     pub fn steady_ms(&self, now: Tick) -> u64 {

@@ -189,12 +189,6 @@ impl Session {
         }
     }
 
-    /// How the session reaches its client.
-    #[must_use]
-    pub fn carriage(&self) -> Carriage {
-        self.carriage
-    }
-
     /// Whether services may still talk with the client.
     #[must_use]
     pub fn is_open(&self) -> bool {

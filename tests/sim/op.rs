@@ -190,7 +190,10 @@ impl Scene {
                 }
             }
         }
-        assert_eq!(self.told.len(), self.sent.iter().map(Vec::len).sum::<usize>());
+        assert_eq!(
+            self.told.len(),
+            self.sent.iter().map(Vec::len).sum::<usize>()
+        );
         for reader in &self.gone {
             let rising = reader.got.windows(2).all(|two| two[0] < two[1]);
             assert!(rising, "u{} got {:?}", reader.user, reader.got);
