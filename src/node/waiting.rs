@@ -13,7 +13,8 @@ use std::rc::Rc;
 impl Node {
     /// Sends a message to a user, or lets it wait so many milliseconds where that one has no session.
     pub(super) fn send_within(&mut self, publication: Rc<Publication>, origin: Origin, ms: u64) {
-        if self.hub.is_here(&publication.target) {
+        // To a node that stops nobody comes any more.
+        if self.stopping || self.hub.is_here(&publication.target) {
             return self.begin_send(publication, origin);
         }
         let room = Room {

@@ -195,7 +195,10 @@ impl<'t, 'c> Talk<'t, 'c> {
     /// cannot begin with, would have one.
     fn refuse(&mut self, id: Option<&str>, refusal: &Refusal) {
         let Refusal { code, text } = refusal;
-        self.cx.metrics.refuse(CODES[usize::from(*code)]);
+        let counted = CODES.get(usize::from(*code));
+        self.cx
+            .metrics
+            .refuse(counted.copied().unwrap_or(BAD_FRAME));
         if self.op.reader.dialect() == Some(Dialect::Events) {
             let told = crate::op::events::failure(id.unwrap_or_default(), text, [].into_iter());
             self.out.extend_from_slice(&told);
@@ -224,16 +227,16 @@ impl<'t, 'c> Talk<'t, 'c> {
 }
 
 /// What the codes of ERROR are counted as.
-const CODES: [&str; 8] = [
-    "bad-frame",
-    "bad-frame",
-    "bad-frame",
-    "bad-frame",
+const CODES: [&str; 7] = [
+    BAD_FRAME,
+    BAD_FRAME,
+    BAD_FRAME,
+    BAD_FRAME,
     "too-big",
     "no-key",
     "name-taken",
-    "bad-frame",
 ];
+const BAD_FRAME: &str = "bad-frame";
 const UNPARSABLE: u8 = 1;
 const NO_ID: u8 = 2;
 const OTHER: u8 = 3;
