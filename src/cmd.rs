@@ -16,8 +16,8 @@ pub enum Cmd {
     Publish(Rc<Publication>, Origin, Option<OnceKey>),
     /// To every session of the user that the publication is addressed to.
     Send(Rc<Publication>, Origin),
-    /// To one session.
-    SendOne(SessionId, Rc<Publication>, Origin),
+    /// To one session, if this is the secret of its key.
+    SendOne((SessionId, [u8; 16]), Rc<Publication>, Origin),
     /// To every session that takes messages of users.
     Broadcast(Rc<Publication>, Origin),
     /// A message became this at one of its recipients, and its sender wants to know.

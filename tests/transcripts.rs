@@ -201,6 +201,9 @@ transcripts! {
     stomp_1_2_is_spoken_over_tcp
     stomp_acknowledges_one_by_one_or_up_to_one
     stomp_beats_its_heart
+    stomp_applications_send_whom_they_like
+    stomp_applications_show_a_key
+    stomp_applications_need_no_key_in_demo_mode_at_their_port
     stomp_counts_what_a_subscription_that_ended_left
     stomp_gives_nothing_behind_its_last_frame
     stomp_is_held_to_the_rules_of_channels

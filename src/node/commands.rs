@@ -12,7 +12,7 @@ use crate::hub::{Answered, Change, Turn};
 use crate::ids::{ChannelId, SessionId};
 use crate::mem::{Asker, PresenceEvent, Publication};
 use crate::service::notice;
-use crate::session::{PACKETS_MAX, ServiceKind, Session};
+use crate::session::{PACKETS_MAX, Secret, ServiceKind, Session, SessionKey};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -124,8 +124,8 @@ impl Node {
                     self.begin_publish(publication, origin, once);
                 }
                 Some(Cmd::Send(publication, origin)) => self.begin_send(publication, origin),
-                Some(Cmd::SendOne(session, publication, origin)) => {
-                    self.send_one(session, publication, origin);
+                Some(Cmd::SendOne(key, publication, origin)) => {
+                    self.send_one(key, publication, origin);
                 }
                 Some(Cmd::Broadcast(publication, origin)) => {
                     self.begin_broadcast(publication, origin);
@@ -232,12 +232,18 @@ impl Node {
         }
     }
 
-    fn send_one(&mut self, session: SessionId, publication: Rc<Publication>, origin: Origin) {
+    fn send_one(
+        &mut self,
+        (id, secret): (SessionId, Secret),
+        publication: Rc<Publication>,
+        origin: Origin,
+    ) {
         self.number(&publication);
         let mut delivery = Delivery::new(publication, origin);
         delivery.to_user = true;
-        match self.takes_messages(session) {
-            true => self.deliver_out_of_line(session, &mut delivery),
+        let its = |row: &Session| row.opens(&SessionKey::new(id, secret));
+        match self.sessions.get(id).is_some_and(its) && self.takes_messages(id) {
+            true => self.deliver_out_of_line(id, &mut delivery),
             false => return self.tell(origin, Outcome::Absent),
         }
         self.through(&FanOut::Message(delivery));
@@ -253,10 +259,14 @@ impl Node {
     /// Whether a session is one of those that may be sent to.
     fn takes_messages(&self, session: SessionId) -> bool {
         let row = self.sessions.get(session);
-        let takes = |row: &Session| match row.service {
-            ServiceKind::Revolved | ServiceKind::Bayeux | ServiceKind::Orbit => true,
-            ServiceKind::Stomp => row.stomp().is_some(),
-            _ => false,
+        let takes = |row: &Session| {
+            matches!(
+                row.service,
+                ServiceKind::Revolved
+                    | ServiceKind::Bayeux
+                    | ServiceKind::Orbit
+                    | ServiceKind::Stomp
+            )
         };
         row.is_some_and(|row| row.is_open() && takes(row))
     }

@@ -49,11 +49,14 @@ impl Node {
     /// The connection is a session's from now on. Its time to say who it is goes on running.
     fn begin_raw(&mut self, id: ConnId, bytes: &[u8]) {
         let opened = self.open_session(Applicant {
-            service: ServiceKind::Stomp,
+            service: ServiceKind::StompGuest,
             carriage: Carriage::Bare,
             encoding: Encoding::Plain,
             profile: Profile::default(),
-            hello: Hello::default(),
+            hello: Hello {
+                by_port: self.conns.get(id).map(|conn| conn.door) == Some(Door::Stomp),
+                ..Hello::default()
+            },
         });
         match opened {
             Ok(session) => {

@@ -159,8 +159,8 @@ impl Node {
     }
 
     fn is_stomp(&self, id: SessionId) -> bool {
-        let service = self.sessions.get(id).map(|session| session.service);
-        service == Some(ServiceKind::Stomp)
+        let session = self.sessions.get(id);
+        session.is_some_and(|session| session.service.is_stomp())
     }
 
     fn is_csp(&self, id: SessionId) -> bool {

@@ -32,6 +32,7 @@ impl Admitted {
             credentials: &self.proof,
             claims: self.claims.take(),
             channels: Vec::new(),
+            by_port: false,
         }
     }
 }

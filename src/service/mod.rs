@@ -64,6 +64,8 @@ pub struct Hello<'a> {
     pub claims: Option<Claims>,
     /// Channels to read from the start, each once, and where the client stands in them, if it says so.
     pub channels: Vec<(String, Option<Position>)>,
+    /// Whether it came by the port of STOMP, to which no page can speak.
+    pub by_port: bool,
 }
 
 /// One kind of conversation. What a service does not say, it does not do.
@@ -133,20 +135,27 @@ pub trait Service {
 pub fn note_fate(cx: &mut Cx<'_>, session: &Session, publication: &Rc<Publication>, fate: Fate) {
     match publication.report_to() {
         Some(Asker::Application) => notice::fate(cx, session, publication, fate),
+        Some(Asker::Failures) if fate == Fate::Refused => {
+            notice::fate(cx, session, publication, fate);
+        }
         Some(Asker::Session(..)) => cx.cmds.push(Cmd::Report(publication.clone(), fate)),
-        None => {}
+        Some(Asker::Failures) | None => {}
     }
 }
 
 /// Tells senders what their messages came to, and the application of the session's end.
 fn tell(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[Rc<Publication>]) {
+    report(cx, cause, undelivered);
+    notice::signoff(cx, session, cause, undelivered);
+}
+
+fn report(cx: &mut Cx<'_>, cause: Cause, undelivered: &[Rc<Publication>]) {
     for publication in undelivered {
         if matches!(publication.report_to(), Some(Asker::Session(..))) {
             cx.cmds
                 .push(Cmd::Report(publication.clone(), Fate::Failed(cause)));
         }
     }
-    notice::signoff(cx, session, cause, undelivered);
 }
 
 /// The service of a kind. Services keep no state: what they remember is in the session and the hub.
@@ -162,7 +171,9 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
         ServiceKind::Bayeux => &bayeux::Bayeux,
         ServiceKind::Orbit => &orbit::Orbit,
         ServiceKind::Callback => &callback::Callback,
-        ServiceKind::Stomp => &stomp::StompService,
+        ServiceKind::StompGuest | ServiceKind::Stomp | ServiceKind::StompApp => {
+            &stomp::StompService
+        }
     }
 }
 
@@ -172,7 +183,7 @@ fn gap_of(kind: ServiceKind) -> fn(&str, u64) -> Vec<u8> {
         ServiceKind::Revolved => revolved::frames::gap,
         ServiceKind::Events | ServiceKind::Feed => events::gap,
         ServiceKind::Bayeux => bayeux::replies::gap,
-        ServiceKind::Stomp => stomp::gap,
+        ServiceKind::StompGuest | ServiceKind::Stomp | ServiceKind::StompApp => stomp::gap,
         ServiceKind::Objects
         | ServiceKind::Poll
         | ServiceKind::Echo
@@ -268,7 +279,7 @@ impl Cx<'_> {
     fn queue_max(&self, session: &Session) -> usize {
         match session.service {
             // The application is trusted with more.
-            ServiceKind::Feed => self.config.max_queue_total / FEED_SHARE,
+            ServiceKind::Feed | ServiceKind::StompApp => self.config.max_queue_total / FEED_SHARE,
             ServiceKind::Callback => self.config.callback_queue,
             _ => self.config.max_queue,
         }

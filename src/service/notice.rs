@@ -58,6 +58,27 @@ pub fn fate(cx: &mut Cx<'_>, session: &Session, publication: &Publication, fate:
     publish(cx, channel, out);
 }
 
+/// A message of which the application wanted to know is for nobody: the user has no session, or there is no such one.
+pub fn absent(cx: &mut Cx<'_>, publication: &Publication) {
+    if !cx.hub.is_heard(names::FAILED) {
+        return;
+    }
+    let key = publication.target.strip_prefix("session:");
+    let user = key.is_none().then_some(&*publication.target);
+    let mut out = b"{\"event\":\"failed\",\"session\":".to_vec();
+    json::string_or_null(&mut out, key);
+    out.extend_from_slice(b",\"user\":");
+    json::string_or_null(&mut out, user);
+    // A vector cannot fail.
+    let _ = write!(
+        out,
+        ",\"time\":{},\"reason\":\"not-connected\",\"id\":",
+        cx.unix_ms / 1000
+    );
+    name(&mut out, publication);
+    publish(cx, names::FAILED, out);
+}
+
 /// A channel's subscribers became some or none.
 #[must_use]
 pub fn turnout(turnout: &Turnout, unix_ms: u64, ledger: &Ledger) -> Rc<Publication> {

@@ -4,7 +4,7 @@
 
 use super::BAD_CHANNEL;
 use super::Node;
-use super::query::{Query, checked_user, session_target};
+use super::query::{Query, checked_user};
 use crate::cmd::{Cmd, Origin};
 use crate::http::fault::Fault;
 use crate::http::request::Request;
@@ -36,9 +36,8 @@ impl Node {
     ) -> Result<(), Fault> {
         let query = Query::of(request, &["session", "id", "report"])?;
         let key = self.session_of(&query)?;
-        let (session, target) = session_target(&key);
-        let publication = self.peer_message(request, &query, target)?;
-        self.ask(id, Cmd::SendOne(session, publication, Origin::Api(id)));
+        let publication = self.peer_message(request, &query, key.target())?;
+        self.ask(id, Cmd::SendOne(key.parts(), publication, Origin::Api(id)));
         Ok(())
     }
 

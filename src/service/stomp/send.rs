@@ -3,7 +3,7 @@
 //! In: its frame. Out: a publication as a command. Headers that are nobody's but the publisher's go along to readers by STOMP;
 //! what is between it and the server does not.
 
-use super::destinations::Destination;
+use super::destinations::{Destination, NOT_APP};
 use super::{BAD_FRAME, Done, needed};
 use crate::cmd::{Cmd, Origin};
 use crate::hub::names;
@@ -35,6 +35,7 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
             gate::send(cx, session)?;
             (name.into(), true)
         }
+        Destination::Orbit(_) => return Err(NOT_APP),
         Destination::Own | Destination::Session(_) => return Err(NOT_THERE),
     };
     gate::take(cx, bytes)?;
@@ -56,7 +57,11 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     Ok(Vec::new())
 }
 
-fn publication(
+/// The message of a frame, for `target`.
+///
+/// # Errors
+/// It is said to be JSON and is not.
+pub fn publication(
     cx: &Cx<'_>,
     session: &Session,
     frame: &Frame<'_>,
@@ -77,7 +82,7 @@ fn publication(
 }
 
 /// Headers that go along, each once, as lines of 1.2. Readers by 1.0 take blanks off names: so they are judged.
-fn beside(frame: &Frame<'_>) -> String {
+pub fn beside(frame: &Frame<'_>) -> String {
     let mut out = Vec::new();
     for (n, (name, value)) in frame.headers.iter().enumerate() {
         let again = frame
@@ -105,7 +110,8 @@ const OWN: [&str; 8] = [
     "ack",
 ];
 const NOT_JSON: Refusal = Refusal::new("the body is said to be JSON and is not", BAD_FRAME);
-const NO_CHANNEL: Refusal = Refusal::new("more channels than --max-channels", "full");
+/// The node has as many channels as it may.
+pub const NO_CHANNEL: Refusal = Refusal::new("more channels than --max-channels", "full");
 const NOT_THERE: Refusal = Refusal::new(
     "nothing is sent there; there are /topic/CHANNEL and /user/USER",
     "bad-destination",

@@ -1,0 +1,198 @@
+//! What the application says: messages to whomever it likes, and receipts that tell what came of them.
+//!
+//! In: its SEND frames, outcomes. Out: publications as commands; each RECEIPT when its frame and all before it have come to
+//! something, with how many sessions there were and where in its channel the message stands.
+
+use super::destinations::Destination;
+use super::{BAD_FRAME, Done, FULL, fail, needed, say, send};
+use crate::cmd::{Cmd, Origin, Outcome};
+use crate::hub::names;
+use crate::mem::{Asker, Publication};
+use crate::service::refusal::Refusal;
+use crate::service::{Cx, gate, notice};
+use crate::session::desk::{Crowded, Said};
+use crate::session::{Session, SessionKey};
+use crate::stomp::Frame;
+use std::rc::Rc;
+
+/// Whom a message is for.
+enum To {
+    Channel(Rc<str>),
+    User(Rc<str>),
+    Session(SessionKey),
+}
+
+/// Publishes a message, or sends it, to every destination that is named.
+///
+/// # Errors
+/// What the bounds or the headers do not allow; nothing is sent then.
+pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
+    let named = needed(frame, "destination")?;
+    let to: Vec<To> = named.split(',').map(to).collect::<Result<_, _>>()?;
+    let beside = send::beside(frame);
+    let bytes = frame.body.len() + beside.len();
+    if to.len() > DESTINATIONS_MAX || bytes * to.len() > BYTES_MAX {
+        cx.metrics.refuse(TOO_MANY.code);
+        return Err(TOO_MANY);
+    }
+    gate::take(cx, bytes)?;
+    let (id, report) = (id(frame)?, report(frame)?);
+    for to in to {
+        let target = match &to {
+            To::Channel(name) | To::User(name) => name.clone(),
+            To::Session(key) => key.target(),
+        };
+        let publication = send::publication(cx, session, frame, target)?;
+        if !beside.is_empty() {
+            publication.put_headers(beside.as_str().into());
+        }
+        if let Some(id) = id {
+            publication.call(id.into());
+        }
+        let asker = match (report, &to) {
+            (Report::Unsaid, To::Channel(_)) | (Report::Nothing, _) => None,
+            (Report::Unsaid, _) | (Report::Failures, _) => Some(Asker::Failures),
+            (Report::All, _) => Some(Asker::Application),
+        };
+        if let Some(asker) = asker {
+            publication.ask_report(asker);
+        }
+        put(cx, session, &to, publication)?;
+    }
+    Ok(Vec::new())
+}
+
+fn to(named: &str) -> Result<To, Refusal> {
+    match Destination::parse(named.trim())? {
+        Destination::Topic(name) => names::channel(&name).map(|name| To::Channel(name.into())),
+        Destination::User(name) => names::user(&name).map(|name| To::User(name.into())),
+        Destination::Session(key) => return Ok(To::Session(key)),
+        Destination::Own | Destination::Orbit(_) => return Err(NOT_THERE),
+    }
+    .map_err(|error| Refusal::new(error.reason(), "bad-name"))
+}
+
+/// What the sender wants to know.
+#[derive(Clone, Copy)]
+enum Report {
+    Unsaid,
+    Nothing,
+    Failures,
+    All,
+}
+
+fn report(frame: &Frame<'_>) -> Result<Report, Refusal> {
+    match frame.header("orbit-report") {
+        None => Ok(Report::Unsaid),
+        Some("none") => Ok(Report::Nothing),
+        Some("failed") => Ok(Report::Failures),
+        Some("both") => Ok(Report::All),
+        Some(_) => Err(BAD_REPORT),
+    }
+}
+
+fn id<'f>(frame: &'f Frame<'_>) -> Result<Option<&'f str>, Refusal> {
+    let id = frame.header("orbit-id");
+    match id.is_none_or(|id| (1..=Publication::NAME_BYTES_MAX).contains(&id.len())) {
+        true => Ok(id),
+        false => Err(BAD_ID),
+    }
+}
+
+fn put(
+    cx: &mut Cx<'_>,
+    session: &mut Session,
+    to: &To,
+    publication: Rc<Publication>,
+) -> Result<(), Refusal> {
+    let private = !matches!(to, To::Channel(_));
+    let news = private && publication.report_to().is_some();
+    let wants = session.desk().is_some_and(|desk| desk.wants());
+    let origin = match news || wants {
+        true => {
+            let sent = news.then(|| publication.clone());
+            let expected = session.with_desk(cx.ledger, |desk| desk.foresee(sent));
+            let frame = expected.unwrap_or(Err(Crowded)).map_err(|Crowded| FULL)?;
+            Origin::Session(cx.id, frame)
+        }
+        false if private => Origin::Node,
+        false if cx.hub.promise(&publication.target).is_err() => {
+            cx.metrics.refuse(send::NO_CHANNEL.code);
+            return Err(send::NO_CHANNEL);
+        }
+        false => Origin::Promised,
+    };
+    cx.metrics.messages_in += 1;
+    cx.cmds.push(match to {
+        To::Channel(_) => Cmd::Publish(publication, origin, None),
+        To::User(_) => Cmd::Send(publication, origin),
+        To::Session(key) => Cmd::SendOne(key.parts(), publication, origin),
+    });
+    Ok(())
+}
+
+/// A frame was done, as far as it could be: its receipt goes out now or behind those before it.
+pub fn done(cx: &mut Cx<'_>, session: &mut Session, receipt: Option<&str>, said: Said) {
+    let now = match session.desk() {
+        Some(_) => {
+            let done = session.with_desk(cx.ledger, |desk| desk.done(receipt, said));
+            done.flatten()
+        }
+        None => receipt.map(|receipt| (receipt.into(), said)),
+    };
+    if let Some((receipt, said)) = now {
+        tell(cx, session, &receipt, &said);
+    }
+}
+
+fn tell(cx: &mut Cx<'_>, session: &mut Session, receipt: &str, said: &Said) {
+    let mut headers = vec![("receipt-id", receipt)];
+    headers.extend(said.iter().map(|(name, value)| (*name, &**value)));
+    say(cx, session, "RECEIPT", &headers, "");
+}
+
+/// Something that a frame asked for was done.
+pub fn answered(cx: &mut Cx<'_>, session: &mut Session, frame: u64, outcome: Outcome) {
+    let (recipients, offset) = match outcome {
+        Outcome::Published {
+            offset,
+            subscribers,
+        } => (subscribers, Some(offset).filter(|offset| *offset > 0)),
+        Outcome::Sent { sessions } => (sessions, None),
+        Outcome::NoRoom if session.listens() => {
+            fail(cx, session, None, &send::NO_CHANNEL);
+            (0, None)
+        }
+        _ => (0, None),
+    };
+    let settled = session.with_desk(cx.ledger, |desk| desk.settle(frame, recipients, offset));
+    if let Some(sent) = settled.flatten().filter(|_| recipients == 0) {
+        notice::absent(cx, &sent);
+    }
+    release(cx, session);
+}
+
+/// Gives out the receipts that wait for nothing more.
+fn release(cx: &mut Cx<'_>, session: &mut Session) {
+    while let Some((receipt, said)) = session
+        .with_desk(cx.ledger, |desk| desk.next_receipt())
+        .flatten()
+    {
+        tell(cx, session, &receipt, &said);
+    }
+}
+
+const NOT_THERE: Refusal = Refusal::new(
+    "nothing is sent there; there are /topic/CHANNEL, /user/USER, /session/KEY and /orbit/control/VERB",
+    "bad-destination",
+);
+const TOO_MANY: Refusal = Refusal::new(
+    "more than 1,000 destinations, or 8 MiB with a copy for each",
+    "too-many",
+);
+const BAD_REPORT: Refusal = Refusal::new("orbit-report is none, failed or both", BAD_FRAME);
+const BAD_ID: Refusal = Refusal::new("orbit-id has 1 to 128 bytes", BAD_FRAME);
+/// Destinations of one frame.
+const DESTINATIONS_MAX: usize = 1_000;
+/// Bytes of all copies of one frame's message: what one turn may copy.
+const BYTES_MAX: usize = 8 * 1024 * 1024;
