@@ -24,6 +24,8 @@ pub enum Cmd {
     Report(Rc<Publication>, Fate),
     /// To everyone subscribed to a channel: what it held back.
     Release(Rc<str>),
+    /// To the application's groups: what waits for them.
+    Share,
     /// A session has a new moment to be looked at.
     Arm(SessionId),
     /// A session is to end.

@@ -201,6 +201,9 @@ transcripts! {
     stomp_1_2_is_spoken_over_tcp
     stomp_acknowledges_one_by_one_or_up_to_one
     stomp_beats_its_heart
+    stomp_applications_are_told_the_last_when_the_server_stops
+    stomp_applications_read_what_happens
+    stomp_applications_share_events_in_groups
     stomp_applications_send_whom_they_like
     stomp_applications_show_a_key
     stomp_applications_need_no_key_in_demo_mode_at_their_port

@@ -21,7 +21,7 @@ pub struct Facts {
     pub history: (usize, usize),
     /// Different transport settings in use.
     pub profiles: usize,
-    /// Events that wait for URLs of the application.
+    /// Events that wait for URLs of the application, or for its groups.
     pub callback_waiting: usize,
     /// Such URLs to which little is sent since they answered nothing.
     pub callbacks_open: usize,
@@ -101,7 +101,7 @@ fn gauges(facts: &Facts) -> [Plain; 9] {
         ("orbited_history_bytes", "Bytes kept as history.", facts.history.0 as u64),
         ("orbited_history_messages", "Messages kept as history.", facts.history.1 as u64),
         ("orbited_profiles", "Different transport settings in use.", facts.profiles as u64),
-        ("orbited_callback_waiting", "Events that wait for URLs of the application.", facts.callback_waiting as u64),
+        ("orbited_callback_waiting", "Events that wait for URLs or groups of the application.", facts.callback_waiting as u64),
         ("orbited_callbacks_open", "URLs of the application whose circuit breaker is open.", facts.callbacks_open as u64),
     ]
 }

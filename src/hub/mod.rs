@@ -53,6 +53,8 @@ pub struct Hub {
     patterns: usize,
     /// Rows that are the node's own.
     own: usize,
+    /// Events of which others than subscribers read.
+    heard: u8,
     /// Rows that there may be beside these.
     channels_max: usize,
     /// Publications that are promised a place.
@@ -140,6 +142,7 @@ impl Hub {
             paces: Paces::default(),
             patterns: 0,
             own: 0,
+            heard: 0,
             promised: 0,
             book: Book::default(),
             presence: Presence::default(),

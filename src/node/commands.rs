@@ -11,7 +11,6 @@ use crate::config::policy::Who;
 use crate::hub::{Answered, Change, Turn};
 use crate::ids::{ChannelId, SessionId};
 use crate::mem::{Asker, PresenceEvent, Publication};
-use crate::service::notice;
 use crate::session::{PACKETS_MAX, Secret, ServiceKind, Session, SessionKey};
 use std::ops::Range;
 use std::rc::Rc;
@@ -115,7 +114,7 @@ impl Node {
             }
             let turnout = self.changes_next.then(|| self.hub.next_turnout()).flatten();
             if let Some(turnout) = turnout {
-                let told = notice::turnout(&turnout, self.clock.unix_ms, &self.ledger);
+                let told = self.told_turnout(&turnout);
                 self.begin_publish(told, Origin::Node, None);
                 continue;
             }
@@ -131,6 +130,7 @@ impl Node {
                     self.begin_broadcast(publication, origin);
                 }
                 Some(Cmd::Release(channel)) => self.begin_release(&channel),
+                Some(Cmd::Share) => self.share_out(&mut budget),
                 Some(Cmd::Arm(session)) => self.arm(session),
                 Some(Cmd::End(session, cause)) => self.end_session(session, cause),
                 Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),
@@ -160,7 +160,7 @@ impl Node {
 
     /// Whether a reader of events that takes what it is given has a queue that another round might make run over. One that
     /// takes nothing is not waited for.
-    fn is_feed_full(&self) -> bool {
+    pub(super) fn is_feed_full(&self) -> bool {
         let full = |id: &SessionId| {
             let session = self.sessions.get(*id)?;
             let conn = self.conns.get(session.conn()?)?;

@@ -18,6 +18,7 @@ mod downstream;
 mod events;
 mod flush;
 mod frames;
+mod groups;
 mod invariants;
 mod params;
 mod public;
@@ -47,6 +48,7 @@ use crate::ids::{ConnId, ConnTag, SessionId, SessionTag};
 use crate::mem::{Ledger, OutQueue, Slots, TimerWheel};
 use crate::metrics::Metrics;
 use crate::rng::{Keyed, Rng};
+use crate::service::groups::Groups;
 use crate::session::{Profiles, Session, Times};
 use crate::time::{Clock, Tick};
 use crate::token::{Keys, Tokens};
@@ -78,6 +80,8 @@ pub struct Node {
     browsers: HashMap<u64, [Option<SessionId>; 2], Keyed>,
     hub: Hub,
     tokens: Tokens,
+    /// Who of the application shares the events that are told.
+    groups: Groups,
     cmds: Cmds,
     fan_out: Option<FanOut>,
     /// Requests of many publications, until the last of each is run.
@@ -162,6 +166,7 @@ impl Node {
                 .with_events(config.event_history)
                 .with_grace(config.presence_grace_ms),
             tokens,
+            groups: Groups::new(&config, &ledger),
             cmds: Cmds::default(),
             fan_out: None,
             batches: BTreeMap::new(),
@@ -278,6 +283,7 @@ impl Node {
             .chain(self.session_timers.next_due())
             .chain(self.hub.next_due())
             .chain(self.once.next_due())
+            .chain(self.groups.next_due())
             .chain(self.next_ticket_due());
         due.min()
     }

@@ -124,6 +124,7 @@ impl Node {
             cmds: &mut self.cmds,
             metrics: &mut self.metrics,
             tokens: &mut self.tokens,
+            groups: &mut self.groups,
             config: &self.config,
             ledger: &self.ledger,
             unix_ms: self.clock.unix_ms,
@@ -183,6 +184,10 @@ impl Node {
         }
         self.hub.leave_all(&mut session.seat);
         let conn = session.conn();
+        if session.service == ServiceKind::StompApp {
+            self.groups.leave(id, None, now);
+            self.groups.call(&mut self.cmds);
+        }
         log::debug!("closing session={id} cause={}", cause.word());
         match conn {
             Some(conn) => self.mark_dirty(conn),
@@ -220,6 +225,9 @@ impl Node {
         self.session_timers.clear(id.index());
         self.feeds.retain(|feed| *feed != id);
         self.end_callback(id);
+        if session.service == ServiceKind::StompApp {
+            self.leave_groups(id);
+        }
         let profile = self.profiles.get(session.profile);
         self.profiles.release(session.profile);
         self.metrics.moved(Some(session.down()), None);
@@ -345,17 +353,23 @@ impl Node {
         self.stopping = true;
         let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
         for id in ids {
-            let open = self.sessions.get(id).is_some_and(Session::is_open);
-            if open {
-                self.with_service(id, |service, cx, session| {
-                    service.farewell(cx, session, Cause::Shutdown);
-                });
+            // What the application is told comes before that.
+            if !self.feeds.contains(&id) {
+                self.say_shutdown(id);
             }
         }
         let conns: Vec<ConnId> = self.conns.iter().map(|(id, _)| id).collect();
         let others = conns.into_iter().filter(|id| !self.is_feed(*id));
         for id in others.collect::<Vec<_>>() {
             self.dismiss(id);
+        }
+    }
+
+    fn say_shutdown(&mut self, id: SessionId) {
+        if self.sessions.get(id).is_some_and(Session::is_open) {
+            self.with_service(id, |service, cx, session| {
+                service.farewell(cx, session, Cause::Shutdown);
+            });
         }
     }
 
@@ -392,7 +406,12 @@ impl Node {
         if others > 0 || self.has_commands() {
             return true;
         }
+        // What was given last is to be acknowledged yet.
+        if !late && self.groups.has_unacked() {
+            return false;
+        }
         for id in self.feeds.clone() {
+            self.say_shutdown(id);
             self.close_session(id, Cause::Shutdown);
         }
         self.finish_callbacks();

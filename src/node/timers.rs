@@ -29,6 +29,7 @@ impl Node {
                 self.cmds.push(Cmd::Release(channel));
             } else if !self.hub.expire(now)
                 && !self.once.expire(now)
+                && !self.expire_groups()
                 && !self.tokens.tickets.expire(self.clock.unix_ms)
             {
                 return false;

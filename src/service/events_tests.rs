@@ -10,6 +10,7 @@ use crate::ids::SessionId;
 use crate::mem::Ledger;
 use crate::metrics::Metrics;
 use crate::rng::Rng;
+use crate::service::groups::Groups;
 use crate::session::{Carriage, Encoding, Opening, Profiles, ServiceKind};
 use crate::time::Tick;
 use crate::token::{Keys, Tokens};
@@ -88,6 +89,7 @@ struct Room {
     metrics: Metrics,
     config: Config,
     tokens: Tokens,
+    groups: Groups,
     ledger: Ledger,
     profiles: Profiles,
     published: u64,
@@ -106,6 +108,7 @@ impl Room {
             metrics: Metrics::default(),
             config: Config::default(),
             tokens: Tokens::new(Keys::default(), &mut rng),
+            groups: Groups::new(&Config::default(), &ledger),
             profiles: Profiles::new(rng.keyed(), &ledger),
             ledger,
             published: 0,
@@ -143,6 +146,7 @@ impl Room {
             cmds: &mut self.cmds,
             metrics: &mut self.metrics,
             tokens: &mut self.tokens,
+            groups: &mut self.groups,
             config: &self.config,
             ledger: &self.ledger,
             unix_ms: 0,

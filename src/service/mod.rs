@@ -10,6 +10,7 @@ mod callback;
 pub mod echo;
 pub mod events;
 mod gate;
+pub mod groups;
 mod join;
 pub mod json;
 pub mod notice;
@@ -28,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::session::{ServiceKind, Session, Terms};
 use crate::time::Tick;
 use crate::token::{Claims, Tokens};
+use groups::Groups;
 use std::rc::Rc;
 
 /// What a service may reach while one of its sessions is at hand.
@@ -43,6 +45,8 @@ pub struct Cx<'a> {
     pub metrics: &'a mut Metrics,
     /// Keys of tokens, and what was revoked.
     pub tokens: &'a mut Tokens,
+    /// Who of the application shares events.
+    pub groups: &'a mut Groups,
     /// Bounds.
     pub config: &'a Config,
     /// The account of payloads.

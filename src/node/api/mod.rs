@@ -196,7 +196,7 @@ impl Node {
             queue_bytes: self.queued_bytes(),
             history: self.hub.kept(),
             profiles: self.profiles.len(),
-            callback_waiting: self.callbacks_waiting(),
+            callback_waiting: self.callbacks_waiting() + self.groups.waiting(),
             callbacks_open: self.callbacks_open(),
         }
     }

@@ -8,11 +8,13 @@ mod acks;
 mod app;
 mod connect;
 pub mod destinations;
+mod events;
 mod replies;
 mod send;
 mod subscribe;
 mod transactions;
 
+pub use events::give as give_event;
 pub use replies::gap;
 
 use super::refusal::Refusal;
@@ -210,6 +212,7 @@ fn take(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) {
         }
     }
     if frame.command == Command::Disconnect {
+        gone(cx, session);
         cx.end(session, Cause::Clean);
     }
 }
@@ -239,6 +242,13 @@ fn needed<'f>(frame: &'f Frame<'_>, name: &'static str) -> Result<&'f str, Refus
     };
     let value = frame.header(name).filter(|value| !value.is_empty());
     value.ok_or_else(missing)
+}
+
+/// Nothing more comes of the client: what it has not acknowledged of events is for others.
+fn gone(cx: &mut Cx<'_>, session: &Session) {
+    if is_app(session) {
+        events::leave(cx, None);
+    }
 }
 
 fn is_app(session: &Session) -> bool {
@@ -282,6 +292,7 @@ fn fail(cx: &mut Cx<'_>, session: &mut Session, receipt: Option<&str>, refusal: 
         cx.metrics.refuse(refusal.code);
     }
     error(cx, session, receipt, refusal);
+    gone(cx, session);
     let cause = match refusal.code {
         BAD_FRAME => Cause::Protocol,
         TOO_BIG => Cause::TooBig,

@@ -5,7 +5,7 @@
 //! has one of them, and each message is given to both.
 
 use super::destinations::{Destination, NOT_APP};
-use super::{BAD_FRAME, BUSY, Done, acks, give, is_app, needed, replies};
+use super::{BAD_FRAME, BUSY, Done, acks, events, give, is_app, needed, replies};
 use crate::hub::{Refused, names};
 use crate::mem::{Msg, Position, Publication};
 use crate::service::join::{self, Joined};
@@ -53,6 +53,12 @@ pub fn subscribe(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> D
     };
     match named {
         Destination::Orbit(_) if !is_app(session) => Err(NOT_APP),
+        Destination::Orbit(event) => {
+            let wants = events::named(event)?;
+            events::join(cx, session, (slot, wants, ack), frame)?;
+            put(session, false, destination);
+            Ok(Vec::new())
+        }
         Destination::Own if !is_app(session) && destination.len() <= names::NAME_BYTES_MAX => {
             put(session, true, destination);
             Ok(Vec::new())
@@ -251,6 +257,9 @@ pub fn unsubscribe(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) ->
         ..
     } = kept.ok_or(NOT_SUBSCRIBED)?;
     session.remove_sub(slot);
+    if is_app(session) {
+        events::leave(cx, Some(slot));
+    }
     if !private && !is_read(session, &topic) {
         cx.hub.unsubscribe(&mut session.seat, &topic);
     }
