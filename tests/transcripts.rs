@@ -202,6 +202,7 @@ transcripts! {
     stomp_acknowledges_one_by_one_or_up_to_one
     stomp_beats_its_heart
     stomp_applications_are_told_the_last_when_the_server_stops
+    stomp_applications_call_the_verbs_of_the_api
     stomp_applications_read_what_happens
     stomp_applications_share_events_in_groups
     stomp_applications_send_whom_they_like

@@ -4,7 +4,7 @@
 
 mod prometheus;
 
-pub use prometheus::{Facts, prometheus};
+pub use prometheus::{Facts, prometheus, stats};
 
 use crate::config::ApiKey;
 use crate::http::request::Request;

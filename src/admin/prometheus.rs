@@ -88,6 +88,19 @@ pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
     text.0
 }
 
+/// What has no labels of it, as JSON, and how many sessions there are.
+#[must_use]
+pub fn stats(facts: &Facts, metrics: &Metrics) -> String {
+    let mut out = format!("{{\"sessions\":{}", metrics.sessions.iter().sum::<u64>());
+    for (name, _, value) in gauges(facts).into_iter().chain(counters(metrics)) {
+        let name = name.trim_start_matches("orbited_");
+        // A string cannot fail.
+        let _ = write!(out, ",\"{name}\":{value}");
+    }
+    out.push_str("}\n");
+    out
+}
+
 /// A metric without labels: its name, what it says, its value.
 type Plain = (&'static str, &'static str, u64);
 

@@ -130,6 +130,7 @@ impl Node {
                     self.begin_broadcast(publication, origin);
                 }
                 Some(Cmd::Release(channel)) => self.begin_release(&channel),
+                Some(Cmd::Control(id, call, control)) => self.control(id, call, &control),
                 Some(Cmd::Share) => self.share_out(&mut budget),
                 Some(Cmd::Arm(session)) => self.arm(session),
                 Some(Cmd::End(session, cause)) => self.end_session(session, cause),

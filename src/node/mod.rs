@@ -37,7 +37,7 @@ pub use conn::{Conn, Door};
 pub use flush::Flushed;
 pub use public::StaticFile;
 
-use crate::cmd::Cmds;
+use crate::cmd::{Caller, Cmds};
 use crate::config::Config;
 use crate::http::assets::Assets;
 use crate::http::cors::Origins;
@@ -85,7 +85,7 @@ pub struct Node {
     cmds: Cmds,
     fan_out: Option<FanOut>,
     /// Requests of many publications, until the last of each is run.
-    batches: BTreeMap<ConnId, api::Batch>,
+    batches: BTreeMap<Caller, api::Batch>,
     /// Publications that may come twice.
     once: Once,
     /// Whether it was a coming or going that was told last.

@@ -33,8 +33,14 @@ struct Waiting {
     said: Said,
 }
 
-/// A message to a user or a session, of which its sender wants to know when nobody gets it.
-pub type Sent = Rc<Publication>;
+/// What something that was asked for is to end with besides.
+#[derive(Debug)]
+pub enum Sent {
+    /// A message to a user or a session, of which its sender wants to know when nobody gets it.
+    Message(Rc<Publication>),
+    /// A call, whose answer goes to this destination with this `correlation-id`.
+    Call(Box<str>, Option<Box<str>>),
+}
 
 /// What a receipt says besides.
 pub type Said = Vec<(&'static str, String)>;
@@ -103,11 +109,21 @@ impl Desk {
 
     /// What the next of a frame's messages came to. Gives back the message, if that nobody gets it is news.
     pub fn settle(&mut self, frame: u64, recipients: usize, offset: Option<u64>) -> Option<Sent> {
+        self.settle_with(frame, |waiting| waiting.count(recipients, offset))
+    }
+
+    /// The status that a call of a frame is answered with. Gives back where the answer goes, if it is wanted.
+    pub fn settle_call(&mut self, frame: u64, status: u16) -> Option<Sent> {
+        let said = (STATUS, status.to_string());
+        self.settle_with(frame, |waiting| waiting.said.push(said))
+    }
+
+    fn settle_with(&mut self, frame: u64, say: impl FnOnce(&mut Waiting)) -> Option<Sent> {
         let found = self.waiting.binary_search_by_key(&frame, |one| one.frame);
         let waiting = self.waiting.get_mut(found.ok()?)?;
         let sent = waiting.sent.pop_front().flatten();
         self.bytes = self.bytes.saturating_sub(COST);
-        waiting.count(recipients, offset);
+        say(waiting);
         sent
     }
 
@@ -195,6 +211,7 @@ impl Session {
     }
 }
 
+const STATUS: &str = "orbit-status";
 const RECIPIENTS: &str = "orbit-recipients";
 const SEQ: &str = "orbit-seq";
 /// What a place in the lists takes, about.

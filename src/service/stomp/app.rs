@@ -5,14 +5,14 @@
 
 use super::destinations::Destination;
 use super::{BAD_FRAME, Done, FULL, fail, needed, say, send};
-use crate::cmd::{Cmd, Origin, Outcome};
+use crate::cmd::{Cmd, Control, Origin, Outcome};
 use crate::hub::names;
-use crate::mem::{Asker, Publication};
+use crate::mem::{Asker, Msg, Publication};
 use crate::service::refusal::Refusal;
 use crate::service::{Cx, gate, notice};
-use crate::session::desk::{Crowded, Said};
+use crate::session::desk::{Crowded, Said, Sent};
 use crate::session::{Session, SessionKey};
-use crate::stomp::Frame;
+use crate::stomp::{Frame, spell};
 use std::rc::Rc;
 
 /// Whom a message is for.
@@ -28,6 +28,9 @@ enum To {
 /// What the bounds or the headers do not allow; nothing is sent then.
 pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     let named = needed(frame, "destination")?;
+    if let Some(verb) = named.strip_prefix(CONTROL) {
+        return control(cx, session, verb, frame);
+    }
     let to: Vec<To> = named.split(',').map(to).collect::<Result<_, _>>()?;
     let beside = send::beside(frame);
     let bytes = frame.body.len() + beside.len();
@@ -110,10 +113,8 @@ fn put(
     let wants = session.desk().is_some_and(|desk| desk.wants());
     let origin = match news || wants {
         true => {
-            let sent = news.then(|| publication.clone());
-            let expected = session.with_desk(cx.ledger, |desk| desk.foresee(sent));
-            let frame = expected.unwrap_or(Err(Crowded)).map_err(|Crowded| FULL)?;
-            Origin::Session(cx.id, frame)
+            let sent = news.then(|| Sent::Message(publication.clone()));
+            Origin::Session(cx.id, foresee(cx, session, sent)?)
         }
         false if private => Origin::Node,
         false if cx.hub.promise(&publication.target).is_err() => {
@@ -129,6 +130,47 @@ fn put(
         To::Session(key) => Cmd::SendOne(key.parts(), publication, origin),
     });
     Ok(())
+}
+
+fn foresee(cx: &mut Cx<'_>, session: &mut Session, sent: Option<Sent>) -> Result<u64, Refusal> {
+    let frame = session.with_desk(cx.ledger, |desk| desk.foresee(sent));
+    frame.unwrap_or(Err(Crowded)).map_err(|Crowded| FULL)
+}
+
+/// Calls a verb of the API: `/orbit/control/VERB`.
+fn control(cx: &mut Cx<'_>, session: &mut Session, verb: &str, frame: &Frame<'_>) -> Done {
+    let reply_to = frame.header("reply-to");
+    if reply_to.is_some_and(|to| !to.starts_with(TEMPORARY)) {
+        return Err(BAD_REPLY);
+    }
+    let beside = frame.header("correlation-id").map(Box::from);
+    let sent = reply_to.map(|to| Sent::Call(to.into(), beside));
+    let call = foresee(cx, session, sent)?;
+    let control = Control {
+        verb: verb.into(),
+        body: frame.body.into(),
+    };
+    cx.cmds.push(Cmd::Control(cx.id, call, Box::new(control)));
+    Ok(Vec::new())
+}
+
+/// The answer to a call: a MESSAGE, where one is wanted, as of a subscription that nobody made.
+pub fn replied(cx: &mut Cx<'_>, session: &mut Session, call: u64, (status, body): (u16, &[u8])) {
+    let settled = session.with_desk(cx.ledger, |desk| desk.settle_call(call, status));
+    if let (Some(Sent::Call(to, correlation)), true) = (settled.flatten(), session.is_open()) {
+        let (id, status) = (format!("reply-{call}"), status.to_string());
+        let mut headers = vec![
+            ("subscription", &*to),
+            ("message-id", &*id),
+            ("destination", &*to),
+            ("orbit-status", &*status),
+        ];
+        headers.extend(correlation.as_deref().map(|one| ("correlation-id", one)));
+        let version = super::version_of(session);
+        let frame = spell::framed(version, "MESSAGE", &headers, ("application/json", body));
+        cx.push(session, Msg::new(frame, cx.ledger));
+    }
+    release(cx, session);
 }
 
 /// A frame was done, as far as it could be: its receipt goes out now or behind those before it.
@@ -166,7 +208,7 @@ pub fn answered(cx: &mut Cx<'_>, session: &mut Session, frame: u64, outcome: Out
         _ => (0, None),
     };
     let settled = session.with_desk(cx.ledger, |desk| desk.settle(frame, recipients, offset));
-    if let Some(sent) = settled.flatten().filter(|_| recipients == 0) {
+    if let (Some(Sent::Message(sent)), 0) = (settled.flatten(), recipients) {
         notice::absent(cx, &sent);
     }
     release(cx, session);
@@ -182,6 +224,14 @@ fn release(cx: &mut Cx<'_>, session: &mut Session) {
     }
 }
 
+/// In front of the verbs.
+const CONTROL: &str = "/orbit/control/";
+/// In front of where answers go.
+const TEMPORARY: &str = "/temp-queue/";
+const BAD_REPLY: Refusal = Refusal::new(
+    "an answer goes to a destination of the connection's own: reply-to is /temp-queue/NAME",
+    "bad-destination",
+);
 const NOT_THERE: Refusal = Refusal::new(
     "nothing is sent there; there are /topic/CHANNEL, /user/USER, /session/KEY and /orbit/control/VERB",
     "bad-destination",

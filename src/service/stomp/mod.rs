@@ -14,6 +14,7 @@ mod send;
 mod subscribe;
 mod transactions;
 
+pub use app::replied;
 pub use events::give as give_event;
 pub use replies::gap;
 
