@@ -200,7 +200,9 @@ transcripts! {
     stomp_1_0_is_told_nothing_that_others_forged
     stomp_1_2_is_spoken_over_tcp
     stomp_acknowledges_one_by_one_or_up_to_one
+    stomp_applications_that_are_slow_miss_the_oldest
     stomp_beats_its_heart
+    stomp_clients_reach_nothing_of_the_application
     stomp_applications_are_told_the_last_when_the_server_stops
     stomp_applications_call_the_verbs_of_the_api
     stomp_applications_read_what_happens
