@@ -40,5 +40,7 @@ mod requests;
 mod settings;
 #[path = "e2e/slow.rs"]
 mod slow;
+#[path = "e2e/stomp.rs"]
+mod stomp;
 #[path = "e2e/tokens.rs"]
 mod tokens;
