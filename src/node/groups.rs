@@ -43,6 +43,14 @@ impl Node {
         self.groups.call(&mut self.cmds);
     }
 
+    /// Of a node that stops: what nobody has taken is lost.
+    pub(super) fn finish_groups(&mut self) {
+        match self.groups.clear() {
+            0 => {}
+            lost => log::warn!("groups of the application: events={lost} are lost"),
+        }
+    }
+
     /// Forgets groups that nobody has come back to. False where there is nothing to forget.
     pub(super) fn expire_groups(&mut self) -> bool {
         let expired = self.groups.expire(self.clock.tick);

@@ -414,6 +414,7 @@ impl Node {
             self.say_shutdown(id);
             self.close_session(id, Cause::Shutdown);
         }
+        self.finish_groups();
         self.finish_callbacks();
         // They are swept in the next turn.
         !self.dead.is_empty()

@@ -293,7 +293,8 @@ impl Group {
             return None;
         }
         let mut best: Option<(u64, usize, usize)> = None;
-        for (n, kind) in self.kinds.iter().enumerate() {
+        let kinds = self.kinds.iter().enumerate();
+        for (n, kind) in kinds.filter(|(_, kind)| kind.away.is_none()) {
             // What waits for one who is busy is overtaken, but not by much.
             for (seq, event) in kind.waiting.iter().take(OVERTAKEN_MAX) {
                 if best.is_some_and(|(first, ..)| first < *seq) {

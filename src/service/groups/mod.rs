@@ -190,6 +190,14 @@ impl Groups {
         true
     }
 
+    /// Forgets all of them. Gives back how many events went.
+    pub fn clear(&mut self) -> usize {
+        let gone = self.waiting();
+        self.all.clear();
+        self.account();
+        gone
+    }
+
     /// Whether somebody has what it has not acknowledged.
     #[must_use]
     pub fn has_unacked(&self) -> bool {
