@@ -18,8 +18,6 @@ pub enum Cmd {
     Send(Rc<Publication>, Origin),
     /// The same, which may wait so many milliseconds for a user without session.
     SendWithin(Rc<Publication>, Origin, u64),
-    /// To one session.
-    SendOne(SessionId, Rc<Publication>, Origin),
     /// To the session whose key the publication is addressed to, as `session:KEY`.
     SendByKey(Rc<Publication>, Origin),
     /// To every session that takes messages of users.
@@ -28,6 +26,10 @@ pub enum Cmd {
     Report(Rc<Publication>, Fate),
     /// To everyone subscribed to a channel: what it held back.
     Release(Rc<str>),
+    /// The application calls one of the verbs of the API, by STOMP.
+    Control(SessionId, u64, Box<Control>),
+    /// To the application's groups: what waits for them.
+    Share,
     /// A session has a new moment to be looked at.
     Arm(SessionId),
     /// A session is to end.
@@ -51,6 +53,24 @@ pub enum Cmd {
         /// Who is told.
         origin: Origin,
     },
+}
+
+/// A call of a verb.
+#[derive(Debug)]
+pub struct Control {
+    /// The verb.
+    pub verb: Box<str>,
+    /// What it is to act on, as JSON.
+    pub body: Box<[u8]>,
+}
+
+/// Who called the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Caller {
+    /// A request of the internal port, whose connection waits for the answer.
+    Http(ConnId),
+    /// A session of the application by STOMP, by the number of the frame.
+    Stomp(SessionId, u64),
 }
 
 /// Which tokens.
@@ -84,10 +104,10 @@ pub enum Fate {
 pub enum Origin {
     /// A session's call, by the number the client gave it.
     Session(SessionId, u64),
-    /// A request of the internal API, whose connection waits for the answer.
-    Api(ConnId),
+    /// A call of the API.
+    Api(Caller),
     /// The same with many publications, whose outcomes are answered together.
-    Batch(ConnId),
+    Batch(Caller),
     /// The node itself, which waits for no answer.
     Node,
     /// A session that was answered before: its publication is promised a place.

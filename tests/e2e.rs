@@ -56,5 +56,7 @@ mod signoff_csp;
 mod signoff_stomp;
 #[path = "e2e/slow.rs"]
 mod slow;
+#[path = "e2e/stomp.rs"]
+mod stomp;
 #[path = "e2e/tokens.rs"]
 mod tokens;

@@ -210,7 +210,16 @@ transcripts! {
     stomp_1_0_is_told_nothing_that_others_forged
     stomp_1_2_is_spoken_over_tcp
     stomp_acknowledges_one_by_one_or_up_to_one
+    stomp_applications_that_are_slow_miss_the_oldest
     stomp_beats_its_heart
+    stomp_clients_reach_nothing_of_the_application
+    stomp_applications_are_told_the_last_when_the_server_stops
+    stomp_applications_call_the_verbs_of_the_api
+    stomp_applications_read_what_happens
+    stomp_applications_share_events_in_groups
+    stomp_applications_send_whom_they_like
+    stomp_applications_show_a_key
+    stomp_applications_need_no_key_in_demo_mode_at_their_port
     stomp_counts_what_a_subscription_that_ended_left
     stomp_gives_nothing_behind_its_last_frame
     stomp_is_held_to_the_rules_of_channels

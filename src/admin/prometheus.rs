@@ -23,7 +23,7 @@ pub struct Facts {
     pub waiting: (usize, usize),
     /// Different transport settings in use.
     pub profiles: usize,
-    /// Events that wait for URLs of the application.
+    /// Events that wait for URLs of the application, or for its groups.
     pub callback_waiting: usize,
     /// Such URLs to which little is sent since they answered nothing.
     pub callbacks_open: usize,
@@ -91,6 +91,19 @@ pub fn prometheus(facts: &Facts, metrics: &Metrics) -> String {
     text.0
 }
 
+/// What has no labels of it, as JSON, and how many sessions there are.
+#[must_use]
+pub fn stats(facts: &Facts, metrics: &Metrics) -> String {
+    let mut out = format!("{{\"sessions\":{}", metrics.sessions.iter().sum::<u64>());
+    for (name, _, value) in gauges(facts).into_iter().chain(counters(metrics)) {
+        let name = name.trim_start_matches("orbited_");
+        // A string cannot fail.
+        let _ = write!(out, ",\"{name}\":{value}");
+    }
+    out.push_str("}\n");
+    out
+}
+
 /// A metric without labels: its name, what it says, its value.
 type Plain = (&'static str, &'static str, u64);
 
@@ -106,7 +119,7 @@ fn gauges(facts: &Facts) -> [Plain; 11] {
         ("orbited_waiting_messages", "Messages that wait for users without session.", facts.waiting.0 as u64),
         ("orbited_waiting_bytes", "Bytes of these, and of their places.", facts.waiting.1 as u64),
         ("orbited_profiles", "Different transport settings in use.", facts.profiles as u64),
-        ("orbited_callback_waiting", "Events that wait for URLs of the application.", facts.callback_waiting as u64),
+        ("orbited_callback_waiting", "Events that wait for URLs or groups of the application.", facts.callback_waiting as u64),
         ("orbited_callbacks_open", "URLs of the application whose circuit breaker is open.", facts.callbacks_open as u64),
     ]
 }

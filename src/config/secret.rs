@@ -29,6 +29,12 @@ impl ApiKey {
         (fits && text.bytes().all(is_token)).then(|| Self::Text(text.into()))
     }
 
+    /// Whether `shown` is one of the keys. Every key is compared, so that the time does not tell which is near.
+    #[must_use]
+    pub fn is_any(keys: &[Self], shown: &[u8]) -> bool {
+        keys.iter().fold(false, |any, key| any | key.is(shown))
+    }
+
     /// Whether `shown` is this key, in a time that tells nothing but its length.
     #[must_use]
     pub fn is(&self, shown: &[u8]) -> bool {

@@ -21,6 +21,24 @@ pub struct Listed<'a> {
 }
 
 impl Hub {
+    /// Channels and users with a session.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.channels.len()
+    }
+
+    /// Whether nobody is subscribed to anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.channels.is_empty()
+    }
+
+    /// Subscriptions, users' among them.
+    #[must_use]
+    pub fn subscriptions(&self) -> usize {
+        self.links.len()
+    }
+
     /// The slot behind the last.
     #[must_use]
     pub fn end(&self) -> u32 {

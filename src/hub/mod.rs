@@ -58,6 +58,8 @@ pub struct Hub {
     patterns: usize,
     /// Rows that are the node's own.
     own: usize,
+    /// Events of which others than subscribers read.
+    heard: u8,
     /// Rows that there may be beside these.
     channels_max: usize,
     /// Publications that are promised a place.
@@ -147,6 +149,7 @@ impl Hub {
             paces: Paces::default(),
             patterns: 0,
             own: 0,
+            heard: 0,
             promised: 0,
             book: Book::default(),
             presence: Presence::default(),
@@ -320,24 +323,6 @@ impl Hub {
             .find(Scope::Channel, name)
             .and_then(|id| self.channels.get(id));
         channel.map_or(0, |channel| channel.subscribers as usize)
-    }
-
-    /// Channels and users with a session.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.channels.len()
-    }
-
-    /// Whether nobody is subscribed to anything.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.channels.is_empty()
-    }
-
-    /// Subscriptions, users' among them.
-    #[must_use]
-    pub fn subscriptions(&self) -> usize {
-        self.links.len()
     }
 
     /// Whether the lists agree with their counts; for tests and the simulation.

@@ -61,7 +61,19 @@ impl Hub {
     /// Whether what is published to one of the node's own channels is read or kept by anybody.
     #[must_use]
     pub fn is_heard(&self, event: &str) -> bool {
-        self.book.keeps_events() || self.own > 0 && self.subscribers(event) > 0
+        self.book.keeps_events()
+            || self.own > 0 && self.subscribers(event) > 0
+            || self.heard > 0 && self.is_heard_besides(event)
+    }
+
+    /// Others than subscribers read of these of [`names::EVENTS`], a bit for each.
+    pub fn hear(&mut self, events: u8) {
+        self.heard = events;
+    }
+
+    fn is_heard_besides(&self, event: &str) -> bool {
+        let mut all = names::EVENTS.iter().enumerate();
+        all.any(|(n, name)| *name == event && self.heard >> n & 1 == 1)
     }
 
     /// Whether a channel outlives its readers: one of kept events does, before the first and behind the last, so that
@@ -75,7 +87,7 @@ impl Hub {
 
     /// Notes that a channel's subscribers became some or none.
     pub(super) fn turn_out(&mut self, id: ChannelId, occupied: bool) {
-        if self.own == 0 && !self.book.keeps_events() {
+        if self.own == 0 && self.heard == 0 && !self.book.keeps_events() {
             return;
         }
         let row = self.channels.get(id);

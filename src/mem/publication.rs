@@ -79,6 +79,8 @@ pub enum Asker {
     Session(SessionId, u64),
     /// The application, which reads of what arrived, and of the rest when its sessions end.
     Application,
+    /// The same, which does not read of what arrived.
+    Failures,
 }
 
 /// The first of them that few clients read.
@@ -106,6 +108,15 @@ pub struct Publication {
     charge: RefCell<Charge>,
 }
 
+/// What the application wants to know.
+#[derive(Debug, Default, Clone, Copy)]
+enum Tells {
+    #[default]
+    Nothing,
+    Failures,
+    All,
+}
+
 /// What few publications need.
 #[derive(Debug, Default)]
 struct Slack {
@@ -118,8 +129,8 @@ struct Slack {
     ext: OnceCell<Box<str>>,
     /// What its publisher calls it.
     name: OnceCell<Box<str>>,
-    /// Whether the application wants to know whom it reaches.
-    tells: Cell<bool>,
+    /// What the application wants to know of whom it reaches.
+    tells: Cell<Tells>,
     /// Headers that a publisher by STOMP sent along, each a line of 1.2, for clients of the same protocol: sixteen bytes of
     /// those that have one of these, and none of others.
     headers: OnceCell<Box<str>>,
@@ -144,6 +155,9 @@ impl fmt::Debug for Publication {
 }
 
 impl Publication {
+    /// Bytes of what its publisher may call it.
+    pub const NAME_BYTES_MAX: usize = 128;
+
     /// A publication that is not in the hub yet.
     #[must_use]
     pub fn new(
@@ -222,11 +236,13 @@ impl Publication {
     /// Who wants to know what becomes of it at each recipient.
     #[must_use]
     pub fn report_to(&self) -> Option<Asker> {
-        let slack = self.slack.get();
-        match self.report_to.get() {
-            Some((session, call)) => Some(Asker::Session(session, call)),
-            None if slack.is_some_and(|slack| slack.tells.get()) => Some(Asker::Application),
-            None => None,
+        if let Some((session, call)) = self.report_to.get() {
+            return Some(Asker::Session(session, call));
+        }
+        match self.slack.get()?.tells.get() {
+            Tells::Nothing => None,
+            Tells::Failures => Some(Asker::Failures),
+            Tells::All => Some(Asker::Application),
         }
     }
 
@@ -234,8 +250,13 @@ impl Publication {
     pub fn ask_report(&self, asker: Asker) {
         match asker {
             Asker::Session(session, call) => self.report_to.set(Some((session, call))),
-            Asker::Application => self.slack.get_or_init(Box::default).tells.set(true),
+            Asker::Application => self.tell(Tells::All),
+            Asker::Failures => self.tell(Tells::Failures),
         }
+    }
+
+    fn tell(&self, tells: Tells) {
+        self.slack.get_or_init(Box::default).tells.set(tells);
     }
 
     /// What its publisher calls it.

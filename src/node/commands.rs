@@ -11,7 +11,6 @@ use crate::config::policy::Who;
 use crate::hub::{Answered, Change, Turn};
 use crate::ids::{ChannelId, SessionId};
 use crate::mem::{Asker, PresenceEvent, Publication};
-use crate::service::notice;
 use crate::session::Session;
 use std::ops::Range;
 use std::rc::Rc;
@@ -121,8 +120,7 @@ impl Node {
             }
             let turnout = self.changes_next.then(|| self.hub.next_turnout()).flatten();
             if let Some(turnout) = turnout {
-                let here = (&*self.config.node_name, self.clock.unix_ms);
-                let told = notice::turnout(&turnout, here, &self.ledger);
+                let told = self.told_turnout(&turnout);
                 self.begin_publish(told, Origin::Node, None);
                 continue;
             }
@@ -139,14 +137,13 @@ impl Node {
                 Some(Cmd::SendWithin(publication, origin, ms)) => {
                     self.send_within(publication, origin, ms);
                 }
-                Some(Cmd::SendOne(session, publication, origin)) => {
-                    self.send_one(session, publication, origin);
-                }
                 Some(Cmd::SendByKey(publication, origin)) => self.send_by_key(publication, origin),
                 Some(Cmd::Broadcast(publication, origin)) => {
                     self.begin_broadcast(publication, origin);
                 }
                 Some(Cmd::Release(channel)) => self.begin_release(&channel),
+                Some(Cmd::Control(id, call, control)) => self.control(id, call, &control),
+                Some(Cmd::Share) => self.share_out(&mut budget),
                 Some(Cmd::Arm(session)) => self.arm(session),
                 Some(Cmd::End(session, cause)) => self.end_session(session, cause),
                 Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),

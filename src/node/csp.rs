@@ -157,7 +157,7 @@ impl Node {
         let key = params.key?;
         let session = self.sessions.get(key.id)?;
         let csp = session.carriage() == Carriage::Csp;
-        (session.opens(&key) && session.service == service && csp).then_some(key.id)
+        (session.opens(&key) && session.service.word() == service.word() && csp).then_some(key.id)
     }
 
     pub(super) fn apply_settings(

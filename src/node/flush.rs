@@ -11,7 +11,7 @@ use crate::cmd::{Cause, Fate};
 use crate::ids::{ConnId, SessionId};
 use crate::mem::{Form, Msg, OutQueue, Sink, Wrote};
 use crate::metrics::Kind;
-use crate::session::{BATCH_BYTES_MAX, Carriage, ServiceKind, Session};
+use crate::session::{BATCH_BYTES_MAX, Carriage, Session};
 use crate::transport::{http, plain, websocket};
 use std::rc::Rc;
 
@@ -240,7 +240,7 @@ impl Node {
         let mut reports = Vec::new();
         // At a stop several batches are composed before one is written.
         let mut bytes = 0;
-        let joins = session.service == ServiceKind::Stomp;
+        let joins = session.service.is_stomp();
         while let Some(msg) = session
             .next_bare()
             .filter(|_| bytes < BATCH_BYTES_MAX)

@@ -9,7 +9,7 @@ use crate::cmd::Cause;
 use crate::codes::CloseCode;
 use crate::ids::{ConnId, SessionId};
 use crate::service::revolved::LINE_OVERHEAD;
-use crate::session::{Carriage, ServiceKind, Session};
+use crate::session::{Carriage, Session};
 use crate::ws::decoder::{self, Event, Limits, Payload};
 use crate::ws::frames;
 
@@ -74,7 +74,9 @@ impl Node {
         match row.map(|row| (row.carriage(), row.service)) {
             Some((Carriage::Csp, _)) => self.config.max_body,
             // A frame may come whole.
-            Some((_, ServiceKind::Stomp)) => self.config.max_message + self.config.max_head,
+            Some((_, service)) if service.is_stomp() => {
+                self.config.max_message + self.config.max_head
+            }
             _ => self.config.max_message + LINE_OVERHEAD,
         }
     }
@@ -104,7 +106,7 @@ impl Node {
                     return;
                 }
                 // Of a stream of bytes it counts them itself.
-                let counts = |row: &Session| row.service != ServiceKind::Stomp;
+                let counts = |row: &Session| !row.service.is_stomp();
                 let one = self.sessions.get(session).is_some_and(counts);
                 self.metrics.messages_in += u64::from(one);
                 self.hear_session(session, bytes, binary);

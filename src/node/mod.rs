@@ -19,6 +19,7 @@ mod downstream;
 mod events;
 mod flush;
 mod frames;
+mod groups;
 mod invariants;
 mod one;
 mod params;
@@ -39,7 +40,7 @@ pub use conn::{Conn, Door};
 pub use flush::Flushed;
 pub use public::StaticFile;
 
-use crate::cmd::Cmds;
+use crate::cmd::{Caller, Cmds};
 use crate::config::Config;
 use crate::http::assets::Assets;
 use crate::http::cors::Origins;
@@ -51,6 +52,7 @@ use crate::mem::{Ledger, OutQueue, Slots, TimerWheel};
 use crate::metrics::Metrics;
 use crate::rng::{Keyed, Rng};
 use crate::service::decide::Asking;
+use crate::service::groups::Groups;
 use crate::session::{Profiles, Session, Times};
 use crate::time::{Clock, Tick};
 use crate::token::{Keys, Tokens};
@@ -82,10 +84,12 @@ pub struct Node {
     browsers: HashMap<u64, [Option<SessionId>; 2], Keyed>,
     hub: Hub,
     tokens: Tokens,
+    /// Who of the application shares the events that are told.
+    groups: Groups,
     cmds: Cmds,
     fan_out: Option<FanOut>,
     /// Requests of many publications, until the last of each is run.
-    batches: BTreeMap<ConnId, api::Batch>,
+    batches: BTreeMap<Caller, api::Batch>,
     /// Publications that may come twice.
     once: Once,
     /// Whether it was a coming or going that was told last.
@@ -172,6 +176,7 @@ impl Node {
                 .with_events(config.event_history)
                 .with_grace(config.presence_grace_ms),
             tokens,
+            groups: Groups::new(&config, &ledger),
             cmds: Cmds::default(),
             fan_out: None,
             batches: BTreeMap::new(),
@@ -297,6 +302,7 @@ impl Node {
             .chain(self.session_timers.next_due())
             .chain(self.hub.next_due())
             .chain(self.once.next_due())
+            .chain(self.groups.next_due())
             .chain(self.next_ticket_due())
             .chain(self.hub.next_waited().map(|(until, _)| until));
         due.min()

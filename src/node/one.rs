@@ -44,8 +44,10 @@ impl Node {
     pub(super) fn takes_messages(&self, session: SessionId) -> bool {
         let row = self.sessions.get(session);
         let takes = |row: &Session| match row.service {
-            ServiceKind::Revolved | ServiceKind::Bayeux | ServiceKind::Orbit => true,
-            ServiceKind::Stomp => row.stomp().is_some(),
+            ServiceKind::Revolved
+            | ServiceKind::Bayeux
+            | ServiceKind::Orbit
+            | ServiceKind::Stomp => true,
             _ => false,
         };
         row.is_some_and(|row| row.is_open() && takes(row))

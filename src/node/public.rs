@@ -116,7 +116,7 @@ fn kind(service: Service) -> ServiceKind {
         Service::Revolved => ServiceKind::Revolved,
         Service::Echo => ServiceKind::Echo,
         Service::Orbit => ServiceKind::Orbit,
-        Service::Stomp => ServiceKind::Stomp,
+        Service::Stomp => ServiceKind::StompGuest,
     }
 }
 

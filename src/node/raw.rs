@@ -40,8 +40,8 @@ impl Node {
         all.extend_from_slice(bytes);
         match stomp::opening(&all) {
             _ if door == Some(Door::Op) => self.begin_raw(id, ServiceKind::Op, &all),
-            _ if door == Some(Door::Stomp) => self.begin_raw(id, ServiceKind::Stomp, &all),
-            Opening::Stomp => self.begin_raw(id, ServiceKind::Stomp, &all),
+            _ if door == Some(Door::Stomp) => self.begin_raw(id, ServiceKind::StompGuest, &all),
+            Opening::Stomp => self.begin_raw(id, ServiceKind::StompGuest, &all),
             Opening::Unsure => self.set_inbox(id, Inbox::Opening(all)),
             Opening::Other => self.receive_requests(id, &mut all),
         }
@@ -55,7 +55,10 @@ impl Node {
             kind: Kind::Tcp,
             encoding: Encoding::Plain,
             profile: Profile::default(),
-            hello: Hello::default(),
+            hello: Hello {
+                by_port: self.conns.get(id).map(|conn| conn.door) == Some(Door::Stomp),
+                ..Hello::default()
+            },
         });
         match opened {
             Ok(session) => {

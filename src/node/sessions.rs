@@ -153,6 +153,7 @@ impl Node {
             metrics: &mut self.metrics,
             tokens: &mut self.tokens,
             asking: &mut self.asking,
+            groups: &mut self.groups,
             config: &self.config,
             ledger: &self.ledger,
             unix_ms: self.clock.unix_ms,
@@ -188,8 +189,9 @@ impl Node {
     }
 
     fn is_raw(&self, id: SessionId) -> bool {
-        let service = self.sessions.get(id).map(|session| session.service);
-        matches!(service, Some(ServiceKind::Stomp | ServiceKind::Op))
+        let session = self.sessions.get(id);
+        let raw = |row: &Session| row.service.is_stomp() || row.service == ServiceKind::Op;
+        session.is_some_and(raw)
     }
 
     fn is_csp(&self, id: SessionId) -> bool {
@@ -212,6 +214,10 @@ impl Node {
         }
         self.hub.leave_all(&mut session.seat);
         let conn = session.conn();
+        if session.service == ServiceKind::StompApp {
+            self.groups.leave(id, None, now);
+            self.groups.call(&mut self.cmds);
+        }
         log::debug!("closing session={id} cause={}", cause.word());
         match conn {
             Some(conn) => self.mark_dirty(conn),
@@ -250,6 +256,9 @@ impl Node {
         self.feeds.retain(|feed| *feed != id);
         self.end_callback(id);
         self.forget_session(id);
+        if session.service == ServiceKind::StompApp {
+            self.leave_groups(id);
+        }
         let profile = self.profiles.get(session.profile);
         self.profiles.release(session.profile);
         self.metrics.moved(Some(session.down()), None);
@@ -377,17 +386,23 @@ impl Node {
         self.close_desks();
         let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
         for id in ids {
-            let open = self.sessions.get(id).is_some_and(Session::is_open);
-            if open {
-                self.with_service(id, |service, cx, session| {
-                    service.farewell(cx, session, Cause::Shutdown);
-                });
+            // What the application is told comes before that.
+            if !self.feeds.contains(&id) {
+                self.say_shutdown(id);
             }
         }
         let conns: Vec<ConnId> = self.conns.iter().map(|(id, _)| id).collect();
         let others = conns.into_iter().filter(|id| !self.is_feed(*id));
         for id in others.collect::<Vec<_>>() {
             self.dismiss(id);
+        }
+    }
+
+    fn say_shutdown(&mut self, id: SessionId) {
+        if self.sessions.get(id).is_some_and(Session::is_open) {
+            self.with_service(id, |service, cx, session| {
+                service.farewell(cx, session, Cause::Shutdown);
+            });
         }
     }
 
@@ -424,9 +439,15 @@ impl Node {
         if others > 0 || self.has_commands() {
             return true;
         }
+        // What was given last is to be acknowledged yet.
+        if !late && self.groups.has_unacked() {
+            return false;
+        }
         for id in self.feeds.clone() {
+            self.say_shutdown(id);
             self.close_session(id, Cause::Shutdown);
         }
+        self.finish_groups();
         self.finish_callbacks();
         // They are swept in the next turn.
         !self.dead.is_empty()

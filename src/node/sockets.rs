@@ -95,7 +95,7 @@ impl Node {
     /// `/_/stomp`: STOMP on a WebSocket. Whichever of its names the client offers first is granted; which version is spoken is
     /// said by CONNECT.
     pub(super) fn stomp_socket(&mut self, id: ConnId, request: &Request<'_>) {
-        self.service_socket(id, request, ServiceKind::Stomp);
+        self.service_socket(id, request, ServiceKind::StompGuest);
     }
 
     /// A WebSocket whose session is its own, and begins with what `hello` says.
@@ -119,7 +119,7 @@ impl Node {
             Ok(session) => {
                 self.use_ticket(request);
                 let granted = match service {
-                    ServiceKind::Stomp => stomp_protocol(&request.headers),
+                    ServiceKind::StompGuest => stomp_protocol(&request.headers),
                     _ => None,
                 };
                 self.switch_protocols(id, &accept, granted);

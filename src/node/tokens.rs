@@ -12,7 +12,7 @@ use crate::http::request::Request;
 use crate::ids::SessionId;
 use crate::mem::Publication;
 use crate::service::admit;
-use crate::session::Session;
+use crate::session::{ServiceKind, Session};
 use crate::time::Tick;
 use crate::token::{Claims, Do, Full};
 use std::ops::Range;
@@ -51,6 +51,7 @@ impl Node {
         };
         let channel = &publication.target;
         match needs {
+            _ if session.service == ServiceKind::StompApp => true,
             Who::Token => {
                 session.has_right(Do::Subscribe, channel)
                     || self.hub.is_subscribed(&session.seat, channel)

@@ -6,8 +6,10 @@
 use super::Node;
 use crate::cmd::{Origin, Outcome};
 use crate::hub::{Crowded, Room, Waiter};
+use crate::ids::SessionId;
 use crate::mem::{Asker, Publication};
 use crate::service::notice;
+use crate::session::ServiceKind;
 use std::rc::Rc;
 
 impl Node {
@@ -21,9 +23,9 @@ impl Node {
             bytes_max: self.config.max_queue_total / ROOM_SHARE,
             user_bytes_max: self.config.max_queue / 2,
         };
-        // Who asked over HTTP is answered that it waits; the rest is told by events.
+        // Who asked is answered that it waits; the rest is told by events, but of OP, which knows no others.
         let stays = match origin {
-            Origin::Session(..) => origin,
+            Origin::Session(id, _) if self.is_op(id) => origin,
             _ => Origin::Node,
         };
         let by_client = publication.sender.is_some() || origin == Origin::Node;
@@ -41,6 +43,11 @@ impl Node {
         }
     }
 
+    fn is_op(&self, id: SessionId) -> bool {
+        let session = self.sessions.get(id);
+        session.is_some_and(|session| session.service == ServiceKind::Op)
+    }
+
     /// A message waited in vain.
     pub(super) fn waited(&mut self, waiter: Waiter) {
         let Waiter {
@@ -48,9 +55,11 @@ impl Node {
             origin,
         } = waiter;
         self.tell(origin, Outcome::Expired);
-        if publication.report_to() == Some(Asker::Application) {
+        let asker = publication.report_to();
+        if matches!(asker, Some(Asker::Application | Asker::Failures)) {
             self.number(&publication);
             let told = notice::expired(&publication, self.clock.unix_ms, &self.ledger);
+            self.share(&told);
             if self.hub.is_heard(&told.target) {
                 self.cmds
                     .push(crate::cmd::Cmd::Publish(told, Origin::Node, None));

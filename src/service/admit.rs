@@ -35,6 +35,7 @@ impl Admitted {
             credentials: &self.proof,
             claims: self.claims.take(),
             channels: Vec::new(),
+            by_port: false,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::mem::Ledger;
 use crate::metrics::Kind;
 use crate::metrics::Metrics;
 use crate::rng::Rng;
+use crate::service::groups::Groups;
 use crate::session::{Carriage, Encoding, Opening, Profiles, ServiceKind};
 use crate::time::Tick;
 use crate::token::{Keys, Tokens};
@@ -89,6 +90,7 @@ struct Room {
     metrics: Metrics,
     config: Config,
     tokens: Tokens,
+    groups: Groups,
     ledger: Ledger,
     profiles: Profiles,
     published: u64,
@@ -107,6 +109,7 @@ impl Room {
             metrics: Metrics::default(),
             config: Config::default(),
             tokens: Tokens::new(Keys::default(), &mut rng),
+            groups: Groups::new(&Config::default(), &ledger),
             profiles: Profiles::new(rng.keyed(), &ledger),
             ledger,
             published: 0,
@@ -146,6 +149,7 @@ impl Room {
             metrics: &mut self.metrics,
             tokens: &mut self.tokens,
             asking: &mut Default::default(),
+            groups: &mut self.groups,
             config: &self.config,
             ledger: &self.ledger,
             unix_ms: 0,

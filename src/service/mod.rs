@@ -11,6 +11,7 @@ pub mod decide;
 pub mod echo;
 pub mod events;
 mod gate;
+pub mod groups;
 mod join;
 pub mod json;
 pub mod notice;
@@ -31,6 +32,7 @@ use crate::session::{ServiceKind, Session, Terms};
 use crate::time::Tick;
 use crate::token::{Claims, Tokens};
 use decide::{Asking, Verdict};
+use groups::Groups;
 use refusal::Refusal;
 use std::rc::Rc;
 
@@ -49,6 +51,8 @@ pub struct Cx<'a> {
     pub tokens: &'a mut Tokens,
     /// What the application decides of what the client says.
     pub asking: &'a mut Asking,
+    /// Who of the application shares events.
+    pub groups: &'a mut Groups,
     /// Bounds.
     pub config: &'a Config,
     /// The account of payloads.
@@ -70,6 +74,8 @@ pub struct Hello<'a> {
     pub claims: Option<Claims>,
     /// Channels to read from the start, each once, and where the client stands in them, if it says so.
     pub channels: Vec<(String, Option<Position>)>,
+    /// Whether it came by the port of STOMP, to which no page can speak.
+    pub by_port: bool,
 }
 
 /// One kind of conversation. What a service does not say, it does not do.
@@ -147,20 +153,27 @@ pub trait Service {
 pub fn note_fate(cx: &mut Cx<'_>, session: &Session, publication: &Rc<Publication>, fate: Fate) {
     match publication.report_to() {
         Some(Asker::Application) => notice::fate(cx, session, publication, fate),
+        Some(Asker::Failures) if fate == Fate::Refused => {
+            notice::fate(cx, session, publication, fate);
+        }
         Some(Asker::Session(..)) => cx.cmds.push(Cmd::Report(publication.clone(), fate)),
-        None => {}
+        Some(Asker::Failures) | None => {}
     }
 }
 
 /// Tells senders what their messages came to, and the application of the session's end.
 fn tell(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[Rc<Publication>]) {
+    report(cx, cause, undelivered);
+    notice::signoff(cx, session, cause, undelivered);
+}
+
+fn report(cx: &mut Cx<'_>, cause: Cause, undelivered: &[Rc<Publication>]) {
     for publication in undelivered {
         if matches!(publication.report_to(), Some(Asker::Session(..))) {
             cx.cmds
                 .push(Cmd::Report(publication.clone(), Fate::Failed(cause)));
         }
     }
-    notice::signoff(cx, session, cause, undelivered);
 }
 
 /// The service of a kind. Services keep no state: what they remember is in the session and the hub.
@@ -177,7 +190,9 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
         ServiceKind::Bayeux => &bayeux::Bayeux,
         ServiceKind::Orbit => &orbit::Orbit,
         ServiceKind::Callback => &callback::Callback,
-        ServiceKind::Stomp => &stomp::StompService,
+        ServiceKind::StompGuest | ServiceKind::Stomp | ServiceKind::StompApp => {
+            &stomp::StompService
+        }
     }
 }
 
@@ -187,7 +202,7 @@ fn gap_of(kind: ServiceKind) -> fn(&str, u64) -> Vec<u8> {
         ServiceKind::Revolved => revolved::frames::gap,
         ServiceKind::Events | ServiceKind::Feed => events::gap,
         ServiceKind::Bayeux => bayeux::replies::gap,
-        ServiceKind::Stomp => stomp::gap,
+        ServiceKind::StompGuest | ServiceKind::Stomp | ServiceKind::StompApp => stomp::gap,
         ServiceKind::Objects
         | ServiceKind::Poll
         | ServiceKind::Echo
@@ -284,7 +299,9 @@ impl Cx<'_> {
     fn queue_max(&self, session: &Session) -> usize {
         match session.service {
             // The application is trusted with more.
-            ServiceKind::Feed | ServiceKind::Op => self.config.max_queue_total / FEED_SHARE,
+            ServiceKind::Feed | ServiceKind::Op | ServiceKind::StompApp => {
+                self.config.max_queue_total / FEED_SHARE
+            }
             ServiceKind::Callback => self.config.callback_queue,
             _ => self.config.max_queue,
         }

@@ -7,6 +7,7 @@
 use super::{Cx, json};
 use crate::cmd::{Cause, Cmd, Fate, Origin};
 use crate::hub::{Turnout, names};
+use crate::ids::SessionId;
 use crate::mem::{Content, Ledger, Publication};
 use crate::session::Session;
 use base64::Engine as _;
@@ -18,7 +19,7 @@ use std::rc::Rc;
 pub fn signon(cx: &mut Cx<'_>, session: &Session) {
     if cx.hub.is_heard(names::SIGNON) {
         let out = facts(cx, session, "signon");
-        publish(cx, names::SIGNON, out);
+        publish(cx, names::SIGNON, out, Some(cx.id));
     }
 }
 
@@ -36,7 +37,7 @@ pub fn message(cx: &mut Cx<'_>, session: &Session, channel: Option<&str>, said: 
     }
     out.push(b',');
     body(&mut out, said.0, said.1);
-    publish(cx, names::MESSAGE, out);
+    publish(cx, names::MESSAGE, out, Some(cx.id));
 }
 
 /// A message of which the application wanted to know arrived at the session, as far as its transport tells, or was refused.
@@ -55,7 +56,28 @@ pub fn fate(cx: &mut Cx<'_>, session: &Session, publication: &Publication, fate:
     // A vector cannot fail.
     let _ = write!(out, ",{how},\"id\":");
     name(&mut out, publication);
-    publish(cx, channel, out);
+    publish(cx, channel, out, Some(cx.id));
+}
+
+/// A message of which the application wanted to know is for nobody: the user has no session, or there is no such one.
+pub fn absent(cx: &mut Cx<'_>, publication: &Publication) {
+    if !cx.hub.is_heard(names::FAILED) {
+        return;
+    }
+    let key = publication.target.strip_prefix("session:");
+    let user = key.is_none().then_some(&*publication.target);
+    let mut out = b"{\"event\":\"failed\",\"session\":".to_vec();
+    json::string_or_null(&mut out, key);
+    out.extend_from_slice(b",\"user\":");
+    json::string_or_null(&mut out, user);
+    // A vector cannot fail.
+    let _ = write!(
+        out,
+        ",\"time\":{},\"reason\":\"not-connected\",\"id\":",
+        cx.unix_ms / 1000
+    );
+    name(&mut out, publication);
+    publish(cx, names::FAILED, out, None);
 }
 
 /// A message of which the application wanted to know waited for its user in vain.
@@ -116,7 +138,7 @@ pub fn signoff(cx: &mut Cx<'_>, session: &Session, cause: Cause, undelivered: &[
     if missed > 0 {
         let _ = write!(out, ",\"missed\":{missed}");
     }
-    publish(cx, names::SIGNOFF, out);
+    publish(cx, names::SIGNOFF, out, Some(cx.id));
 }
 
 /// What stands for an event that is larger than its reader may hold.
@@ -155,9 +177,13 @@ fn moment(out: &mut Vec<u8>, node: &str, unix_ms: u64) {
     let _ = write!(out, ",\"time\":{}", unix_ms / 1000);
 }
 
-fn publish(cx: &mut Cx<'_>, channel: &'static str, mut out: Vec<u8>) {
+/// Tells of something that became of a session, the one at hand or none.
+fn publish(cx: &mut Cx<'_>, channel: &'static str, mut out: Vec<u8>, about: Option<SessionId>) {
     out.push(b'}');
     let publication = of(channel, out, cx.ledger);
+    let gone = cx.groups.take(&publication, about, cx.ledger);
+    cx.metrics.callbacks.dropped += gone;
+    cx.groups.call(cx.cmds);
     cx.cmds.push(Cmd::Publish(publication, Origin::Node, None));
 }
 

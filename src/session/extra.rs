@@ -34,6 +34,8 @@ enum Own {
     Unmet,
     /// Of Bayeux.
     Link(Box<Link>),
+    /// Of STOMP, by its port, before it has connected.
+    Port,
     /// Of STOMP, once it has connected.
     Stomp(Stomp),
     /// Of OP.
@@ -141,7 +143,7 @@ impl Extra {
         if busy.unacked.is_empty() {
             return None;
         }
-        (busy.partial, busy.transactions) = (None, Vec::new());
+        (busy.partial, busy.transactions, busy.desk) = (None, Vec::new(), None);
         (own.early, own.line, own.rates) = (Vec::new(), Vec::new(), Rates::default());
         own.bad_tokens = 0;
         (self.own, self.loose) = (Own::Nothing, None);
@@ -234,6 +236,17 @@ impl Extra {
         own.bad_tokens = tried;
         self.account();
         tried
+    }
+
+    /// Keeps that the session came by the port of STOMP.
+    pub fn put_port(&mut self) {
+        self.own = Own::Port;
+    }
+
+    /// Whether it did, and has not connected.
+    #[must_use]
+    pub fn is_by_port(&self) -> bool {
+        matches!(self.own, Own::Port)
     }
 
     /// Keeps that messages may be missing.

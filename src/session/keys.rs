@@ -6,6 +6,7 @@
 use crate::ids::SessionId;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::rc::Rc;
 use subtle::ConstantTimeEq as _;
 
 /// The secret half of a key.
@@ -39,6 +40,18 @@ impl SessionKey {
             id,
             secret: secret.try_into().ok()?,
         })
+    }
+
+    /// The row and the secret.
+    #[must_use]
+    pub fn parts(&self) -> (SessionId, Secret) {
+        (self.id, self.secret)
+    }
+
+    /// The session's name in the lists of what was not delivered.
+    #[must_use]
+    pub fn target(&self) -> Rc<str> {
+        format!("session:{}", self.text()).into()
     }
 
     /// The key as text: only `A-Z a-z 0-9 - _`, since old clients paste it unescaped.

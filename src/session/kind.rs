@@ -23,17 +23,31 @@ pub enum ServiceKind {
     Orbit,
     /// A URL of the application, to which events are posted.
     Callback,
-    /// Channels and peer messages by STOMP, for clients and for the application.
+    /// STOMP, and who it is has not been said.
+    StompGuest,
+    /// Channels and peer messages by STOMP.
     Stomp,
+    /// The application, by STOMP: it may do anything, and reads what happens to others.
+    StompApp,
     /// The application, by OP.
     Op,
 }
 
 impl ServiceKind {
-    /// Whether its beginning is no news to the application: its own sessions, and those of one answer.
+    /// Whether its beginning is no news to the application: its own sessions, those of one answer, and those that may
+    /// become its own.
     #[must_use]
     pub fn is_silent(self) -> bool {
-        matches!(self, Self::Feed | Self::Callback | Self::Poll | Self::Op)
+        matches!(
+            self,
+            Self::Feed | Self::Callback | Self::Poll | Self::Op | Self::StompGuest | Self::StompApp
+        )
+    }
+
+    /// Whether it speaks STOMP.
+    #[must_use]
+    pub fn is_stomp(self) -> bool {
+        matches!(self, Self::StompGuest | Self::Stomp | Self::StompApp)
     }
 
     /// Its name in lists and events.
@@ -47,7 +61,7 @@ impl ServiceKind {
             Self::Bayeux => "bayeux",
             Self::Orbit => "orbit",
             Self::Callback => "callback",
-            Self::Stomp => "stomp",
+            Self::StompGuest | Self::Stomp | Self::StompApp => "stomp",
             Self::Op => "op",
         }
     }

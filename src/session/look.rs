@@ -2,7 +2,7 @@
 //!
 //! In: a session, now. Out: numbers. It moves nothing.
 
-use super::{Carriage, ServiceKind, Session};
+use super::{Carriage, Session};
 use crate::metrics::Kind;
 use crate::time::Tick;
 
@@ -26,7 +26,7 @@ impl Session {
         let by = match (self.carriage, self.service) {
             (Carriage::Csp, _) => "csp",
             (Carriage::Bayeux, _) => "bayeux",
-            (Carriage::Bare | Carriage::Callback, ServiceKind::Stomp) => "stomp",
+            (Carriage::Bare | Carriage::Callback, kind) if kind.is_stomp() => "stomp",
             (Carriage::Bare | Carriage::Callback, _) => "",
         };
         match (by, self.last) {

@@ -7,6 +7,7 @@
 pub mod backlog;
 mod call;
 mod check;
+pub mod desk;
 mod due;
 pub mod extra;
 pub mod keys;

@@ -5,6 +5,7 @@
 //! most sessions have one, and it is looked at from front to back.
 
 use super::Session;
+use super::desk::Desk;
 use super::unacked::Unacked;
 use crate::mem::{Ledger, Publication};
 use crate::stomp::{Partial, Version};
@@ -21,8 +22,6 @@ pub struct Stomp {
     pub watch_ds: u16,
     /// What is spoken.
     pub version: Version,
-    /// The client is the application, which is trusted.
-    pub is_app: bool,
 }
 
 /// How messages of a subscription are acknowledged.
@@ -73,6 +72,8 @@ pub struct Busy {
     pub unacked: Unacked,
     /// Transactions that are not over.
     pub transactions: Vec<Transaction>,
+    /// Of the application.
+    pub desk: Option<Box<Desk>>,
 }
 
 impl Stomp {
@@ -84,7 +85,6 @@ impl Stomp {
             beat_ds: 0,
             watch_ds: 0,
             version,
-            is_app: false,
         }
     }
 
@@ -144,7 +144,10 @@ const PRIVATE: u8 = 0x80;
 
 impl Busy {
     pub(super) fn is_empty(&self) -> bool {
-        self.partial.is_none() && self.unacked.is_empty() && self.transactions.is_empty()
+        self.partial.is_none()
+            && self.unacked.is_empty()
+            && self.transactions.is_empty()
+            && self.desk.is_none()
     }
 
     pub(super) fn memory(&self) -> usize {
@@ -152,7 +155,8 @@ impl Busy {
             .partial
             .as_ref()
             .map_or(0, |partial| partial.heap_bytes());
-        partial + self.unacked.memory() + self.transacted().1
+        let desk = self.desk.as_ref().map_or(0, |desk| desk.memory());
+        partial + self.unacked.memory() + self.transacted().1 + desk
     }
 
     /// Frames of all transactions, and what they take.
@@ -176,6 +180,17 @@ impl Session {
     /// The client has connected.
     pub fn put_stomp(&mut self, stomp: Stomp) {
         self.extra().put_stomp(stomp);
+    }
+
+    /// It came by the port of STOMP, to which no page can speak.
+    pub fn put_port(&mut self) {
+        self.extra().put_port();
+    }
+
+    /// Whether it did, and has not connected yet.
+    #[must_use]
+    pub fn is_by_port(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.is_by_port())
     }
 
     /// Adds a subscription.

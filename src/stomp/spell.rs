@@ -47,6 +47,17 @@ pub fn frame(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Vec<u8> {
+    framed(version, command, headers, ("text/plain", body.as_bytes()))
+}
+
+/// The same, whose body is of the type `kind`.
+#[must_use]
+pub fn framed(
+    version: Option<Version>,
+    command: &str,
+    headers: &[(&str, &str)],
+    (kind, body): (&str, &[u8]),
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + body.len());
     out.extend_from_slice(command.as_bytes());
     out.push(b'\n');
@@ -54,11 +65,11 @@ pub fn frame(
         header(&mut out, version, name, value);
     }
     if !body.is_empty() {
-        header(&mut out, None, "content-type", "text/plain");
+        header(&mut out, None, "content-type", kind);
         header(&mut out, None, "content-length", &body.len().to_string());
     }
     out.push(b'\n');
-    out.extend_from_slice(body.as_bytes());
+    out.extend_from_slice(body);
     out.push(0);
     out
 }

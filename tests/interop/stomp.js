@@ -108,3 +108,26 @@ test('stompjs 1.2: messages to a user come, subscribed to or not', async (after)
   await until('the second', () => got.length === 1);
   assert.deepEqual([ann.unhandled[0].body, got[0].body, got[0].headers['orbit-sender']], ['first', 'second', 'bob']);
 });
+
+test('stompjs 1.2: it is the application by a key, and by nothing else', async (after) => {
+  const key = 'a-key-of-the-application', server = await start(after, '--api-key', key), got = [];
+  const app = await connect(after, server, { connectHeaders: { login: 'app', passcode: key } });
+  await receipt(app, (headers) => app.subscribe('/orbit/*', (message) => { got.push(message); message.ack(); }, { ...headers, ack: 'client-individual' }));
+  const other = await connect(after, server);
+  await until('its beginning', () => got.length === 1);
+  assert.deepEqual([got[0].headers['orbit-event'], JSON.parse(got[0].body).service], ['signon', 'stomp']);
+  const { session } = got[0].headers, frame = await receipt(app, (headers) => app.publish({ destination: `/session/${session}`, body: 'hi', headers }));
+  assert.equal(frame.headers['orbit-recipients'], '1');
+  await until('the message', () => other.unhandled.length === 1);
+  const replies = [];
+  app.onUnhandledMessage = (message) => replies.push(message);
+  app.publish({ destination: '/orbit/control/kick', body: JSON.stringify({ session }), headers: { 'reply-to': '/temp-queue/r', 'correlation-id': 'c' } });
+  await until('the answer and the end', () => replies.length === 1 && got.length === 2 && other.closes.length === 1);
+  assert.deepEqual([replies[0].headers['correlation-id'], replies[0].body], ['c', '{"sessions":1}\n']);
+  assert.deepEqual([got[1].headers['orbit-event'], JSON.parse(got[1].body).reason], ['signoff', 'kicked']);
+  const page = new Client({ brokerURL: `ws://${server.address}/_/stomp`, webSocketFactory: () => new WebSocket(page.brokerURL), reconnectDelay: 0, connectHeaders: { passcode: key + 'x', 'orbit-role': 'app' } });
+  const refused = new Promise((resolve) => { page.onStompError = resolve; });
+  page.activate();
+  after(() => page.deactivate());
+  assert.equal((await refused).headers.message, 'login or passcode are wrong');
+});

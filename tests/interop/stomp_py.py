@@ -1,9 +1,11 @@
 """PyPI's stomp.py, a client of STOMP 1.0, 1.1 and 1.2 in Python, over TCP."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import threading
 import traceback
@@ -39,10 +41,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def serve():
+def serve(*more):
     """Starts a server on free ports; one that does not end with status 0 is an error."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ORBITED_")}
-    flags = ["--listen", "127.0.0.1:0", "--internal", "127.0.0.1:0", "--stomp", "127.0.0.1:0"]
+    flags = ["--listen", "127.0.0.1:0", "--internal", "127.0.0.1:0", "--stomp", "127.0.0.1:0", *more]
     child = subprocess.Popen([BINARY, *flags], env=kept, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     try:
         line = child.stdout.readline().decode()
@@ -167,11 +169,76 @@ def what_is_wrong(version):
         assert ears.errors[0].headers["message"].startswith("unknown destination"), ears.errors
 
 
+def what_an_application_is_told(version):
+    """as the application it hears of a client, sends to it, is told what arrived and what never did"""
+    with serve("--linger", "100ms") as server:
+        app, told = client(server, version, username="app", passcode="", headers={"orbit-role": "app"})
+        ack = "client" if version == "1.0" else "client-individual"
+        app.subscribe("/orbit/*", id="1", ack=ack, headers={"receipt": "subscribed"})
+        told.wait("the subscription", lambda: "subscribed" in told.receipts)
+
+        def event(name):
+            found = [frame for frame in told.messages if frame.headers.get("orbit-event") == name]
+            return json.loads(found[0].body) if found else None
+
+        # The browser: a session of the service orbit, which acknowledges what it has.
+        base = f"http://{server.http}/_/orbit/csp"
+        key = json.loads(ask(base + "/handshake?ct=text/plain", '{"encodings":[2]}').strip("()"))["session"]
+        ask(f"{base}/send?ct=text/plain&s={key}", json.dumps([[1, 0, "from the browser"]]))
+        told.wait("what it said", lambda: event("signon") and event("message"))
+        assert (event("signon")["session"], event("message")["body"]) == (key, "from the browser"), told.messages
+        app.send(f"/session/{key}", "to the browser", headers={"orbit-id": "m1", "orbit-report": "both", "receipt": "sent"})
+        told.wait("the receipt", lambda: "sent" in told.receipts)
+        got = ask(f"{base}/comet?ct=text/plain&du=0&s={key}")
+        assert "to the browser" in got, got
+        ask(f"{base}/comet?ct=text/plain&du=0&s={key}&a={json.loads(got.strip('()'))[-1][0]}")
+        told.wait("that it arrived", lambda: event("delivered"))
+        assert (event("delivered")["id"], event("delivered")["level"]) == ("m1", "acked"), told.messages
+        # What it never gets is told when it ends.
+        app.send(f"/session/{key}", "too late", headers={"orbit-id": "m2"})
+        app.send("/orbit/control/kick", json.dumps({"session": key}), headers={"reply-to": "/temp-queue/q", "correlation-id": "7"})
+        told.wait("the answer", lambda: any(frame.headers.get("correlation-id") == "7" for frame in told.messages if "orbit-event" not in frame.headers))
+        told.wait("its end", lambda: event("signoff"))
+        end = event("signoff")
+        assert (end["reason"], [one["id"] for one in end["undelivered"]]) == ("kicked", ["m2"]), end
+        app.send("/user/nobody", "hello", headers={"orbit-id": "m3"})
+        told.wait("that nobody was there", lambda: event("failed"))
+        assert (event("failed")["id"], event("failed")["reason"]) == ("m3", "not-connected"), told.messages
+        app.disconnect()
+
+
+def what_two_of_a_group_are_told(version):
+    """two of one group share what happens; what one of them had not acknowledged the other gets again"""
+    with serve() as server:
+        members = [client(server, version, username="workers", passcode="", headers={"orbit-role": "app"}) for _ in range(2)]
+        for connection, ears in members:
+            connection.subscribe("/orbit/signon", id="1", ack="client", headers={"receipt": "subscribed"})
+            ears.wait("the subscription", lambda ears=ears: "subscribed" in ears.receipts)
+        one, two = [ears for _, ears in members]
+        clients = [client(server, version, username=f"u{n}", passcode="x") for n in range(20)]
+        two.wait("its share", lambda: len(two.messages) == 10)
+        one.wait("its share", lambda: len(one.messages) == 10)
+        seqs = lambda ears: [int(frame.headers["orbit-event-seq"]) for frame in ears.messages]
+        assert sorted(seqs(one) + seqs(two)) == list(range(1, 21)), (seqs(one), seqs(two))
+        # Killed, not closed.
+        members[0][0].transport.socket.shutdown(socket.SHUT_RDWR)
+        two.wait("the rest", lambda: len(two.messages) == 20)
+        assert seqs(two)[10:] == seqs(one), (seqs(one), seqs(two))
+        assert {frame.headers.get("redelivered") for frame in two.messages[10:]} == {"true"}
+        for connection, _ in clients + members[1:]:
+            connection.disconnect()
+
+
+def ask(url, body=None):
+    with urllib.request.urlopen(url, body and body.encode(), timeout=WAIT_S) as answer:
+        return answer.read().decode()
+
+
 def main():
     """Runs the tests in order, each ending with one line: `ok`, or `FAILED` and why."""
     only, status = os.environ.get("ORB_TEST_ONLY", ""), 0
     for version in VERSIONS:
-        for test in [what_it_publishes, what_it_acknowledges, what_happens_together, what_is_wrong]:
+        for test in [what_it_publishes, what_it_acknowledges, what_happens_together, what_is_wrong, what_an_application_is_told, what_two_of_a_group_are_told]:
             sentence = f"stomp.py {version}: {test.__doc__}"
             if only not in sentence:
                 continue

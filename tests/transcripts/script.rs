@@ -446,7 +446,10 @@ fn settings(list: &str) -> Result<Config, String> {
         if matches!(name, "api_key" | "callback_key") {
             let key = ApiKey::parse(value).ok_or("no such key")?;
             match name {
-                "api_key" => config.api_keys.push(key),
+                "api_key" => {
+                    config.demo = false;
+                    config.api_keys.push(key);
+                }
                 _ => config.callback_keys.push(key),
             }
             continue;

@@ -5,6 +5,7 @@
 //! at, `query` and `fields` the form of queries and bodies.
 
 mod batch;
+mod control;
 mod fields;
 mod lists;
 mod peers;
@@ -21,7 +22,7 @@ use super::events::BAD_CHANNEL;
 use super::requests::QUEUES_FULL;
 use super::respond::Answer;
 use crate::admin;
-use crate::cmd::{Cmd, Outcome};
+use crate::cmd::{Caller, Cmd, Outcome};
 use crate::http::fault::Fault;
 use crate::http::request::{Method, Request};
 use crate::http::routes::{self, Internal};
@@ -119,36 +120,39 @@ impl Node {
         if self.cmds.is_full() && !ends {
             return Err(QUEUES_FULL);
         }
+        let caller = Caller::Http(id);
         match call {
-            Internal::Publish(channel) => self.publish(id, request, channel),
-            Internal::PublishMany => self.publish_many(id, request),
-            Internal::Send(user) => self.send_to_user(id, request, user),
-            Internal::SendOne => self.send_to_session(id, request),
-            Internal::Broadcast => self.send_to_all(id, request),
-            Internal::Kick(user) => self.kick_user(id, request, user),
-            Internal::KickOne => self.kick_one(id, request),
-            Internal::Revoke => self.revoke_tokens(id, request),
+            Internal::Publish(channel) => self.publish(caller, request, channel),
+            Internal::PublishMany => self.publish_many(caller, request),
+            Internal::Send(user) => self.send_to_user(caller, request, user),
+            Internal::SendOne => self.send_to_session(caller, request),
+            Internal::Broadcast => self.send_to_all(caller, request),
+            Internal::Kick(user) => self.kick_user(caller, request, user),
+            Internal::KickOne => self.kick_one(caller, request),
+            Internal::Revoke => self.revoke_tokens(caller, request),
             Internal::Ticket => self.give_ticket(id, request),
-            Internal::Subscribe => self.seat_user(id, request, true),
-            Internal::Unsubscribe => self.seat_user(id, request, false),
+            Internal::Subscribe => self.seat_user(caller, request, true),
+            Internal::Unsubscribe => self.seat_user(caller, request, false),
             _ => Err(NOT_FOUND),
         }
     }
 
-    /// The connection waits for a command's outcome.
-    fn ask(&mut self, id: ConnId, cmd: Cmd) {
-        self.wait(id);
+    /// The caller waits for a command's outcome.
+    fn ask(&mut self, caller: Caller, cmd: Cmd) {
+        self.wait(caller);
         self.cmds.push(cmd);
     }
 
-    fn wait(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get_mut(id) {
+    fn wait(&mut self, caller: Caller) {
+        if let Caller::Http(id) = caller
+            && let Some(conn) = self.conns.get_mut(id)
+        {
             conn.stage = Stage::Waiting;
         }
     }
 
     /// A command was run: 201 when a publication reached someone, 202 when not.
-    pub(super) fn answer_api(&mut self, id: ConnId, outcome: Outcome) {
+    pub(super) fn answer_api(&mut self, id: Caller, outcome: Outcome) {
         let (status, body) = match outcome {
             Outcome::Published {
                 offset,
@@ -175,15 +179,19 @@ impl Node {
         self.answer_waiting(id, Answer::new(status, "application/json", body.as_bytes()));
     }
 
-    fn refuse_waiting(&mut self, id: ConnId, fault: &Fault) {
+    fn refuse_waiting(&mut self, id: Caller, fault: &Fault) {
         self.refused(fault.code);
         let body = fault.body_json();
         let answer = Answer::new(fault.status, "application/json", body.as_bytes());
         self.answer_waiting(id, answer);
     }
 
-    /// Answers the request whose command was run, if its connection is still there.
-    fn answer_waiting(&mut self, id: ConnId, answer: Answer<'_>) {
+    /// Answers the call whose command was run, if its caller is still there.
+    fn answer_waiting(&mut self, caller: Caller, answer: Answer<'_>) {
+        let id = match caller {
+            Caller::Http(id) => id,
+            Caller::Stomp(id, call) => return self.reply(id, call, answer.status, answer.body),
+        };
         let conn = self.conns.get(id);
         if conn.is_none_or(|conn| conn.stage != Stage::Waiting) {
             return;
@@ -201,7 +209,7 @@ impl Node {
             history: self.hub.kept(),
             waiting: self.hub.waiting(),
             profiles: self.profiles.len(),
-            callback_waiting: self.callbacks_waiting(),
+            callback_waiting: self.callbacks_waiting() + self.groups.waiting(),
             callbacks_open: self.callbacks_open(),
         }
     }

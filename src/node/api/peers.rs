@@ -4,12 +4,11 @@
 
 use super::BAD_CHANNEL;
 use super::Node;
-use super::query::{Query, checked_user, session_target};
-use crate::cmd::{Cmd, Origin};
+use super::query::{Query, checked_user};
+use crate::cmd::{Caller, Cmd, Origin};
 use crate::http::fault::Fault;
 use crate::http::request::Request;
 use crate::hub::names;
-use crate::ids::ConnId;
 use crate::mem::Publication;
 use crate::session::SessionKey;
 use std::rc::Rc;
@@ -18,7 +17,7 @@ impl Node {
     /// To all sessions of a user; where it has none, and `ttl` says so, later.
     pub(super) fn send_to_user(
         &mut self,
-        id: ConnId,
+        id: Caller,
         request: &Request<'_>,
         user: &str,
     ) -> Result<(), Fault> {
@@ -37,19 +36,18 @@ impl Node {
     /// To one session.
     pub(super) fn send_to_session(
         &mut self,
-        id: ConnId,
+        id: Caller,
         request: &Request<'_>,
     ) -> Result<(), Fault> {
         let query = Query::of(request, &["session", "id", "report"])?;
         let key = self.session_of(&query)?;
-        let (session, target) = session_target(&key);
-        let publication = self.peer_message(request, &query, target)?;
-        self.ask(id, Cmd::SendOne(session, publication, Origin::Api(id)));
+        let publication = self.peer_message(request, &query, key.target())?;
+        self.ask(id, Cmd::SendByKey(publication, Origin::Api(id)));
         Ok(())
     }
 
     /// To everybody.
-    pub(super) fn send_to_all(&mut self, id: ConnId, request: &Request<'_>) -> Result<(), Fault> {
+    pub(super) fn send_to_all(&mut self, id: Caller, request: &Request<'_>) -> Result<(), Fault> {
         let query = Query::of(request, NAMED)?;
         let publication = self.peer_message(request, &query, EVERYBODY.into())?;
         self.ask(id, Cmd::Broadcast(publication, Origin::Api(id)));
@@ -72,7 +70,7 @@ impl Node {
 
     pub(super) fn kick_user(
         &mut self,
-        id: ConnId,
+        id: Caller,
         request: &Request<'_>,
         user: &str,
     ) -> Result<(), Fault> {
@@ -82,7 +80,7 @@ impl Node {
         Ok(())
     }
 
-    pub(super) fn kick_one(&mut self, id: ConnId, request: &Request<'_>) -> Result<(), Fault> {
+    pub(super) fn kick_one(&mut self, id: Caller, request: &Request<'_>) -> Result<(), Fault> {
         let key = self.session_of(&Query::of(request, &["session"])?)?;
         self.ask(id, Cmd::KickOne(key.id, Origin::Api(id)));
         Ok(())
@@ -91,7 +89,7 @@ impl Node {
     /// Subscribes all sessions of a user, or ends that.
     pub(super) fn seat_user(
         &mut self,
-        id: ConnId,
+        id: Caller,
         request: &Request<'_>,
         on: bool,
     ) -> Result<(), Fault> {

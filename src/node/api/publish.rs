@@ -6,10 +6,9 @@
 use super::Node;
 use super::batch::{self, Message};
 use super::{QUEUES_FULL, checked_channel, peers::NAMED, query::Query};
-use crate::cmd::{Cmd, Origin, Outcome};
+use crate::cmd::{Caller, Cmd, Origin, Outcome};
 use crate::http::fault::Fault;
 use crate::http::request::Request;
-use crate::ids::ConnId;
 use crate::mem::{Content, Publication};
 use crate::node::csp::CHANNELS_FULL;
 use crate::node::respond::Answer;
@@ -28,7 +27,7 @@ pub struct Batch {
 impl Node {
     pub(super) fn publish(
         &mut self,
-        id: ConnId,
+        id: Caller,
         request: &Request<'_>,
         name: &str,
     ) -> Result<(), Fault> {
@@ -76,7 +75,7 @@ impl Node {
     }
 
     /// Publishes every message of the body to every channel that it names.
-    pub(super) fn publish_many(&mut self, id: ConnId, request: &Request<'_>) -> Result<(), Fault> {
+    pub(super) fn publish_many(&mut self, id: Caller, request: &Request<'_>) -> Result<(), Fault> {
         Query::of(request, &[])?;
         let messages = batch::parse(request.body, self.config.max_message)?;
         let weight = |message: &Message| message.bytes.len() * message.channels.len();
@@ -105,7 +104,7 @@ impl Node {
         Ok(())
     }
 
-    fn publish_to_all(&mut self, id: ConnId, message: &Message) {
+    fn publish_to_all(&mut self, id: Caller, message: &Message) {
         for channel in &message.channels {
             let publication = Publication::keyed(
                 channel.clone(),
@@ -124,7 +123,7 @@ impl Node {
 
     /// The next publication of a request of many was run. The last answers it: 201 when any reached someone, 202 when
     /// none did, 207 when any was refused.
-    pub(in crate::node) fn answer_batch(&mut self, id: ConnId, outcome: Outcome) {
+    pub(in crate::node) fn answer_batch(&mut self, id: Caller, outcome: Outcome) {
         let Some(batch) = self.batches.get_mut(&id) else {
             return;
         };

@@ -8,7 +8,6 @@ use crate::http::fault::Fault;
 use crate::http::request::Request;
 use crate::http::url::Query as Pairs;
 use crate::hub::names;
-use crate::ids::SessionId;
 use crate::mem::{Asker, Position, Publication};
 use crate::service::since;
 use crate::session::SessionKey;
@@ -128,7 +127,7 @@ impl Query {
     /// A value that is none.
     pub fn name(&self, publication: &Publication) -> Result<(), Fault> {
         match self.text("id") {
-            Some(id) if !(1..=ID_BYTES_MAX).contains(&id.len()) => {
+            Some(id) if !(1..=Publication::NAME_BYTES_MAX).contains(&id.len()) => {
                 return Err(bad("id", "has 1 to 128 bytes"));
             }
             Some(id) => publication.call(id.into()),
@@ -179,12 +178,6 @@ pub fn bad(name: &str, what: &str) -> Fault {
     BAD_QUERY.with_reason(format!("{name} {what}."))
 }
 
-/// A session by its key: its row, and its name in the lists of what was not delivered.
-#[must_use]
-pub fn session_target(key: &SessionKey) -> (SessionId, Rc<str>) {
-    (key.id, format!("session:{}", key.text()).into())
-}
-
 const BAD_QUERY: Fault = Fault::new(
     400,
     "bad-query",
@@ -197,8 +190,6 @@ const BAD_USER: Fault = Fault::new(
     "",
     "A user is a name without control characters, percent-encoded in the path.",
 );
-/// Bytes of a message's name.
-const ID_BYTES_MAX: usize = 128;
 /// How long a message may wait for its user: who is away for longer has another way to be told.
 const TTL_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// Rows of a page unless told.

@@ -6,7 +6,7 @@
 use super::super::Node;
 use super::super::respond::Answer;
 use super::query::{Query, bad, checked_user};
-use crate::cmd::{Cmd, Origin, Whose};
+use crate::cmd::{Caller, Cmd, Origin, Whose};
 use crate::http::fault::Fault;
 use crate::http::request::Request;
 use crate::ids::ConnId;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 impl Node {
     /// Takes the tokens of a user no more, or the one of this name, and ends the sessions that have one.
-    pub(super) fn revoke_tokens(&mut self, id: ConnId, request: &Request<'_>) -> Result<(), Fault> {
+    pub(super) fn revoke_tokens(&mut self, id: Caller, request: &Request<'_>) -> Result<(), Fault> {
         let query = Query::of(request, &["user", "jti", "exp"])?;
         let whose = match (query.text("user"), query.text("jti")) {
             (Some(user), None) => Whose::User(checked_user(user)?),

@@ -8,7 +8,7 @@
 //! take it now would not take it again. Its sender is told that it failed, as it is of a session that ended.
 
 use super::subscribe::Kept;
-use super::{BAD_FRAME, Done, needed, replies};
+use super::{BAD_FRAME, Done, events, is_app, needed, replies};
 use crate::cmd::{Cause, Fate};
 use crate::mem::{Msg, Publication};
 use crate::service::refusal::Refusal;
@@ -74,6 +74,9 @@ pub fn acknowledge(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>, ta
         None => needed(frame, "message-id")?,
     };
     let (number, slot) = replies::parse_id(id).ok_or(NO_MESSAGE)?;
+    if is_app(session) && events::settle(cx, slot, number, taken) {
+        return Ok(Vec::new());
+    }
     if session.busy().is_none_or(|busy| busy.unacked.is_empty()) {
         return Ok(Vec::new());
     }

@@ -4,10 +4,12 @@
 
 use super::{BAD_FRAME, BUSY, replies, say};
 use crate::cmd::Cmd;
+use crate::config::ApiKey;
 use crate::metrics::Kind;
 use crate::service::refusal::Refusal;
-use crate::service::{Cx, admit};
-use crate::session::{Session, Stomp};
+use crate::service::{Cx, admit, notice};
+use crate::session::desk::Desk;
+use crate::session::{ServiceKind, Session, Stomp};
 use crate::stomp::{Frame, Version};
 use serde_json::Value;
 
@@ -21,10 +23,21 @@ pub fn connect(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Res
         None => Version::V10,
         Some(offered) => Version::best_of(offered).ok_or(NO_VERSION)?,
     };
-    sign_on(cx, session, frame)?;
-    let mut stomp = Stomp::new(version);
     let wished = wished(frame.header("heart-beat").unwrap_or("0,0"))?;
+    let is_app = is_app(cx, session, frame)?;
+    match is_app {
+        true => session.service = ServiceKind::StompApp,
+        false => {
+            sign_on(cx, session, frame)?;
+            session.service = ServiceKind::Stomp;
+            // Who has a name was told of when it took that.
+            if cx.hub.user_name(&session.seat).is_none() {
+                notice::signon(cx, session);
+            }
+        }
+    }
     let (sends, wants) = beats(session.down(), version, wished);
+    let mut stomp = Stomp::new(version);
     // The server is a little early, and waits for two of the client's before it is late.
     stomp.beat_ds = (sends * 9 / 1000) as u16;
     stomp.watch_ds = if wants > 0 {
@@ -34,16 +47,36 @@ pub fn connect(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Res
     };
     session.put_stomp(stomp);
     let (key, beat) = (session.key(cx.id).text(), format!("{sends},{wants}"));
-    let headers = [
+    let mut headers = vec![
         ("version", version.word()),
         ("heart-beat", &*beat),
         ("server", replies::SERVER),
         ("session", &*key),
     ];
+    if is_app {
+        session.put_desk(
+            Desk::new(frame.header("login").unwrap_or_default()),
+            cx.ledger,
+        );
+        headers.push(("orbit-role", "app"));
+    }
     // CONNECTED is never escaped, and has nothing to be.
     say(cx, session, "CONNECTED", &headers, "");
     cx.cmds.push(Cmd::Arm(cx.id));
     Ok(())
+}
+
+/// Whether the client is the application: it shows one of its keys, whatever it is called. In demo mode there are none, and
+/// saying so is enough, but only where no page can say it.
+fn is_app(cx: &Cx<'_>, session: &Session, frame: &Frame<'_>) -> Result<bool, Refusal> {
+    let shown = frame.header("passcode").unwrap_or_default();
+    match frame.header("orbit-role") {
+        _ if ApiKey::is_any(&cx.config.api_keys, shown.as_bytes()) => Ok(true),
+        None | Some("client") => Ok(false),
+        Some("app") if cx.config.demo && session.is_by_port() => Ok(true),
+        Some("app") => Err(NOT_LET_IN),
+        Some(_) => Err(BAD_ROLE),
+    }
 }
 
 /// `login` is the user's name and `passcode` what proves it, as AUTH of Revolved has them: a token too, which needs no login.
@@ -93,6 +126,7 @@ fn beats(down: Kind, version: Version, (can, wants): (u64, u64)) -> (u64, u64) {
 }
 
 const NO_VERSION: Refusal = Refusal::new("none of the versions is known here", "bad-version");
+const BAD_ROLE: Refusal = Refusal::new("orbit-role is app or client", BAD_FRAME);
 const NOT_LET_IN: Refusal = Refusal::new("login or passcode are wrong", NAME_TAKEN);
 const NAME_TAKEN: &str = "name-taken";
 const BAD_BEAT: Refusal = Refusal::new("heart-beat is two numbers with a comma between", BAD_FRAME);

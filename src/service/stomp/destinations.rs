@@ -21,6 +21,8 @@ pub enum Destination<'a> {
     User(Cow<'a, str>),
     /// `/session/KEY`: one session.
     Session(SessionKey),
+    /// `/orbit/…`: what is between the node and the application.
+    Orbit(&'a str),
 }
 
 impl<'a> Destination<'a> {
@@ -41,6 +43,7 @@ impl<'a> Destination<'a> {
                 let key = SessionKey::parse(name.as_bytes());
                 key.map(Self::Session).ok_or(NO_KEY)
             }
+            ("orbit", _) => Ok(Self::Orbit(name)),
             _ => Err(UNKNOWN),
         }
     }
@@ -82,6 +85,12 @@ pub fn topic(channel: &str) -> String {
     )
 }
 
+/// For who names it and is not the application.
+pub const NOT_APP: Refusal = Refusal::new(
+    "/orbit/ is for the application: it connects with a key of --api-key as passcode, or in demo mode by the port of \
+     STOMP with orbit-role:app",
+    "forbidden",
+);
 const UNKNOWN: Refusal = Refusal::new(
     "unknown destination; there are /topic/CHANNEL, /user/USER, /user/self, /session/KEY, /session/self",
     "bad-destination",

@@ -5,21 +5,26 @@
 //! ERROR, which is the last a client gets.
 
 mod acks;
+mod app;
 mod connect;
 pub mod destinations;
+mod events;
 mod replies;
 mod send;
 mod subscribe;
 mod transactions;
 
+pub use app::replied;
+pub use events::give as give_event;
 pub use replies::gap;
 
 use super::refusal::Refusal;
-use super::{Cx, Hello, Service};
-use crate::cmd::Cause;
+use super::{Cx, Hello, Service, report, tell};
+use crate::cmd::{Cause, Outcome};
 use crate::hub::Refused;
 use crate::mem::{Msg, Publication};
-use crate::session::{Ack, Carriage, Session, Stomp, Sub};
+use crate::session::desk::Said;
+use crate::session::{Ack, Carriage, ServiceKind, Session, Stomp, Sub};
 use crate::stomp::{Command, Frame, Limits, Version, next, spell};
 use std::rc::Rc;
 
@@ -29,7 +34,15 @@ pub struct StompService;
 
 impl Service for StompService {
     /// Who somebody is, is said by CONNECT: the token of the handshake, if it has one, counts from then on too.
-    fn opened(&self, _: &mut Cx<'_>, _: &mut Session, _: &Hello<'_>) -> Result<(), Refused> {
+    fn opened(
+        &self,
+        _: &mut Cx<'_>,
+        session: &mut Session,
+        hello: &Hello<'_>,
+    ) -> Result<(), Refused> {
+        if hello.by_port {
+            session.put_port();
+        }
         Ok(())
     }
 
@@ -105,6 +118,24 @@ impl Service for StompService {
         }
     }
 
+    fn answered(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, outcome: Outcome) {
+        app::answered(cx, session, call, outcome);
+    }
+
+    /// Of whom it was not told that they came, it is not told that they went.
+    fn closed(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &Session,
+        cause: Cause,
+        undelivered: &[Rc<Publication>],
+    ) {
+        match session.service {
+            ServiceKind::Stomp => tell(cx, session, cause, undelivered),
+            _ => report(cx, cause, undelivered),
+        }
+    }
+
     /// The protocol has no word for the end of one subscription: it ends the session.
     fn lapsed(&self, cx: &mut Cx<'_>, session: &mut Session, _: &str) {
         fail(cx, session, None, &LAPSED);
@@ -164,28 +195,24 @@ fn limits(cx: &Cx<'_>) -> Limits {
 }
 
 /// What came of a frame: what its RECEIPT says besides, if it wants one.
-type Done = Result<Vec<(&'static str, String)>, Refusal>;
+type Done = Result<Said, Refusal>;
 
 /// Does what a frame asks, or keeps it for its transaction.
 fn take(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) {
     let connects = frame.command == Command::Connect;
+    let receipt = frame.header("receipt").filter(|_| !connects);
+    session.with_desk(cx.ledger, |desk| desk.begin(receipt.is_some()));
     let done = match (session.stomp(), connects) {
         (None, true) => connect::connect(cx, session, frame).map(|()| Vec::new()),
         (None, false) => Err(CONNECT_FIRST),
         (Some(_), true) => Err(CONNECTED),
         (Some(_), false) => transactions::take(cx, session, frame),
     };
-    let receipt = frame.header("receipt").filter(|_| !connects);
-    match (done, receipt) {
-        (Ok(said), Some(receipt)) => {
-            let mut headers = vec![("receipt-id", receipt)];
-            headers.extend(said.iter().map(|(name, value)| (*name, &**value)));
-            say(cx, session, "RECEIPT", &headers, "");
-        }
-        (Ok(_), None) => {}
+    match done {
+        Ok(said) => app::done(cx, session, receipt, said),
         // It comes again.
-        (Err(refusal), _) if refusal.is_pending() => return,
-        (Err(refusal), receipt) => {
+        Err(refusal) if refusal.is_pending() => return,
+        Err(refusal) => {
             if refusal.code == BAD_FRAME {
                 cx.metrics.refuse(BAD_FRAME);
             }
@@ -193,6 +220,7 @@ fn take(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) {
         }
     }
     if frame.command == Command::Disconnect {
+        gone(cx, session);
         cx.end(session, Cause::Clean);
     }
 }
@@ -200,6 +228,7 @@ fn take(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) {
 /// Does what a frame asks that is of no transaction, or whose transaction is committed.
 fn act(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     match frame.command {
+        Command::Send if is_app(session) => app::send(cx, session, frame),
         Command::Send => send::send(cx, session, frame),
         Command::Subscribe => subscribe::subscribe(cx, session, frame),
         Command::Unsubscribe => subscribe::unsubscribe(cx, session, frame),
@@ -221,6 +250,17 @@ fn needed<'f>(frame: &'f Frame<'_>, name: &'static str) -> Result<&'f str, Refus
     };
     let value = frame.header(name).filter(|value| !value.is_empty());
     value.ok_or_else(missing)
+}
+
+/// Nothing more comes of the client: what it has not acknowledged of events is for others.
+fn gone(cx: &mut Cx<'_>, session: &Session) {
+    if is_app(session) {
+        events::leave(cx, None);
+    }
+}
+
+fn is_app(session: &Session) -> bool {
+    session.service == ServiceKind::StompApp
 }
 
 fn version_of(session: &Session) -> Option<Version> {
@@ -247,6 +287,7 @@ fn error(cx: &mut Cx<'_>, session: &mut Session, receipt: Option<&str>, refusal:
         headers.push(("version", VERSIONS));
     }
     say(cx, session, "ERROR", &headers, text);
+    session.with_desk(cx.ledger, |desk| desk.hush());
 }
 
 /// Tells what was wrong, and ends the session.
@@ -259,6 +300,7 @@ fn fail(cx: &mut Cx<'_>, session: &mut Session, receipt: Option<&str>, refusal: 
         cx.metrics.refuse(refusal.code);
     }
     error(cx, session, receipt, refusal);
+    gone(cx, session);
     let cause = match refusal.code {
         BAD_FRAME => Cause::Protocol,
         TOO_BIG => Cause::TooBig,

@@ -31,7 +31,8 @@ pub fn head(version: Version, sub: &Sub<'_>, publication: &Publication) -> Vec<u
 }
 
 /// The name of a message for its reader: unique on a connection, and what an acknowledgement is looked up by.
-fn message_id(number: u64, slot: u16) -> String {
+#[must_use]
+pub fn message_id(number: u64, slot: u16) -> String {
     format!("{number}-{slot}")
 }
 

@@ -3,7 +3,7 @@
 //! In: its frame. Out: a publication as a command. Headers that are nobody's but the publisher's go along to readers by STOMP;
 //! what is between it and the server does not.
 
-use super::destinations::Destination;
+use super::destinations::{Destination, NOT_APP};
 use super::{BAD_FRAME, Done, needed};
 use crate::cmd::{Cmd, Origin};
 use crate::hub::names;
@@ -22,8 +22,7 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     let named = Destination::parse(needed(frame, "destination")?)?;
     let beside = beside(frame);
     let bytes = frame.body.len() + beside.len();
-    let kind = frame.header("content-type").unwrap_or_default();
-    let content: Content = json::content(kind, frame.body).ok_or(NOT_JSON)?;
+    let content = content(frame)?;
     let mut instead = None;
     let (target, to_user): (Rc<str>, bool) = match named {
         Destination::Topic(name) => {
@@ -39,17 +38,16 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
             gate::send(cx, session)?;
             (name.into(), true)
         }
+        Destination::Orbit(_) => return Err(NOT_APP),
         Destination::Own | Destination::Session(_) => return Err(NOT_THERE),
     };
     let ttl_ms = if to_user { ttl_ms(frame)? } else { 0 };
     gate::take(cx, bytes)?;
-    let (content, body) = match instead {
+    let message = match instead {
         Some(instead) => decide::instead(&content, &instead),
         None => (content, frame.body.into()),
     };
-    let sender = cx.hub.user_name(&session.seat).map(Box::from);
-    let key = frame.header("orbit-key").map(Box::from);
-    let publication = Publication::keyed(target, sender, content, body, key, cx.ledger);
+    let publication = publication_of(cx, session, (frame, target), message);
     if !beside.is_empty() {
         publication.put_headers(beside.into());
     }
@@ -69,7 +67,10 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
 }
 
 /// How long the message may wait for its user, in milliseconds.
-fn ttl_ms(frame: &Frame<'_>) -> Result<u64, Refusal> {
+///
+/// # Errors
+/// No number, or longer than a day.
+pub fn ttl_ms(frame: &Frame<'_>) -> Result<u64, Refusal> {
     let Some(text) = frame.header("orbit-ttl") else {
         return Ok(0);
     };
@@ -78,8 +79,38 @@ fn ttl_ms(frame: &Frame<'_>) -> Result<u64, Refusal> {
     seconds.map(|seconds| seconds * 1000).ok_or(BAD_TTL)
 }
 
+/// The message of a frame, for `target`.
+///
+/// # Errors
+/// It is said to be JSON and is not.
+pub fn publication(
+    cx: &Cx<'_>,
+    session: &Session,
+    frame: &Frame<'_>,
+    target: Rc<str>,
+) -> Result<Rc<Publication>, Refusal> {
+    let message = (content(frame)?, frame.body.into());
+    Ok(publication_of(cx, session, (frame, target), message))
+}
+
+fn content(frame: &Frame<'_>) -> Result<Content, Refusal> {
+    let kind = frame.header("content-type").unwrap_or_default();
+    json::content(kind, frame.body).ok_or(NOT_JSON)
+}
+
+fn publication_of(
+    cx: &Cx<'_>,
+    session: &Session,
+    (frame, target): (&Frame<'_>, Rc<str>),
+    (content, body): (Content, Box<[u8]>),
+) -> Rc<Publication> {
+    let sender = cx.hub.user_name(&session.seat).map(Box::from);
+    let key = frame.header("orbit-key").map(Box::from);
+    Publication::keyed(target, sender, content, body, key, cx.ledger)
+}
+
 /// Headers that go along, each once, as lines of 1.2. Readers by 1.0 take blanks off names: so they are judged.
-fn beside(frame: &Frame<'_>) -> String {
+pub fn beside(frame: &Frame<'_>) -> String {
     let mut out = Vec::new();
     for (n, (name, value)) in frame.headers.iter().enumerate() {
         let again = frame
@@ -109,7 +140,8 @@ const OWN: [&str; 8] = [
 const NOT_JSON: Refusal = Refusal::new("the body is said to be JSON and is not", BAD_FRAME);
 const BAD_TTL: Refusal = Refusal::new("orbit-ttl is a number of seconds, a day at most", BAD_FRAME);
 const TTL_S_MAX: u64 = 24 * 60 * 60;
-const NO_CHANNEL: Refusal = Refusal::new("more channels than --max-channels", "full");
+/// The node has as many channels as it may.
+pub const NO_CHANNEL: Refusal = Refusal::new("more channels than --max-channels", "full");
 const NOT_THERE: Refusal = Refusal::new(
     "nothing is sent there; there are /topic/CHANNEL and /user/USER",
     "bad-destination",

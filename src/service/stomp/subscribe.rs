@@ -4,8 +4,8 @@
 //! `orbit-position` of the last message that it has). Two subscriptions of a connection may read the same channel: the hub
 //! has one of them, and each message is given to both.
 
-use super::destinations::Destination;
-use super::{BAD_FRAME, BUSY, Done, acks, give, needed, replies};
+use super::destinations::{Destination, NOT_APP};
+use super::{BAD_FRAME, BUSY, Done, acks, events, give, is_app, needed, replies};
 use crate::hub::{Refused, names};
 use crate::mem::{Msg, Position, Publication};
 use crate::service::join::{self, Joined};
@@ -52,14 +52,23 @@ pub fn subscribe(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> D
         session.put_sub(&sub);
     };
     match named {
-        Destination::Own if destination.len() <= names::NAME_BYTES_MAX => {
+        Destination::Orbit(_) if !is_app(session) => Err(NOT_APP),
+        Destination::Orbit(event) => {
+            let wants = events::named(event)?;
+            events::join(cx, session, (slot, wants, ack), frame)?;
+            put(session, false, destination);
+            Ok(Vec::new())
+        }
+        Destination::Own if !is_app(session) && destination.len() <= names::NAME_BYTES_MAX => {
             put(session, true, destination);
             Ok(Vec::new())
         }
         Destination::Topic(name) => {
             let name =
                 names::topic(&name).map_err(|error| Refusal::new(error.reason(), "bad-name"))?;
-            gate::subscribe(cx, session, name)?;
+            if !is_app(session) {
+                gate::subscribe(cx, session, name)?;
+            }
             if cx.hub.is_busy() {
                 return Err(BUSY);
             }
@@ -68,7 +77,8 @@ pub fn subscribe(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> D
             put(session, false, name);
             tell(cx, session, slot, &joined)
         }
-        Destination::Own | Destination::User(_) | Destination::Session(_) => Err(NOT_YOURS),
+        _ if is_app(session) => Err(NOT_THERE),
+        _ => Err(NOT_YOURS),
     }
 }
 
@@ -247,6 +257,9 @@ pub fn unsubscribe(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) ->
         ..
     } = kept.ok_or(NOT_SUBSCRIBED)?;
     session.remove_sub(slot);
+    if is_app(session) {
+        events::leave(cx, Some(slot));
+    }
     if !private && !is_read(session, &topic) {
         cx.hub.unsubscribe(&mut session.seat, &topic);
     }
@@ -267,6 +280,10 @@ const TWICE: Refusal = Refusal::new("there is a subscription of this name alread
 const TOO_MANY: Refusal = Refusal::new("more subscriptions than --max-subscriptions", "too-many");
 const NOT_YOURS: Refusal = Refusal::new(
     "of private messages only your own can be read: /user/self or /session/self",
+    "bad-destination",
+);
+const NOT_THERE: Refusal = Refusal::new(
+    "the application reads /topic/CHANNEL and /orbit/EVENT; nobody sends to it",
     "bad-destination",
 );
 const NOT_SUBSCRIBED: Refusal = Refusal::new("there is no such subscription", BAD_FRAME);
