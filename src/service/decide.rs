@@ -127,9 +127,9 @@ impl Asking {
         Some((question, Decided(decided), std::mem::take(&mut self.kept)))
     }
 
-    /// The next call, with the number the client gave it.
-    pub fn next_call(&mut self) -> Option<(u64, Question)> {
-        self.calls.pop()
+    /// The calls, with the numbers the client gave them, in their order.
+    pub fn take_calls(&mut self) -> Vec<(u64, Question)> {
+        std::mem::take(&mut self.calls)
     }
 
     /// A call, which nothing waits for.

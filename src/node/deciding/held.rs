@@ -91,10 +91,12 @@ impl Node {
         self.with_service(id, |service, cx, row| {
             service.message(cx, row, bytes, binary);
         });
-        while let Some((number, question)) = self.asking.next_call() {
+        // All of it is taken before anything is asked: asking may tell others of verdicts, who ask too.
+        let (calls, asked) = (self.asking.take_calls(), self.asking.take());
+        for (number, question) in calls {
             self.ask_call(id, number, question);
         }
-        if let Some((question, decided, bytes)) = self.asking.take() {
+        if let Some((question, decided, bytes)) = asked {
             let charge = self.ledger.charge(bytes.capacity());
             let held = Held {
                 bytes,
