@@ -176,6 +176,27 @@ fn count(text: &str, what: &str) -> usize {
 }
 
 #[test]
+fn what_comes_in_the_turn_of_a_verdict_is_behind_what_waited() {
+    let mut world = World::new("publish,subscribe");
+    let socket = world.socket();
+    let first = text("[1,\"PUBLISH\",[\"asked/a\",1]]\n");
+    let behind = text("[2,\"PUBLISH\",[\"free\",2]]\n");
+    world.send(socket, &[first, behind].concat());
+    world.question();
+    // The loop reads the verdict, and in the same turn more of the client.
+    world.begin_turn();
+    world.come(world.lanes[0], &answer(""));
+    world.come(socket, &text("[3,\"PUBLISH\",[\"free\",3]]\n"));
+    world.settle();
+    let told = world.told(socket);
+    let at = |n: u32| {
+        told.find(&format!("[\"OK\",[{n},"))
+            .expect("each is answered")
+    };
+    assert!(at(1) < at(2) && at(2) < at(3), "{told}");
+}
+
+#[test]
 fn a_question_that_got_no_answer_says_again_what_its_own_session_said() {
     let mut world = World::new("publish,subscribe,call");
     let [x, a, b] = [(); 3].map(|()| world.socket());
