@@ -95,6 +95,18 @@ impl World {
         }
     }
 
+    /// Time goes by until then, and the node wakes whenever it wants to.
+    fn go_to(&mut self, target: Tick) {
+        while let Some(due) = self.node.next_due().filter(|due| *due <= target) {
+            self.now = self.now.max(due);
+            self.begin_turn();
+            self.settle();
+        }
+        self.now = target;
+        self.begin_turn();
+        self.settle();
+    }
+
     /// Bytes come, and are read if anybody would look at them.
     fn come(&mut self, id: ConnId, bytes: &[u8]) {
         self.unread.entry(id).or_default().extend_from_slice(bytes);
@@ -240,6 +252,49 @@ fn calls_are_put_in_the_order_in_which_they_were_made() {
     let told = world.told(socket);
     assert_eq!(count(&told, "\"OK\""), 32, "{told}");
     assert!(told.contains("[\"ERR\",[33,"), "{told}");
+}
+
+#[test]
+fn who_waits_for_a_verdict_is_not_silent() {
+    let mut world = World::new("publish,subscribe");
+    let stomp = world.node.accept(Door::Stomp).unwrap();
+    world.send(
+        stomp,
+        b"CONNECT\naccept-version:1.2\nheart-beat:1000,0\n\n\0",
+    );
+    assert!(world.told(stomp).starts_with("CONNECTED"));
+    world.send(
+        stomp,
+        b"SEND\ndestination:/topic/asked/a\nreceipt:r\n\nhi\0",
+    );
+    for second in 1..=9 {
+        world.go_to(Tick(second * 1_000));
+        world.send(stomp, b"\n");
+    }
+    world.decide("");
+    let told = world.told(stomp);
+    assert!(
+        told.starts_with("RECEIPT") && !told.contains("ERROR"),
+        "{told}"
+    );
+    // From now on it is to be heard again.
+    world.go_to(Tick(20_000));
+    assert!(world.told(stomp).starts_with("ERROR"));
+}
+
+#[test]
+fn who_was_let_in_has_said_in_time_who_it_is() {
+    let mut world = World::new("signon");
+    let stomp = world.node.accept(Door::Stomp).unwrap();
+    world.send(stomp, b"CONNECT\naccept-version:1.2\nlogin:ann\n\n\0SUBSCRIBE\nid:0\ndestination:/topic/free\n\n\0");
+    world.go_to(Tick(9_000));
+    assert_eq!(world.decide("{}")["user"], "ann");
+    world.go_to(Tick(60_000));
+    let told = world.told(stomp);
+    assert!(
+        told.starts_with("CONNECTED") && !told.contains("ERROR"),
+        "{told}"
+    );
 }
 
 #[test]

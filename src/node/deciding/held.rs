@@ -285,12 +285,18 @@ impl Node {
         let Some(conn_id) = bare.and_then(Session::conn) else {
             return;
         };
-        if let Some(conn) = self.conns.get_mut(conn_id) {
-            conn.paused = stops;
+        let Some(conn) = self.conns.get_mut(conn_id) else {
+            return;
+        };
+        conn.paused = stops;
+        if stops {
+            return;
         }
-        if !stops {
-            self.read_again(conn_id);
+        if conn.stage == Stage::Raw {
+            // It may have said who it is, and was not listened to since.
+            self.watch(conn_id);
         }
+        self.read_again(conn_id);
     }
 }
 
