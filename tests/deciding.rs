@@ -298,6 +298,18 @@ fn who_was_let_in_has_said_in_time_who_it_is() {
 }
 
 #[test]
+fn who_has_no_name_is_asked_about_without_http_too() {
+    let mut world = World::new("signon");
+    let stomp = world.node.accept(Door::Stomp).unwrap();
+    world.send(stomp, b"CONNECT\naccept-version:1.2\npasscode:secret\n\n\0");
+    let question = world.decide("{\"allow\":false,\"reason\":\"no guests\"}");
+    assert_eq!(question["user"], Value::Null);
+    assert_eq!(question["credentials"], "secret");
+    let told = world.told(stomp);
+    assert!(told.starts_with("ERROR\nmessage:no guests\n"), "{told}");
+}
+
+#[test]
 fn a_request_that_waits_is_the_same_however_it_came() {
     let body = "{\"user\":\"ann\"}";
     let length = body.len();

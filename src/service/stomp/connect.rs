@@ -5,6 +5,7 @@
 use super::{BAD_FRAME, BUSY, replies, say};
 use crate::cmd::Cmd;
 use crate::metrics::Kind;
+use crate::service::decide::Matter;
 use crate::service::refusal::Refusal;
 use crate::service::{Cx, admit};
 use crate::session::{Session, Stomp};
@@ -52,7 +53,9 @@ fn sign_on(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Result<
     let given = |name| frame.header(name).filter(|text| !text.is_empty());
     let (login, passcode) = (given("login"), given("passcode"));
     let nameless = session.pass().is_none() && (passcode.is_none() || cx.tokens.keys.is_empty());
-    if login.is_none() && nameless {
+    // Elsewhere the application was asked when the session began.
+    let asks = session.down() == Kind::Tcp && cx.config.decider(Matter::Signon.word()).is_some();
+    if login.is_none() && nameless && !asks {
         return Ok(());
     }
     if cx.hub.is_busy() {
