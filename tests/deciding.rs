@@ -310,6 +310,44 @@ fn who_has_no_name_is_asked_about_without_http_too() {
 }
 
 #[test]
+fn channels_of_one_message_are_read_once_all_are_allowed() {
+    let mut world = World::new("publish,subscribe");
+    let watcher = world.socket();
+    world.send(
+        watcher,
+        &text("[1,\"SUBSCRIBE\",[\"room\",{\"presence\":true}]]\n"),
+    );
+    world.told(watcher);
+    let client = world.node.accept(Door::Public).unwrap();
+    let post = |body: &str| {
+        let length = body.len();
+        format!("POST /cometd HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    let shake = "[{\"channel\":\"/meta/handshake\",\"version\":\"1.0\",\"supportedConnectionTypes\":[\"long-polling\"],\"ext\":{\"authentication\":{\"user\":\"ann\"}}}]";
+    world.send(client, post(shake).as_bytes());
+    let told = world.told(client);
+    let (_, behind) = told.split_once("\"clientId\":\"").expect(&told);
+    let (key, _) = behind.split_once('"').unwrap();
+    let ask = |rest: &str| {
+        format!(
+            "[{{\"channel\":\"/meta/subscribe\",\"clientId\":\"{key}\",\"subscription\":[\"/room\",\"/asked/a\",\"/asked/b\"{rest}]}}]"
+        )
+    };
+    world.send(client, post(&ask("")).as_bytes());
+    assert_eq!(world.decide("")["channel"], "asked/a");
+    assert_eq!(world.told(watcher), "", "nothing is so yet");
+    assert_eq!(world.decide("{\"allow\":false}")["channel"], "asked/b");
+    assert!(world.told(client).contains("\"successful\":false"));
+    assert_eq!(world.told(watcher), "", "nor was it ever");
+    world.send(client, post(&ask("")).as_bytes());
+    world.decide("");
+    world.decide("");
+    assert!(world.told(client).contains("\"successful\":true"));
+    let told = world.told(watcher);
+    assert_eq!(count(&told, "\"ann\""), 1, "{told}");
+}
+
+#[test]
 fn a_request_that_waits_is_the_same_however_it_came() {
     let body = "{\"user\":\"ann\"}";
     let length = body.len();
