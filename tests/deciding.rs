@@ -348,6 +348,20 @@ fn channels_of_one_message_are_read_once_all_are_allowed() {
 }
 
 #[test]
+fn nothing_is_begun_for_a_reader_that_has_left_meanwhile() {
+    let mut world = World::new("subscribe,publish");
+    let reader = world.node.accept(Door::Public).unwrap();
+    let get = b"GET /_/events?channel=asked/a HTTP/1.1\r\nHost: h\r\n\r\n";
+    world.send(reader, get);
+    world.begin_turn();
+    world.node.ended(reader, false);
+    world.settle();
+    world.decide("");
+    assert_eq!(world.node.session_count(), 0);
+    assert_eq!(world.node.conn_count(), 1, "the lane's");
+}
+
+#[test]
 fn a_request_that_waits_is_the_same_however_it_came() {
     let body = "{\"user\":\"ann\"}";
     let length = body.len();

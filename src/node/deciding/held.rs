@@ -220,8 +220,20 @@ impl Node {
             true => self.hold_request(id, Some(held.kept)),
             false => {
                 self.asking.settle();
+                self.leave_absent(id);
                 self.read_again(id);
             }
+        }
+    }
+
+    /// A peer that left while its request waited is given nothing that would last: nobody would tell of its end again.
+    fn leave_absent(&mut self, id: ConnId) {
+        let lasts = |conn: &Conn| {
+            let carries = matches!(conn.stage, Stage::Held | Stage::Streaming | Stage::Socket);
+            conn.half_closed && carries
+        };
+        if self.conns.get(id).is_some_and(lasts) {
+            self.kill(id);
         }
     }
 
