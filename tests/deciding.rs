@@ -425,3 +425,22 @@ fn what_waited_is_gone_with_who_said_it() {
     assert_eq!(world.node.session_count(), 0);
     assert_eq!(world.node.queued_bytes(), empty);
 }
+
+#[test]
+fn whom_the_application_knows_by_a_cookie_has_the_name_on_stomp_too() {
+    let mut world = World::new("signon");
+    let stomp = world.node.accept(Door::Public).unwrap();
+    let upgrade = UPGRADE.replace("/_/revolved/ws", "/_/stomp");
+    world.send(stomp, upgrade.as_bytes());
+    world.decide("{\"user\":\"bob\"}");
+    world.told(stomp);
+    world.send(stomp, &text("CONNECT\naccept-version:1.2\n\n\0"));
+    assert!(world.told(stomp).contains("CONNECTED"));
+    let list = world.node.accept(Door::Internal).unwrap();
+    world.send(
+        list,
+        b"GET /api/sessions HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    );
+    let told = world.told(list);
+    assert!(told.contains("\"bob\""), "{told}");
+}

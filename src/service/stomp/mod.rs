@@ -15,7 +15,7 @@ mod transactions;
 pub use replies::gap;
 
 use super::refusal::Refusal;
-use super::{Cx, Hello, Service};
+use super::{Cx, Hello, Service, admit};
 use crate::cmd::Cause;
 use crate::hub::Refused;
 use crate::mem::{Msg, Publication};
@@ -28,9 +28,22 @@ use std::rc::Rc;
 pub struct StompService;
 
 impl Service for StompService {
-    /// Who somebody is, is said by CONNECT: the token of the handshake, if it has one, counts from then on too.
-    fn opened(&self, _: &mut Cx<'_>, _: &mut Session, _: &Hello<'_>) -> Result<(), Refused> {
-        Ok(())
+    /// Who somebody is, is said by CONNECT: the token of the handshake, if it has one, counts from then on too. Whose it is by
+    /// the application's word, which was shown the cookies of the handshake, is so from the start.
+    fn opened(
+        &self,
+        cx: &mut Cx<'_>,
+        session: &mut Session,
+        hello: &Hello<'_>,
+    ) -> Result<(), Refused> {
+        let named = hello.credentials == admit::BY_APPLICATION;
+        match hello.user.filter(|_| named) {
+            Some(user) => {
+                let (seat, proof) = (&mut session.seat, hello.credentials);
+                cx.hub.sign_on(cx.id, seat, user, proof)
+            }
+            None => Ok(()),
+        }
     }
 
     fn message(&self, cx: &mut Cx<'_>, session: &mut Session, bytes: &[u8], _: bool) {
