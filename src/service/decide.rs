@@ -122,8 +122,9 @@ impl Asking {
     /// The question, what was decided before it, and what is to be said again.
     pub fn take(&mut self) -> Option<(Question, Decided, Vec<u8>)> {
         let question = self.open.take()?;
-        let mut decided: VecDeque<Known> = std::mem::take(&mut self.used).into();
-        decided.append(&mut self.known);
+        // What was decided and is not what is asked now would stand before it for ever.
+        self.known.clear();
+        let decided = std::mem::take(&mut self.used).into();
         Some((question, Decided(decided), std::mem::take(&mut self.kept)))
     }
 
@@ -407,6 +408,16 @@ mod tests {
         asking.begin(decided);
         assert!(ask(&mut asking, "a").is_ok());
         assert_eq!(ask(&mut asking, "b").unwrap_err(), UNANSWERED);
+        // What was decided and is not asked for this time stands before nothing.
+        asking.settle();
+        let mut stale = Decided::default();
+        stale.add(Matter::Publish, "x".into(), Verdict::Unanswered);
+        asking.begin(stale);
+        assert!(ask(&mut asking, "c").unwrap_err().is_pending());
+        let (question, mut decided, _) = asking.take().unwrap();
+        decided.add(question.matter, question.about, Verdict::Unanswered);
+        asking.begin(decided);
+        assert_eq!(ask(&mut asking, "c").unwrap_err(), UNANSWERED);
         // Of what comes next nothing is known.
         asking.settle();
         assert!(ask(&mut asking, "a").unwrap_err().is_pending());
