@@ -444,3 +444,21 @@ fn whom_the_application_knows_by_a_cookie_has_the_name_on_stomp_too() {
     let told = world.told(list);
     assert!(told.contains("\"bob\""), "{told}");
 }
+
+#[test]
+fn what_is_no_upgrade_is_nothing_to_ask_about() {
+    let mut world = World::new("signon,subscribe,publish");
+    let client = world.node.accept(Door::Public).unwrap();
+    for path in [
+        "/_/revolved/ws",
+        "/_/events?channel=asked/a&transport=websocket",
+    ] {
+        world.send(
+            client,
+            format!("GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes(),
+        );
+        let told = world.told(client);
+        assert!(told.starts_with("HTTP/1.1 426"), "{told}");
+    }
+    assert_eq!(world.lanes.len(), 0);
+}
