@@ -462,3 +462,18 @@ fn what_is_no_upgrade_is_nothing_to_ask_about() {
     }
     assert_eq!(world.lanes.len(), 0);
 }
+
+#[test]
+fn a_node_that_stops_lets_through_what_it_would_without_an_answer() {
+    for (fail, what) in [("closed", "ERR"), ("open", "OK")] {
+        let mut world = World::new(&format!("publish,subscribe fail={fail}"));
+        let socket = world.socket();
+        let line = |n| format!("[{n},\"PUBLISH\",[\"asked/a\",{n}]]\n");
+        world.send(socket, &text(&[line(1), line(2)].concat()));
+        world.begin_turn();
+        world.node.stop();
+        world.settle();
+        let told = world.told(socket);
+        assert_eq!(count(&told, &format!("[\"{what}\",[")), 2, "{told}");
+    }
+}

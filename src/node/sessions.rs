@@ -371,6 +371,8 @@ impl Node {
         }
         self.stopping = true;
         self.close_desks();
+        // What that let through.
+        self.run_out();
         let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
         for id in ids {
             let open = self.sessions.get(id).is_some_and(Session::is_open);
