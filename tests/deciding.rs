@@ -464,6 +464,16 @@ fn what_is_no_upgrade_is_nothing_to_ask_about() {
 }
 
 #[test]
+fn a_reason_is_told_as_it_was_given() {
+    let mut world = World::new("signon");
+    let client = world.node.accept(Door::Public).unwrap();
+    world.send(client, UPGRADE.as_bytes());
+    world.decide("{\"allow\":false,\"reason\":\"see a..b.\"}");
+    let told = world.told(client);
+    assert!(told.contains("\"See a..b.\""), "{told}");
+}
+
+#[test]
 fn a_node_that_stops_lets_through_what_it_would_without_an_answer() {
     for (fail, what) in [("closed", "ERR"), ("open", "OK")] {
         let mut world = World::new(&format!("publish,subscribe fail={fail}"));
