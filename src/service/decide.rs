@@ -173,7 +173,7 @@ impl Matter {
 /// What the application decides about `matter` and `about`; `body` spells the question where it is asked.
 ///
 /// # Errors
-/// [`PENDING`] where it is asked now; `denied`, `no-answer`.
+/// That it is asked now ([`Refusal::is_pending`]); `denied`, `no-answer`.
 pub fn decide(
     asking: &mut Asking,
     (matter, about): (Matter, &str),
