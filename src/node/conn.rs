@@ -174,7 +174,9 @@ impl Conn {
     pub fn wants_read(&self) -> bool {
         match (self.stage, &self.inbox) {
             (Stage::Socket | Stage::Raw, _) if self.paused => false,
-            (Stage::Dead | Stage::Testing, _) | (Stage::Open, Inbox::Parked(_)) => false,
+            (Stage::Dead | Stage::Testing, _) => false,
+            // What is parked is served first.
+            (Stage::Open | Stage::Socket, Inbox::Parked(_)) => false,
             (Stage::Open, _) => !self.is_backed_up(),
             (Stage::Held | Stage::Streaming | Stage::Waiting, inbox) => {
                 matches!(inbox, Inbox::Empty)

@@ -381,8 +381,10 @@ pub(super) fn not_admitted(refusal: &Refusal) -> Fault {
     };
     let mut text = refusal.text.chars();
     let first = text.next().map(|first| first.to_ascii_uppercase());
-    let reason = format!("{}{}.", first.unwrap_or_default(), text.as_str());
-    let reason = reason.replace("..", ".");
+    let mut reason: String = first.into_iter().chain(text).collect();
+    if !reason.ends_with('.') {
+        reason.push('.');
+    }
     let fault = Fault::new(status, refusal.code, "", hint).with_headers(headers);
     fault.with_reason(reason)
 }

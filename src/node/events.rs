@@ -54,6 +54,13 @@ impl Node {
         if let Some(reason) = names.find_map(|name| self.unreadable(name, claims.as_ref())) {
             return self.fault(id, request, &FORBIDDEN.with_reason(reason));
         }
+        let accept = match wanted {
+            Wanted::Http(_) => None,
+            Wanted::Socket => match self.upgrade(id, request) {
+                Some(accept) => Some(accept),
+                None => return,
+            },
+        };
         let names = channels.iter().map(|(name, _)| &**name);
         match self.ask_to_read(request, names, claims.as_ref()) {
             Ok(()) => {}
@@ -62,14 +69,15 @@ impl Node {
                 return self.fault(id, request, &not_admitted(&refusal));
             }
         }
-        let row = match wanted {
-            Wanted::Http(row) => row,
-            Wanted::Socket => {
+        let row = match (wanted, &accept) {
+            (Wanted::Http(row), _) => row,
+            (Wanted::Socket, None) => return,
+            (Wanted::Socket, Some(accept)) => {
                 let hello = Hello {
                     claims,
                     ..hello(channels)
                 };
-                self.bare_socket(id, request, ServiceKind::Objects, hello);
+                self.bare_socket(id, (request, accept), ServiceKind::Objects, hello);
                 return;
             }
         };

@@ -58,7 +58,7 @@ impl Node {
     }
 
     /// Keeps what is behind a message that waits for the application's word: at most one read of it.
-    pub(super) fn put_aside(&mut self, id: ConnId, rest: &[u8]) {
+    fn put_aside(&mut self, id: ConnId, rest: &[u8]) {
         if self.conns.get(id).is_some_and(|conn| conn.paused) {
             self.park(id, rest);
         }

@@ -43,12 +43,14 @@ impl Node {
     /// Whether a session is one of those that may be sent to.
     pub(super) fn takes_messages(&self, session: SessionId) -> bool {
         let row = self.sessions.get(session);
-        let takes = |row: &Session| match row.service {
-            ServiceKind::Revolved
-            | ServiceKind::Bayeux
-            | ServiceKind::Orbit
-            | ServiceKind::Stomp => true,
-            _ => false,
+        let takes = |row: &Session| {
+            matches!(
+                row.service,
+                ServiceKind::Revolved
+                    | ServiceKind::Bayeux
+                    | ServiceKind::Orbit
+                    | ServiceKind::Stomp
+            )
         };
         row.is_some_and(|row| row.is_open() && takes(row))
     }

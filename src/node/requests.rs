@@ -25,7 +25,7 @@ impl Node {
             Stage::Open if self.may_open(id, bytes) => self.receive_opening(id, bytes),
             Stage::Open => self.receive_requests(id, bytes),
             Stage::Raw => self.receive_raw(id, bytes),
-            Stage::Socket if self.is_parked(id) => self.put_aside(id, bytes),
+            Stage::Socket if self.is_parked(id) => self.park(id, bytes),
             Stage::Socket => {
                 self.hear(id);
                 self.receive_frames(id, bytes);

@@ -384,6 +384,8 @@ impl Node {
         self.wait_no_more();
         self.stopping = true;
         self.close_desks();
+        // What that let through.
+        self.run_out();
         let ids: Vec<SessionId> = self.sessions.iter().map(|(id, _)| id).collect();
         for id in ids {
             // What the application is told comes before that.

@@ -72,6 +72,10 @@ impl Node {
         if !self.origins.admits(request) {
             return self.fault(id, request, &ORIGIN);
         }
+        // What is no upgrade is nothing to ask the application about.
+        let Some(accept) = self.upgrade(id, request) else {
+            return;
+        };
         let admitted = match self.shown(request) {
             Ok(None) => Ok(Admitted::default()),
             Ok(Some(claims)) => admit::by_token(None, claims).map_err(|no| not_admitted(&no)),
@@ -87,7 +91,7 @@ impl Node {
             Err(fault) => return self.fault(id, request, &fault),
         };
         let seats = std::mem::take(&mut admitted.subscribe);
-        if let Some(session) = self.bare_socket(id, request, service, admitted.hello()) {
+        if let Some(session) = self.bare_socket(id, (request, &accept), service, admitted.hello()) {
             self.seat_all(session, &seats);
         }
     }
@@ -102,11 +106,10 @@ impl Node {
     pub(super) fn bare_socket(
         &mut self,
         id: ConnId,
-        request: &Request<'_>,
+        (request, accept): (&Request<'_>, &Accept),
         service: ServiceKind,
         hello: Hello<'_>,
     ) -> Option<SessionId> {
-        let accept = self.upgrade(id, request)?;
         let opened = self.open_session(Applicant {
             service,
             carriage: Carriage::Bare,
@@ -122,7 +125,7 @@ impl Node {
                     ServiceKind::StompGuest => stomp_protocol(&request.headers),
                     _ => None,
                 };
-                self.switch_protocols(id, &accept, granted);
+                self.switch_protocols(id, accept, granted);
                 self.attach(session, id, Kind::WebSocket, Stage::Socket);
                 Some(session)
             }
@@ -145,7 +148,7 @@ impl Node {
     }
 
     /// Checks the upgrade, and refuses what is none.
-    fn upgrade(&mut self, id: ConnId, request: &Request<'_>) -> Option<Accept> {
+    pub(super) fn upgrade(&mut self, id: ConnId, request: &Request<'_>) -> Option<Accept> {
         let get = request.method == Method::Get;
         let http11 = request.version == Version::Http11;
         match handshake::accept(get, http11, &Lookup(&request.headers)) {

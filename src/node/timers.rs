@@ -175,7 +175,7 @@ impl Node {
             Stage::Open if conn.out.is_none() && begun => self.time_out(id),
             Stage::Calling => self.call_due(id),
             // Nobody has looked whether it spoke.
-            Stage::Socket if conn.paused => self.conn_timers.set(id.index(), at),
+            Stage::Socket | Stage::Raw if conn.paused => self.conn_timers.set(id.index(), at),
             // Whatever else is said meanwhile: the next ping may come due with the answer to this one.
             Stage::Socket if !conn.heard && conn.write != WriteSide::Blocked => self.unheard(id),
             // What was said is not written yet: the flush behind this decides. A clock that jumps finds such.

@@ -271,7 +271,7 @@ fn review(cx: &mut Cx<'_>, session: &mut Session, change: impl FnOnce(&mut Sessi
 /// What keeps a name that a token gave from who has none.
 const BY_TOKEN: &[u8] = b"\0token";
 /// The same of a name that the application gave.
-const BY_APPLICATION: &[u8] = b"\0application";
+pub(super) const BY_APPLICATION: &[u8] = b"\0application";
 /// The code of a name that is none.
 pub const BAD_NAME: &str = "bad-name";
 const NOT_A_NAME: Refusal = Refusal::new("a user is a name", BAD_NAME);

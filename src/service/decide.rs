@@ -122,14 +122,15 @@ impl Asking {
     /// The question, what was decided before it, and what is to be said again.
     pub fn take(&mut self) -> Option<(Question, Decided, Vec<u8>)> {
         let question = self.open.take()?;
-        let mut decided: VecDeque<Known> = std::mem::take(&mut self.used).into();
-        decided.append(&mut self.known);
+        // What was decided and is not what is asked now would stand before it for ever.
+        self.known.clear();
+        let decided = std::mem::take(&mut self.used).into();
         Some((question, Decided(decided), std::mem::take(&mut self.kept)))
     }
 
-    /// The next call, with the number the client gave it.
-    pub fn next_call(&mut self) -> Option<(u64, Question)> {
-        self.calls.pop()
+    /// The calls, with the numbers the client gave them, in their order.
+    pub fn take_calls(&mut self) -> Vec<(u64, Question)> {
+        std::mem::take(&mut self.calls)
     }
 
     /// A call, which nothing waits for.
@@ -172,7 +173,7 @@ impl Matter {
 /// What the application decides about `matter` and `about`; `body` spells the question where it is asked.
 ///
 /// # Errors
-/// [`PENDING`] where it is asked now; `denied`, `no-answer`.
+/// That it is asked now ([`Refusal::is_pending`]); `denied`, `no-answer`.
 pub fn decide(
     asking: &mut Asking,
     (matter, about): (Matter, &str),
@@ -407,6 +408,16 @@ mod tests {
         asking.begin(decided);
         assert!(ask(&mut asking, "a").is_ok());
         assert_eq!(ask(&mut asking, "b").unwrap_err(), UNANSWERED);
+        // What was decided and is not asked for this time stands before nothing.
+        asking.settle();
+        let mut stale = Decided::default();
+        stale.add(Matter::Publish, "x".into(), Verdict::Unanswered);
+        asking.begin(stale);
+        assert!(ask(&mut asking, "c").unwrap_err().is_pending());
+        let (question, mut decided, _) = asking.take().unwrap();
+        decided.add(question.matter, question.about, Verdict::Unanswered);
+        asking.begin(decided);
+        assert_eq!(ask(&mut asking, "c").unwrap_err(), UNANSWERED);
         // Of what comes next nothing is known.
         asking.settle();
         assert!(ask(&mut asking, "a").unwrap_err().is_pending());

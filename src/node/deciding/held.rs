@@ -91,10 +91,12 @@ impl Node {
         self.with_service(id, |service, cx, row| {
             service.message(cx, row, bytes, binary);
         });
-        while let Some((number, question)) = self.asking.next_call() {
+        // All of it is taken before anything is asked: asking may tell others of verdicts, who ask too.
+        let (calls, asked) = (self.asking.take_calls(), self.asking.take());
+        for (number, question) in calls {
             self.ask_call(id, number, question);
         }
-        if let Some((question, decided, bytes)) = self.asking.take() {
+        if let Some((question, decided, bytes)) = asked {
             let charge = self.ledger.charge(bytes.capacity());
             let held = Held {
                 bytes,
@@ -218,8 +220,20 @@ impl Node {
             true => self.hold_request(id, Some(held.kept)),
             false => {
                 self.asking.settle();
+                self.leave_absent(id);
                 self.read_again(id);
             }
+        }
+    }
+
+    /// A peer that left while its request waited is given nothing that would last: nobody would tell of its end again.
+    fn leave_absent(&mut self, id: ConnId) {
+        let lasts = |conn: &Conn| {
+            let carries = matches!(conn.stage, Stage::Held | Stage::Streaming | Stage::Socket);
+            conn.half_closed && carries
+        };
+        if self.conns.get(id).is_some_and(lasts) {
+            self.kill(id);
         }
     }
 
@@ -283,12 +297,18 @@ impl Node {
         let Some(conn_id) = bare.and_then(Session::conn) else {
             return;
         };
-        if let Some(conn) = self.conns.get_mut(conn_id) {
-            conn.paused = stops;
+        let Some(conn) = self.conns.get_mut(conn_id) else {
+            return;
+        };
+        conn.paused = stops;
+        if stops {
+            return;
         }
-        if !stops {
-            self.read_again(conn_id);
+        if conn.stage == Stage::Raw {
+            // It may have said who it is, and was not listened to since.
+            self.watch(conn_id);
         }
+        self.read_again(conn_id);
     }
 }
 

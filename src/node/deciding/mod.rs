@@ -353,7 +353,7 @@ impl Node {
         self.desks.iter().map(|desk| desk.lanes.len()).sum()
     }
 
-    /// Of a node that stops: nobody is asked any more, and who waits is told that there is no answer.
+    /// Of a node that stops: nobody is asked any more, and for who waits there is no answer.
     pub(super) fn close_desks(&mut self) {
         for at in 0..self.desks.len() {
             let Some(desk) = self.desks.get_mut(at) else {
@@ -369,8 +369,8 @@ impl Node {
                     left.push_front(asked);
                 }
             }
-            for Asked { who, question, .. } in left {
-                self.decided(who, question, Verdict::Unanswered);
+            for asked in left {
+                self.unanswered(at, asked);
             }
         }
     }

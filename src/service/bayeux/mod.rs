@@ -106,8 +106,10 @@ fn change(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>, each: E
         Some(error) => Err(error.into()),
         // Whoever comes may have to be told of: none of them does while that is behind.
         None if comes && cx.hub.is_busy() => Err(refuse(cx, "busy", "503::server_busy")),
-        None => open(cx, session, message)
+        None if comes => open(cx, session, message)
+            .and_then(|()| may_read(cx, session, &named))
             .and_then(|()| each_topic(cx, session, (&named, message), each)),
+        None => each_topic(cx, session, (&named, message), each),
     };
     let sync = timesync::answer_now(message, cx.unix_ms);
     let told = Reply::to(message).with("subscription", asked.get());
@@ -118,7 +120,6 @@ fn change(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>, each: E
 fn open(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>) -> Done {
     let Some(token) = message
         .extension("token")
-        .filter(|_| message.channel == SUBSCRIBE)
         .filter(|_| !(cx.config.demo && cx.tokens.keys.is_empty()))
     else {
         return Ok(());
@@ -126,6 +127,16 @@ fn open(cx: &mut Cx<'_>, session: &mut Session, message: &Message<'_>) -> Done {
     let token = messages::text(token).unwrap_or_default();
     let added = admit::add_token(cx, session, &token);
     added.map_err(|refusal| not_admitted(&refusal))
+}
+
+/// Whether all of them may be read. Where the application is asked, that is before any of them is.
+fn may_read(cx: &mut Cx<'_>, session: &Session, named: &[Name<'_>]) -> Done {
+    for name in named {
+        let Name::Topic(name) = name else { continue };
+        let may = gate::subscribe(cx, session, name);
+        may.map_err(|refusal| denied(&refusal, "subscribe_denied"))?;
+    }
+    Ok(())
 }
 
 /// Why a token is not taken, in the form of the protocol: the code is an argument.
@@ -172,7 +183,6 @@ fn subscribe(
     name: &str,
     message: &Message<'_>,
 ) -> Result<bool, Cow<'static, str>> {
-    gate::subscribe(cx, session, name).map_err(|refusal| denied(&refusal, "subscribe_denied"))?;
     let max = cx.config.max_subscriptions;
     let subscribed = cx.hub.subscribe(cx.id, &mut session.seat, name, max);
     let subscribed = subscribed.map_err(|refused| match refused {

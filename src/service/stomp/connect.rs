@@ -6,6 +6,7 @@ use super::{BAD_FRAME, BUSY, replies, say};
 use crate::cmd::Cmd;
 use crate::config::ApiKey;
 use crate::metrics::Kind;
+use crate::service::decide::Matter;
 use crate::service::refusal::Refusal;
 use crate::service::{Cx, admit, notice};
 use crate::session::desk::Desk;
@@ -28,10 +29,11 @@ pub fn connect(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Res
     match is_app {
         true => session.service = ServiceKind::StompApp,
         false => {
+            let before = cx.hub.user_name(&session.seat).map(str::to_owned);
             sign_on(cx, session, frame)?;
             session.service = ServiceKind::Stomp;
-            // Who has a name was told of when it took that.
-            if cx.hub.user_name(&session.seat).is_none() {
+            // Who took a name now was told of by that.
+            if cx.hub.user_name(&session.seat) == before.as_deref() {
                 notice::signon(cx, session);
             }
         }
@@ -85,7 +87,9 @@ fn sign_on(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Result<
     let given = |name| frame.header(name).filter(|text| !text.is_empty());
     let (login, passcode) = (given("login"), given("passcode"));
     let nameless = session.pass().is_none() && (passcode.is_none() || cx.tokens.keys.is_empty());
-    if login.is_none() && nameless {
+    // Elsewhere the application was asked when the session began.
+    let asks = session.down() == Kind::Tcp && cx.config.decider(Matter::Signon.word()).is_some();
+    if login.is_none() && nameless && !asks {
         return Ok(());
     }
     if cx.hub.is_busy() {

@@ -19,7 +19,7 @@ pub use events::give as give_event;
 pub use replies::gap;
 
 use super::refusal::Refusal;
-use super::{Cx, Hello, Service, report, tell};
+use super::{Cx, Hello, Service, admit, report, tell};
 use crate::cmd::{Cause, Outcome};
 use crate::hub::Refused;
 use crate::mem::{Msg, Publication};
@@ -33,17 +33,25 @@ use std::rc::Rc;
 pub struct StompService;
 
 impl Service for StompService {
-    /// Who somebody is, is said by CONNECT: the token of the handshake, if it has one, counts from then on too.
+    /// Who somebody is, is said by CONNECT: the token of the handshake, if it has one, counts from then on too. Whose it is by
+    /// the application's word, which was shown the cookies of the handshake, is so from the start.
     fn opened(
         &self,
-        _: &mut Cx<'_>,
+        cx: &mut Cx<'_>,
         session: &mut Session,
         hello: &Hello<'_>,
     ) -> Result<(), Refused> {
         if hello.by_port {
             session.put_port();
         }
-        Ok(())
+        let named = hello.credentials == admit::BY_APPLICATION;
+        match hello.user.filter(|_| named) {
+            Some(user) => {
+                let (seat, proof) = (&mut session.seat, hello.credentials);
+                cx.hub.sign_on(cx.id, seat, user, proof)
+            }
+            None => Ok(()),
+        }
     }
 
     fn message(&self, cx: &mut Cx<'_>, session: &mut Session, bytes: &[u8], _: bool) {
