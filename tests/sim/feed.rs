@@ -158,11 +158,10 @@ fn notice(line: &str, turns: (u64, u64), at: u64) -> Notice {
     let mut object = object(serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")));
     assert_eq!(object.remove("event"), Some("signoff".into()));
     assert!(object.remove("time").is_some_and(|time| time.is_u64()));
-    assert!(
-        object
-            .remove("service")
-            .is_some_and(|word| word.is_string())
-    );
+    for name in ["service", "transport", "node"] {
+        let word = object.remove(name);
+        assert!(word.is_some_and(|word| word.is_string()), "{name}");
+    }
     let list = object.remove("undelivered").expect("a list");
     let list = list.as_array().expect("a list").clone();
     let notice = Notice {
