@@ -49,6 +49,7 @@ impl World {
             deciders: vec![Decider::parse(&decider).unwrap()],
             callback_timeout_ms: 10_000,
             header_timeout_ms: 5_000,
+            max_connections: 64,
             ..Config::default()
         };
         Self {
@@ -461,6 +462,22 @@ fn what_is_no_upgrade_is_nothing_to_ask_about() {
         assert!(told.starts_with("HTTP/1.1 426"), "{told}");
     }
     assert_eq!(world.lanes.len(), 0);
+}
+
+#[test]
+fn the_application_is_asked_however_many_are_connected() {
+    let mut world = World::new("signon");
+    let id = world.node.accept(Door::Public).unwrap();
+    while world.node.accept(Door::Public).is_some() {}
+    assert_eq!(world.node.conn_count(), 64);
+    world.send(
+        id,
+        b"POST /_/echo/csp/handshake HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}",
+    );
+    assert_eq!(world.question()["event"], "signon");
+    world.answer("{}");
+    world.settle();
+    assert!(world.told(id).contains("\"session\""));
 }
 
 #[test]

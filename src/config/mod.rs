@@ -191,6 +191,13 @@ impl fmt::Display for Listen {
 }
 
 impl Config {
+    /// Sockets at once, those that the node opens itself to the application among them: nobody else takes their places.
+    #[must_use]
+    pub fn sockets_max(&self) -> usize {
+        let lanes: usize = self.deciders.iter().map(|one| one.lanes).sum();
+        self.max_connections + self.callbacks.len() + lanes
+    }
+
     /// Whom the application asks about `matter`, of `decider::MATTERS`: which of them, if there is one.
     #[must_use]
     pub fn decider(&self, matter: &str) -> Option<usize> {

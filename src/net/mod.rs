@@ -78,7 +78,7 @@ impl Loop {
             poll,
             listeners,
             signals,
-            sockets: Sockets::new(node.config().max_connections),
+            sockets: Sockets::new(node.config().sockets_max()),
             dialler: Dialler::default(),
             node,
             watch: Stopwatch::start(),

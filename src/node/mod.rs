@@ -165,9 +165,9 @@ impl Node {
             clock: Clock::default(),
             date: response::date(0),
             metrics: Metrics::default(),
-            conns: Slots::new(config.max_connections),
+            conns: Slots::new(config.sockets_max()),
             sessions: Slots::new(config.max_sessions),
-            conn_timers: TimerWheel::new(config.max_connections),
+            conn_timers: TimerWheel::new(config.sockets_max()),
             session_timers: TimerWheel::new(config.max_sessions),
             profiles: Profiles::new(keyed, &ledger),
             browsers: HashMap::with_hasher(keyed),
@@ -223,6 +223,10 @@ impl Node {
 
     /// Takes a connection in; `None` when there are as many as there may be.
     pub fn accept(&mut self, door: Door) -> Option<ConnId> {
+        let own = self.calls() + self.lanes();
+        if self.conns.len() - own >= self.config.max_connections {
+            return None;
+        }
         let id = self.conns.insert(Conn::new(door)).ok()?;
         self.metrics.accepts += 1;
         self.conn_timers
