@@ -123,9 +123,12 @@ impl Node {
         (service, proof): (ServiceKind, Option<&Value>),
         admitted: Admitted,
     ) -> Result<Admitted, Refusal> {
-        let matter = Matter::Signon;
-        let mut question = decide::of_nobody(matter, service.word(), self.clock.unix_ms);
-        about_request(&mut question, request);
+        let unix_ms = self.clock.unix_ms;
+        let question = || {
+            let mut question = decide::of_nobody(Matter::Signon, service.word(), unix_ms);
+            about_request(&mut question, request);
+            question
+        };
         let by = (&mut self.asking, &self.config);
         service::admit::by_application(by, admitted, (question, proof))
     }

@@ -97,18 +97,19 @@ pub fn by_token(user: Option<&str>, claims: Claims) -> Result<Admitted, Refusal>
     })
 }
 
-/// Whom the application lets in, and as whom; it is asked with `question`, to which who it is is added.
+/// Whom the application lets in, and as whom; it is asked with what `question` spells, to which who it is is added.
 ///
 /// # Errors
 /// That it is asked now; that it does not; a name that is none, or is not the token's.
 pub fn by_application(
     (asking, config): (&mut Asking, &Config),
     mut admitted: Admitted,
-    (mut question, proof): (Vec<u8>, Option<&Value>),
+    (question, proof): (impl FnOnce() -> Vec<u8>, Option<&Value>),
 ) -> Result<Admitted, Refusal> {
     if config.decider(Matter::Signon.word()).is_none() {
         return Ok(admitted);
     }
+    let mut question = question();
     let user = admitted.user.clone().unwrap_or_default();
     decide::field(&mut question, "user", admitted.user.as_deref());
     // A token that was checked is between the client and this node.
@@ -193,8 +194,13 @@ fn try_sign_on(
         Some((claims, _)) => by_token(asked.0, Claims::clone(claims))?,
         None => admit((cx.tokens, cx.config), asked, cx.unix_ms)?,
     };
-    let key = session.key(cx.id).text();
-    let question = decide::signon(&key, session.service.word(), cx.unix_ms);
+    let question = || {
+        decide::signon(
+            &session.key(cx.id).text(),
+            session.service.word(),
+            cx.unix_ms,
+        )
+    };
     let by = (&mut *cx.asking, cx.config);
     let admitted = by_application(by, admitted, (question, asked.1))?;
     match &admitted.user {
