@@ -58,6 +58,8 @@ pub enum Verdict {
     Denied(Box<str>),
     /// It said nothing that could be understood, in time.
     Unanswered,
+    /// It was not asked: as many questions of this session as may be are under way.
+    TooMany,
 }
 
 /// A question and what was said to it.
@@ -200,6 +202,7 @@ impl Verdict {
                 code: DENIED.code,
             }),
             Self::Unanswered => Err(UNANSWERED),
+            Self::TooMany => Err(TOO_MANY),
         }
     }
 }
@@ -335,6 +338,10 @@ impl Refusal {
 /// The application is asked; what was said is said again when it answered.
 const PENDING: Refusal = Refusal::new("the application is asked first", "pending");
 const DENIED: Refusal = Refusal::new("the application does not allow it", "denied");
+const TOO_MANY: Refusal = Refusal::new(
+    "32 calls of this session are under way; wait for one of them",
+    "too-many",
+);
 /// The application did not answer.
 pub const UNANSWERED: Refusal = Refusal::new(
     "the application, which decides about it, does not answer; try again later",
@@ -352,7 +359,7 @@ mod tests {
                 format!("{:?} {payload:?} {:?}", changes.user, changes.subscribe)
             }
             Verdict::Denied(why) => format!("no {why}"),
-            Verdict::Unanswered => "nothing".to_owned(),
+            Verdict::Unanswered | Verdict::TooMany => "nothing".to_owned(),
         }
     }
 

@@ -115,9 +115,8 @@ impl Node {
         let calls = self.holds.calls.entry(id).or_default();
         *calls += 1;
         if *calls > CALLS_MAX {
-            let why = "as many calls as may be are under way";
-            let verdict = Verdict::Denied(why.into());
-            return self.decided(Asker::Call(id, number), question, verdict);
+            let who = Asker::Call(id, number);
+            return self.decided(who, question, Verdict::TooMany);
         }
         self.put_to_application(Asker::Call(id, number), question);
     }
