@@ -49,8 +49,8 @@ for (const event of ['uncaughtException', 'unhandledRejection']) {
 }
 
 /** Waits until `condition` gives something true, and gives that back. */
-async function until(what, condition) {
-  for (const end = Date.now() + WAIT_MS; ;) {
+async function until(what, condition, ms = WAIT_MS) {
+  for (const end = Date.now() + ms; ;) {
     const value = await condition();
     if (value) return value;
     if (Date.now() > end) throw new Error(`waited in vain: ${what}`);
