@@ -1,5 +1,6 @@
-"""PyPI's Flask, with the README's own snippet, is told what sessions never got."""
+"""PyPI's Flask, with the README's own snippets, is told what sessions never got, and decides."""
 
+import base64
 import hmac
 import json
 import os
@@ -11,7 +12,9 @@ import tempfile
 import threading
 import time
 import traceback
+import urllib.error
 import urllib.request
+from http.cookies import SimpleCookie
 
 from flask import Flask, abort, request
 from werkzeug.serving import make_server
@@ -20,16 +23,19 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("ORB_TEST_BINARY") or str(TOP / "target/release/orbited")
 WAIT_S = 30
 KEY = b"0123456789abcdef"
-SNIPPET = re.search(r"<!-- flask -->\n```python\n(.*?)```", (TOP / "README.md").read_text(), re.S)[1]
+ROOM = ["SUBSCRIBE", ["room"]]
+SNIPPETS = re.findall(r"<!-- flask -->\n```python\n(.*?)```", (TOP / "README.md").read_text(), re.S)
+DECIDES = "events=signon,subscribe,call"
 
 
 class Application:
-    """The snippet as a server, and the events that it prints."""
+    """The snippets as a server, and the events that they print."""
 
     def __init__(self, key=KEY, port=0):
         self.app, self.events = Flask("app"), queue.Queue()
         names = {"app": self.app, "request": request, "abort": abort, "hmac": hmac, "time": time, "KEY": key}
-        exec(SNIPPET, names | {"print": lambda *event: self.events.put(event)})
+        names |= {"SimpleCookie": SimpleCookie, "SESSIONS": {"7f": "ann"}, "print": lambda *event: self.events.put(event)}
+        exec("".join(SNIPPETS), names)
         self.server = make_server("127.0.0.1", port, self.app)
         self.port = self.server.port
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -57,17 +63,31 @@ class Node:
         said = re.match(r"ready http=(\S+) internal=(\S+)", self.child.stdout.readline())
         self.public, self.internal = (f"http://{address}" for address in said.groups())
 
-    def post(self, url, body):
-        with urllib.request.urlopen(urllib.request.Request(url, body.encode()), timeout=WAIT_S) as answer:
+    def post(self, url, body, **fields):
+        with urllib.request.urlopen(urllib.request.Request(url, body.encode(), fields), timeout=WAIT_S) as answer:
             return answer.read().decode()
 
-    def session(self):
-        """Subscribes to a channel, and never asks for anything."""
+    def session(self, *calls, **fields):
+        """Shakes hands and makes calls, but does not ask for what comes."""
         csp = self.public + "/_/revolved/csp"
-        key = json.loads(self.post(csp + "/handshake", "{}")[1:-1])["session"]
-        packet = json.dumps([[1, 0, '[1,"SUBSCRIBE",["room"]]\n']])
-        self.post(f"{csp}/send?s={key}", packet)
+        key = json.loads(self.post(csp + "/handshake", "{}", **fields)[1:-1])["session"]
+        said = "".join(json.dumps([n, *call]) + "\n" for n, call in enumerate(calls, 1))
+        self.post(f"{csp}/send?s={key}", json.dumps([[1, 0, said]]))
         return key
+
+    def get(self, path):
+        with urllib.request.urlopen(self.internal + path, timeout=WAIT_S) as answer:
+            return json.load(answer)
+
+    def answers(self, key, count):
+        """What the first calls of a session were answered, by their numbers."""
+        found, taken, text = {}, 0, ""
+        while len(found) < count:
+            packets = self.post(f"{self.public}/_/revolved/csp/comet?s={key}&a={taken}&transport=longpoll", "")
+            for taken, encoding, said in json.loads(packets[1:-1]):
+                text += base64.urlsafe_b64decode(said + "==").decode() if encoding else said
+            found = {args[0]: [verb, *args[1:]] for verb, args in map(json.loads, text.splitlines()) if verb in ("OK", "ERR")}
+        return found
 
     def leave(self, key):
         self.post(f"{self.public}/_/revolved/csp/close?s={key}", "")
@@ -95,7 +115,7 @@ def what_nobody_got():
     app = Application()
     node = Node(app)
     for _ in range(3):
-        node.session()
+        node.session(ROOM)
     node.post(node.internal + "/api/publish/room", "last words")
     node.stop()
     for seq in range(1, 4):
@@ -110,7 +130,7 @@ def another_key():
     """what is signed with another key is refused, and told once the key is right"""
     wrong = Application(key=b"another key of some length")
     node = Node(wrong)
-    node.leave(node.session())
+    node.leave(node.session(ROOM))
     node.until('orbited_callbacks_total{result="status"}', 2)
     wrong.stop()
     assert wrong.events.empty()
@@ -121,10 +141,34 @@ def another_key():
     right.stop()
 
 
+def its_own_user():
+    """a cookie says whose a session is, which reads what is its own, and is answered"""
+    app = Application()
+    node = Node(app, "--decide", f"http://127.0.0.1:{app.port}/decide {DECIDES}", "--channel", "private/* subscribe=ask")
+    for fields in [{}, {"Cookie": "sid=8"}, {"Cookie": "other=7f"}]:
+        try:
+            node.session(**fields)
+            raise AssertionError(f"let in with {fields}")
+        except urllib.error.HTTPError as refused:
+            assert refused.code == 403, refused.code
+            answer = json.load(refused)
+            assert (answer["code"], answer["reason"]) == ("denied", "Sign in first."), answer
+    calls = [["SUBSCRIBE", ["private/ann"]], ["SUBSCRIBE", ["private/bob"]], ["CALL", ["add", [1, 2, 39]]]]
+    key = node.session(*calls, Cookie="other=8; sid=7f")
+    users = [session["user"] for session in node.get("/api/sessions")["sessions"] if session["service"] == "revolved"]
+    assert users == ["ann"], users
+    answers = node.answers(key, len(calls))
+    assert answers[1][0] == "OK", answers
+    assert answers[2] == ["ERR", "not yours", "denied"], answers
+    assert answers[3] == ["OK", 42], answers
+    node.stop()
+    app.stop()
+
+
 def main():
     """Runs the tests in order, each ending with one line: `ok`, or `FAILED` and why."""
     only, status = os.environ.get("ORB_TEST_ONLY", ""), 0
-    for test in [what_nobody_got, another_key]:
+    for test in [what_nobody_got, another_key, its_own_user]:
         sentence = f"Flask: {test.__doc__}"
         if only not in sentence:
             continue
