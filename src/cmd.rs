@@ -247,6 +247,14 @@ impl Cmds {
         self.queue.push_back(cmd);
     }
 
+    /// Puts commands in front of all others, in their order: what the one at hand is made of.
+    pub fn push_first(&mut self, cmds: Vec<Cmd>) {
+        for cmd in cmds.into_iter().rev() {
+            log::trace!(target: "orbited::cmd", "first {cmd:?}");
+            self.queue.push_front(cmd);
+        }
+    }
+
     /// A session is to end before anything else happens: nothing that waits or is under way reaches it.
     pub fn end_first(&mut self, session: SessionId, cause: Cause) {
         log::trace!(target: "orbited::cmd", "end first {session} {cause:?}");

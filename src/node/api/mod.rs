@@ -140,7 +140,16 @@ impl Node {
     /// The caller waits for a command's outcome.
     fn ask(&mut self, caller: Caller, cmd: Cmd) {
         self.wait(caller);
-        self.cmds.push(cmd);
+        self.give_all(caller, vec![cmd]);
+    }
+
+    /// Gives commands. A call by STOMP is a command itself, which is being run: what it is made of comes before what was said
+    /// behind it, so that answers come in the order of the calls.
+    fn give_all(&mut self, caller: Caller, cmds: Vec<Cmd>) {
+        match caller {
+            Caller::Http(_) => cmds.into_iter().for_each(|cmd| self.cmds.push(cmd)),
+            Caller::Stomp(..) => self.cmds.push_first(cmds),
+        }
     }
 
     fn wait(&mut self, caller: Caller) {

@@ -98,13 +98,15 @@ impl Node {
         };
         self.batches.insert(id, batch);
         self.wait(id);
+        let mut cmds = Vec::new();
         for message in messages {
-            self.publish_to_all(id, &message);
+            self.publish_to_all(id, &message, &mut cmds);
         }
+        self.give_all(id, cmds);
         Ok(())
     }
 
-    fn publish_to_all(&mut self, id: Caller, message: &Message) {
+    fn publish_to_all(&self, id: Caller, message: &Message, cmds: &mut Vec<Cmd>) {
         for channel in &message.channels {
             let publication = Publication::keyed(
                 channel.clone(),
@@ -116,8 +118,7 @@ impl Node {
             );
             let once = message.id.as_ref();
             let once = once.map(|id| self.hub.once_key(&publication, APPLICATION, id));
-            self.cmds
-                .push(Cmd::Publish(publication, Origin::Batch(id), once));
+            cmds.push(Cmd::Publish(publication, Origin::Batch(id), once));
         }
     }
 
