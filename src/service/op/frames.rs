@@ -120,9 +120,9 @@ fn begin_send(talk: &mut Talk<'_, '_>, frame: &Frame, id: &str) -> Done {
         return Err(refusal(OTHER, "non-unique 'id':", id));
     }
     let confirm = match frame.header("confirm") {
-        None | Some("written") => Confirm::Best,
+        None => Confirm::Best,
         Some("acked") => Confirm::Acked,
-        Some(_) => return Err(Refusal::new(OTHER, "confirm is acked or written")),
+        Some(_) => return Err(Refusal::new(OTHER, "confirm is acked, or is left out")),
     };
     let mut seen = BTreeSet::new();
     let named = frame.all("recipient").filter(|key| !key.is_empty());

@@ -79,8 +79,10 @@ impl Service for OpService {
         });
     }
 
-    /// Who sends something and shuts its side waits for what becomes of it.
+    /// Who sends something and shuts its side waits for what becomes of it. It may as well be gone, so its name is free for
+    /// who comes in its place.
     fn heard_all(&self, cx: &mut Cx<'_>, session: &mut Session) {
+        cx.hub.uncall(cx.id);
         if let Some(mut talk) = Talk::begin(cx, session) {
             talk.op.heard_all = true;
             talk.part();
