@@ -215,6 +215,8 @@ transcripts! {
     stomp_clients_reach_nothing_of_the_application
     stomp_applications_are_told_the_last_when_the_server_stops
     stomp_applications_call_the_verbs_of_the_api
+    stomp_applications_have_the_whole_waiting_room
+    stomp_applications_publish_what_others_would_be_asked_for
     op_gives_its_name_back_when_it_says_nothing_more
     stomp_applications_calls_are_done_in_their_order
     stomp_applications_read_what_happens

@@ -28,8 +28,8 @@ pub struct Desk {
 struct Waiting {
     frame: u64,
     receipt: Option<Box<str>>,
-    /// What was sent and is not settled, in order; what nobody wants to know more of is not kept.
-    sent: VecDeque<Option<Sent>>,
+    /// What was sent and is not settled, in order, and its bytes; what nobody wants to know more of is not kept.
+    sent: VecDeque<(Option<Sent>, usize)>,
     said: Said,
 }
 
@@ -75,17 +75,17 @@ impl Desk {
         self.wants
     }
 
-    /// Something that the frame at hand asks for will be told of; `sent` of those of which that it is absent is news. Gives
-    /// back the number to tell it by.
+    /// Something that the frame at hand asks for will be told of; `sent` of those of which that it is absent is news, and the
+    /// bytes that it takes until then, if nobody else counts them. Gives back the number to tell it by.
     ///
     /// # Errors
     /// [`Crowded`].
-    pub fn foresee(&mut self, sent: Option<Sent>) -> Result<u64, Crowded> {
+    pub fn foresee(&mut self, (sent, bytes): (Option<Sent>, usize)) -> Result<u64, Crowded> {
         if self.bytes > BYTES_MAX {
             return Err(Crowded);
         }
-        self.bytes += COST;
-        self.last().sent.push_back(sent);
+        self.bytes += COST + bytes;
+        self.last().sent.push_back((sent, bytes));
         Ok(self.frame)
     }
 
@@ -121,8 +121,8 @@ impl Desk {
     fn settle_with(&mut self, frame: u64, say: impl FnOnce(&mut Waiting)) -> Option<Sent> {
         let found = self.waiting.binary_search_by_key(&frame, |one| one.frame);
         let waiting = self.waiting.get_mut(found.ok()?)?;
-        let sent = waiting.sent.pop_front().flatten();
-        self.bytes = self.bytes.saturating_sub(COST);
+        let (sent, bytes) = waiting.sent.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(COST + bytes);
         say(waiting);
         sent
     }
@@ -216,7 +216,7 @@ const RECIPIENTS: &str = "orbit-recipients";
 const SEQ: &str = "orbit-seq";
 /// What a place in the lists takes, about.
 const COST: usize = 96;
-/// Of everything that waits: 10,000 messages.
+/// Of everything that waits: 10,000 messages, or fewer calls with what they say.
 const BYTES_MAX: usize = 1024 * 1024;
 
 #[cfg(test)]
@@ -238,13 +238,13 @@ mod tests {
         desk.begin(true);
         assert_eq!(desk.done(Some("0"), Vec::new()).unwrap().0, "0".into());
         desk.begin(true);
-        let first = desk.foresee(None).unwrap();
-        assert_eq!(desk.foresee(None), Ok(first));
+        let first = desk.foresee((None, 0)).unwrap();
+        assert_eq!(desk.foresee((None, 7)), Ok(first));
         assert_eq!(desk.done(Some("1"), Vec::new()), None);
         desk.begin(true);
         assert_eq!(desk.done(Some("2"), Vec::new()), None);
         desk.begin(false);
-        let third = desk.foresee(None).unwrap();
+        let third = desk.foresee((None, 0)).unwrap();
         assert_eq!(desk.done(None, Vec::new()), None);
         desk.settle(first, 2, Some(7));
         assert_eq!(next(&mut desk), None);
@@ -261,11 +261,15 @@ mod tests {
     fn what_waits_is_bounded_and_behind_the_last_frame_nothing_is_said() {
         let mut desk = Desk::new("a");
         desk.begin(true);
-        let sent = std::iter::from_fn(|| desk.foresee(None).ok())
+        let sent = std::iter::from_fn(|| desk.foresee((None, 0)).ok())
             .take(20_000)
             .count();
         assert!((10_000..12_000).contains(&sent), "{sent}");
         desk.done(Some("r"), Vec::new());
+        let mut calls = Desk::new("a");
+        calls.begin(false);
+        let called = std::iter::from_fn(|| calls.foresee((None, 64 * 1024)).ok());
+        assert_eq!(called.take(20_000).count(), 16);
         desk.hush();
         (0..sent).for_each(|_| drop(desk.settle(1, 0, None)));
         assert_eq!(next(&mut desk), None);

@@ -111,10 +111,11 @@ fn put(
     let private = !matches!(to, To::Channel(_));
     let news = private && publication.report_to().is_some();
     let wants = session.desk().is_some_and(|desk| desk.wants());
-    let origin = match news || wants {
+    // What waits for its user is known by who asks for it to be the application's.
+    let origin = match news || wants || (private && ttl_ms > 0) {
         true => {
             let sent = news.then(|| Sent::Message(publication.clone()));
-            Origin::Session(cx.id, foresee(cx, session, sent)?)
+            Origin::Session(cx.id, foresee(cx, session, (sent, 0))?)
         }
         false if private => Origin::Node,
         false if cx.hub.promise(&publication.target).is_err() => {
@@ -133,7 +134,11 @@ fn put(
     Ok(())
 }
 
-fn foresee(cx: &mut Cx<'_>, session: &mut Session, sent: Option<Sent>) -> Result<u64, Refusal> {
+fn foresee(
+    cx: &mut Cx<'_>,
+    session: &mut Session,
+    sent: (Option<Sent>, usize),
+) -> Result<u64, Refusal> {
     let frame = session.with_desk(cx.ledger, |desk| desk.foresee(sent));
     frame.unwrap_or(Err(Crowded)).map_err(|Crowded| FULL)
 }
@@ -144,9 +149,11 @@ fn control(cx: &mut Cx<'_>, session: &mut Session, verb: &str, frame: &Frame<'_>
     if reply_to.is_some_and(|to| !to.starts_with(TEMPORARY)) {
         return Err(BAD_REPLY);
     }
-    let beside = frame.header("correlation-id").map(Box::from);
+    let beside: Option<Box<str>> = frame.header("correlation-id").map(Box::from);
+    let texts = [reply_to, beside.as_deref(), Some(verb)].map(|text| text.map_or(0, str::len));
+    let bytes = texts.iter().sum::<usize>() + frame.body.len();
     let sent = reply_to.map(|to| Sent::Call(to.into(), beside));
-    let call = foresee(cx, session, sent)?;
+    let call = foresee(cx, session, (sent, bytes))?;
     let control = Control {
         verb: verb.into(),
         body: frame.body.into(),

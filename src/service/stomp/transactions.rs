@@ -6,7 +6,7 @@
 //! and what came before that has happened.
 
 use super::destinations::Destination;
-use super::{BAD_FRAME, Done, TOO_BIG, act, limits, needed};
+use super::{BAD_FRAME, Done, TOO_BIG, act, is_app, limits, needed};
 use crate::config::policy::Who;
 use crate::service::Cx;
 use crate::service::refusal::Refusal;
@@ -24,7 +24,7 @@ pub fn take(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     let Some(id) = named.filter(|_| kept) else {
         return act(cx, session, frame);
     };
-    if asks(cx, frame) {
+    if !is_app(session) && asks(cx, frame) {
         return Err(ASKS);
     }
     if cx.is_full() {
