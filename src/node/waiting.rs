@@ -58,7 +58,8 @@ impl Node {
         let asker = publication.report_to();
         if matches!(asker, Some(Asker::Application | Asker::Failures)) {
             self.number(&publication);
-            let told = notice::expired(&publication, self.clock.unix_ms, &self.ledger);
+            let here = (&*self.config.node_name, self.clock.unix_ms);
+            let told = notice::expired(&publication, here, &self.ledger);
             self.share(&told);
             if self.hub.is_heard(&told.target) {
                 self.cmds

@@ -70,26 +70,23 @@ pub fn absent(cx: &mut Cx<'_>, publication: &Publication) {
     json::string_or_null(&mut out, key);
     out.extend_from_slice(b",\"user\":");
     json::string_or_null(&mut out, user);
-    // A vector cannot fail.
-    let _ = write!(
-        out,
-        ",\"time\":{},\"reason\":\"not-connected\",\"id\":",
-        cx.unix_ms / 1000
-    );
+    moment(&mut out, &cx.config.node_name, cx.unix_ms);
+    out.extend_from_slice(b",\"reason\":\"not-connected\",\"id\":");
     name(&mut out, publication);
     publish(cx, names::FAILED, out, None);
 }
 
 /// A message of which the application wanted to know waited for its user in vain.
 #[must_use]
-pub fn expired(publication: &Publication, unix_ms: u64, ledger: &Ledger) -> Rc<Publication> {
+pub fn expired(
+    publication: &Publication,
+    (node, unix_ms): (&str, u64),
+    ledger: &Ledger,
+) -> Rc<Publication> {
     let mut out = b"{\"event\":\"failed\",\"session\":null,\"user\":".to_vec();
     json::string(&mut out, &publication.target);
-    let _ = write!(
-        out,
-        ",\"time\":{},\"reason\":\"expired\",\"id\":",
-        unix_ms / 1000
-    );
+    moment(&mut out, node, unix_ms);
+    out.extend_from_slice(b",\"reason\":\"expired\",\"id\":");
     name(&mut out, publication);
     out.push(b'}');
     of(names::FAILED, out, ledger)
