@@ -128,7 +128,9 @@ impl Groups {
         for group in &mut self.all {
             group.leave(session, slot, (now, self.queue_max));
         }
-        self.came.retain(|came| *came != session);
+        if slot.is_none() {
+            self.came.retain(|came| *came != session);
+        }
     }
 
     /// A subscription has what it was given as `tag`, or will not have it. False where it takes part in none.

@@ -255,3 +255,14 @@ fn nothing_is_lost_and_nothing_is_acknowledged_twice() {
         );
     }
 }
+
+#[test]
+fn who_ends_one_of_its_subscriptions_has_come_all_the_same() {
+    let mut groups = Groups::new(&Config::default(), &Ledger::default());
+    for slot in [0, 1] {
+        let member = Member::new((session(1), slot), ALL, Ack::Auto);
+        groups.join("a", member, Tick(0)).unwrap();
+    }
+    groups.leave(session(1), Some(0), Tick(0));
+    assert!(groups.begin().contains(&session(1)));
+}
