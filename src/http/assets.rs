@@ -70,7 +70,7 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 /// Type declarations are for people and compilers.
 const TEXT: &str = "text/plain; charset=utf-8";
 
-static FILES: [Asset; 13] = [
+static FILES: [Asset; 16] = [
     Asset {
         name: "CSP.js",
         content_type: SCRIPT,
@@ -95,6 +95,21 @@ static FILES: [Asset; 13] = [
         name: "Revolved.d.ts",
         content_type: TEXT,
         body: include_bytes!("../../static/Revolved.d.ts"),
+    },
+    Asset {
+        name: "Orbited.js",
+        content_type: SCRIPT,
+        body: include_bytes!("../../static/Orbited.js"),
+    },
+    Asset {
+        name: "Orbited.d.ts",
+        content_type: TEXT,
+        body: include_bytes!("../../static/Orbited.d.ts"),
+    },
+    Asset {
+        name: "iframe.js",
+        content_type: SCRIPT,
+        body: include_bytes!("../../static/iframe.js"),
     },
     Asset {
         name: "index.html",

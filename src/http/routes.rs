@@ -82,6 +82,8 @@ pub enum Route<'a> {
     ServiceSocket(Service),
     /// `/_/events`.
     Events,
+    /// `/_/orbit/LOCATION`: the transport layer of Orbited 0.3, by the location and its slash, still percent-encoded.
+    Location(&'a str),
     /// `/_/stomp`: STOMP over WebSocket.
     Stomp,
     /// Bayeux: `/_/bayeux`, `/bayeux`, `/cometd`, and whatever a client puts below them: CometD appends the kind of its
@@ -131,9 +133,18 @@ fn mounted(rest: &str) -> Route<'_> {
             (offer, Some(name)) => csp(offer, name),
             (Offer::Yes(service), None) if tail == "ws" => Route::ServiceSocket(service),
             (Offer::Not(service), None) if tail == "ws" => Route::NotOffered(service),
+            (Offer::Yes(Service::Orbit), None) => location(rest),
             _ => Route::Unknown,
         },
         None => Route::Unknown,
+    }
+}
+
+/// What is behind the service's name and is nothing else.
+fn location(rest: &str) -> Route<'_> {
+    match rest.strip_prefix("orbit") {
+        Some("/" | "/csp") | None => Route::Unknown,
+        Some(location) => Route::Location(location),
     }
 }
 
@@ -171,6 +182,9 @@ fn library(name: &str) -> Option<&'static str> {
         "CSP.min.js" | "csp.min.js" => Some("CSP.min.js"),
         "CSP.d.ts" | "csp.d.ts" => Some("CSP.d.ts"),
         "Revolved.js" | "revolved.js" => Some("Revolved.js"),
+        "Orbited.js" | "orbited.js" => Some("Orbited.js"),
+        "Orbited.d.ts" | "orbited.d.ts" => Some("Orbited.d.ts"),
+        "iframe.js" => Some("iframe.js"),
         "Revolved.d.ts" | "revolved.d.ts" => Some("Revolved.d.ts"),
         _ => None,
     }
@@ -365,6 +379,8 @@ mod tests {
         assert_eq!(public("/_/stomp/ws"), Route::ServiceSocket(Service::Stomp));
         assert_eq!(public("/_/stomp"), Route::Stomp);
         assert_eq!(public("/_/events"), Route::Events);
+        assert_eq!(public("/_/orbit/chat"), Route::Location("/chat"));
+        assert_eq!(public("/_/orbit/a/b"), Route::Location("/a/b"));
     }
 
     #[test]
@@ -373,6 +389,8 @@ mod tests {
             for (name, asset) in [
                 ("CSP.js", "CSP.js"),
                 ("csp.js", "CSP.js"),
+                ("Orbited.js", "Orbited.js"),
+                ("orbited.js", "Orbited.js"),
                 ("Revolved.js", "Revolved.js"),
                 ("revolved.js", "Revolved.js"),
             ] {
@@ -403,6 +421,9 @@ mod tests {
             "/_/csp.d.ts",
             "/_/revolved.js",
             "/_/Revolved.d.ts",
+            "/_/orbited.js",
+            "/_/Orbited.d.ts",
+            "/_/iframe.js",
             "/_/echo/csp/static/csp.js",
         ] {
             assert!(
@@ -431,6 +452,10 @@ mod tests {
             "/_/echo/csp/%73end",
             "/_/echo/ws/",
             "/_/echo/wsx",
+            "/_/orbit",
+            "/_/orbit/",
+            "/_/orbit/csp",
+            "/_/orbit/csp/sendx",
             "/_/other/csp/send",
             "/_/other/csp/static/csp.js",
             "/_/events/",

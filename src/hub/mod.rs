@@ -13,6 +13,7 @@ mod members;
 pub mod names;
 mod once;
 mod pace;
+pub mod places;
 mod presence;
 mod reach;
 mod subs;
@@ -37,6 +38,7 @@ use callers::Callers;
 use history::Archive;
 use index::Index;
 use pace::Paces;
+use places::Places;
 use presence::{Presence, What};
 use reach::Reach;
 use std::rc::Rc;
@@ -68,6 +70,7 @@ pub struct Hub {
     presence: Presence,
     turnouts: Turnouts,
     callers: Callers,
+    places: Places,
     waiting: Waiting,
     epoch: u64,
 }
@@ -155,6 +158,7 @@ impl Hub {
             presence: Presence::default(),
             turnouts: Turnouts::default(),
             callers: Callers::new(),
+            places: Places::new(),
             waiting: Waiting::default(),
             epoch: rng.next_u64() >> 12,
         }

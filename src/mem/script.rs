@@ -35,6 +35,21 @@ pub fn escaped(json: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// JSON as it may stand in a script of a page: two line ends of JavaScript that JSON allows in strings are escaped, and
+/// what begins the end of a script.
+pub fn in_page(out: &mut Vec<u8>, bytes: &[u8]) {
+    let mut rest = bytes;
+    while let Some((byte, behind)) = rest.split_first() {
+        let (escaped, len): (&[u8], usize) = match (byte, line_end(rest)) {
+            (b'<', _) => (b"\\u003c", 1),
+            (_, Some(escape)) => (escape.as_bytes(), LINE_END_BYTES),
+            (_, None) => (std::slice::from_ref(byte), 1),
+        };
+        out.extend_from_slice(escaped);
+        rest = behind.get(len - 1..).unwrap_or(&[]);
+    }
+}
+
 /// The first byte of both line ends.
 const LEAD: u8 = 0xE2;
 /// Bytes of one of them.

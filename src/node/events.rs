@@ -161,16 +161,17 @@ impl Node {
         Ok(())
     }
 
-    fn open_events(
+    pub(super) fn open_events(
         &mut self,
         id: ConnId,
         request: &Request<'_>,
         (service, profile): (ServiceKind, Profile),
         hello: Hello<'_>,
-    ) {
+    ) -> Option<SessionId> {
         if request.method == Method::Head {
             let answer = Answer::new(200, profile.content_type.name(), b"");
-            return self.answer(id, request, answer);
+            self.answer(id, request, answer);
+            return None;
         }
         let opened = self.open_session(Applicant {
             service,
@@ -182,15 +183,18 @@ impl Node {
         });
         let session = match opened {
             Ok(session) => session,
-            Err(why) => return self.fault(id, request, &no_session_fault(why)),
+            Err(why) => {
+                self.fault(id, request, &no_session_fault(why));
+                return None;
+            }
         };
         self.use_ticket(request);
         if !profile.streams() {
-            return self.attach(session, id, profile.kind(), Stage::Held);
-        }
-        if self.open_plain(id, &profile) {
+            self.attach(session, id, profile.kind(), Stage::Held);
+        } else if self.open_plain(id, &profile) {
             self.attach(session, id, profile.kind(), Stage::Streaming);
         }
+        Some(session)
     }
 
     /// Writes the head of a stream of plain messages; false where there is no request to answer.

@@ -21,6 +21,7 @@ mod flush;
 mod frames;
 mod groups;
 mod invariants;
+mod locations;
 mod one;
 mod params;
 mod public;

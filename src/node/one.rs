@@ -49,6 +49,7 @@ impl Node {
                 ServiceKind::Revolved
                     | ServiceKind::Bayeux
                     | ServiceKind::Orbit
+                    | ServiceKind::Location
                     | ServiceKind::Stomp
             )
         };

@@ -284,8 +284,13 @@ fn event(publication: &Publication) -> Vec<u8> {
         Content::Bytes(_) => json::payload(&mut text, &publication.content, &publication.bytes),
         Content::Json | Content::Text => text.extend_from_slice(&publication.bytes),
     }
+    lines(&text)
+}
+
+/// The lines of an event with this data, and its end.
+pub(super) fn lines(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 16);
-    let mut rest = &text[..];
+    let mut rest = text;
     loop {
         let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
         let (line, after) = rest.split_at(end.unwrap_or(rest.len()));

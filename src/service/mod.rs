@@ -14,6 +14,7 @@ mod gate;
 pub mod groups;
 mod join;
 pub mod json;
+pub mod location;
 pub mod notice;
 pub mod op;
 pub mod orbit;
@@ -28,7 +29,7 @@ use crate::hub::{Hub, Refused};
 use crate::ids::SessionId;
 use crate::mem::{Asker, Ledger, Msg, Position, PresenceEvent, Publication};
 use crate::metrics::Metrics;
-use crate::session::{ServiceKind, Session, Terms};
+use crate::session::{Place, ServiceKind, Session, Terms};
 use crate::time::Tick;
 use crate::token::{Claims, Tokens};
 use decide::{Asking, Verdict};
@@ -76,6 +77,8 @@ pub struct Hello<'a> {
     pub channels: Vec<(String, Option<Position>)>,
     /// Whether it came by the port of STOMP, to which no page can speak.
     pub by_port: bool,
+    /// Where it is, if it came to a location.
+    pub place: Option<Place>,
 }
 
 /// One kind of conversation. What a service does not say, it does not do.
@@ -189,6 +192,7 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
         ServiceKind::Op => &op::OpService,
         ServiceKind::Bayeux => &bayeux::Bayeux,
         ServiceKind::Orbit => &orbit::Orbit,
+        ServiceKind::Location => &location::Location,
         ServiceKind::Callback => &callback::Callback,
         ServiceKind::StompGuest | ServiceKind::Stomp | ServiceKind::StompApp => {
             &stomp::StompService
@@ -207,6 +211,7 @@ fn gap_of(kind: ServiceKind) -> fn(&str, u64) -> Vec<u8> {
         | ServiceKind::Poll
         | ServiceKind::Echo
         | ServiceKind::Orbit
+        | ServiceKind::Location
         | ServiceKind::Callback
         | ServiceKind::Op => events::missed,
     }

@@ -85,7 +85,11 @@ impl Session {
                 at(now, spoke + heartbeat_ms, Due::Silence)
             }
             _ if self.carriage == Carriage::Bare && profile.streams() => {
-                at(now, spoke + self.heartbeat_ms(times), Due::Silence)
+                let heartbeat_ms = match interval_ms {
+                    0 => self.heartbeat_ms(times),
+                    asked => asked,
+                };
+                at(now, spoke + heartbeat_ms, Due::Silence)
             }
             _ => {
                 let end = at(now, since + hold_ms, Due::EndOfHold);

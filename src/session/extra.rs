@@ -7,6 +7,7 @@
 use super::link::Link;
 use super::loose::Loose;
 use super::op::Op;
+use super::place::Place;
 use super::rates::Rates;
 use super::stomp::{Busy, Stomp};
 use crate::config::policy::Rate;
@@ -40,6 +41,8 @@ enum Own {
     Stomp(Stomp),
     /// Of OP.
     Op(Box<Op>),
+    /// Of a location.
+    Place(Box<Place>),
 }
 
 /// What a session has for a moment only.
@@ -128,6 +131,20 @@ impl Extra {
                 None
             }
         }
+    }
+
+    /// Where a session of a location is.
+    #[must_use]
+    pub fn place(&self) -> Option<&Place> {
+        match &self.own {
+            Own::Place(place) => Some(place),
+            _ => None,
+        }
+    }
+
+    /// Keeps that.
+    pub fn put_place(&mut self, place: Place) {
+        self.own = Own::Place(Box::new(place));
     }
 
     /// Keeps it.

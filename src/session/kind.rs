@@ -21,6 +21,8 @@ pub enum ServiceKind {
     Bayeux,
     /// Whatever the application and the client say to each other.
     Orbit,
+    /// The same as Orbited 0.3 had it: at a location, and only the application speaks.
+    Location,
     /// A URL of the application, to which events are posted.
     Callback,
     /// STOMP, and who it is has not been said.
@@ -59,7 +61,7 @@ impl ServiceKind {
             Self::Events | Self::Objects | Self::Poll => "events",
             Self::Feed => "feed",
             Self::Bayeux => "bayeux",
-            Self::Orbit => "orbit",
+            Self::Orbit | Self::Location => "orbit",
             Self::Callback => "callback",
             Self::StompGuest | Self::Stomp | Self::StompApp => "stomp",
             Self::Op => "op",

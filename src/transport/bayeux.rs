@@ -116,7 +116,7 @@ impl<'a> Array<'a> {
                 true => b' ',
                 false => *byte,
             })),
-            Spelling::Script => escape(out, bytes),
+            Spelling::Script => script::in_page(out, bytes),
         }
     }
 }
@@ -142,21 +142,6 @@ fn pad(out: &mut OutQueue, padding: u16) {
 
 fn is_line_end(byte: &u8) -> bool {
     matches!(byte, b'\n' | b'\r')
-}
-
-/// JSON as it may stand in a script of a page: two line ends of JavaScript that JSON allows in strings are escaped, and
-/// what begins the end of a script.
-fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
-    let mut rest = bytes;
-    while let Some((byte, behind)) = rest.split_first() {
-        let (escaped, len): (&[u8], usize) = match (byte, script::line_end(rest)) {
-            (b'<', _) => (b"\\u003c", 1),
-            (_, Some(escape)) => (escape.as_bytes(), script::LINE_END_BYTES),
-            (_, None) => (std::slice::from_ref(byte), 1),
-        };
-        out.extend_from_slice(escaped);
-        rest = behind.get(len - 1..).unwrap_or(&[]);
-    }
 }
 
 #[cfg(test)]

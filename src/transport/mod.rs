@@ -7,6 +7,7 @@
 
 pub mod bayeux;
 pub mod http;
+pub mod location;
 pub mod plain;
 pub mod post;
 pub mod profile;
@@ -14,7 +15,7 @@ pub mod rows;
 pub mod websocket;
 
 pub use profile::{ContentType, Profile, VariableError, is_callback};
-pub use rows::{BAYEUX, PLAIN, ROWS, Row, Way};
+pub use rows::{BAYEUX, Endless, PLAIN, ROWS, Row, Way};
 
 use crate::http::response::decimal;
 use crate::mem::{Form, Msg, OutQueue};

@@ -3,7 +3,7 @@
 //! In: settings ([`super::PLAIN`]), messages as their service spells them, and what the request said of the connection. Out:
 //! response bytes in an output queue. Nothing is numbered, acknowledged or sent again here.
 
-use super::http::{Exchange, UNBUFFERED, chunk};
+use super::http::{Exchange, SANDBOX, UNBUFFERED, chunk};
 use super::profile::{ContentType, Profile};
 use crate::http::request::Version;
 use crate::http::response::{Cache, Head, Length};
@@ -21,13 +21,21 @@ pub struct Standing {
 
 /// The head and front of a response over many messages. Gives back whether it is chunked.
 pub fn open(out: &mut OutQueue, exchange: Exchange, profile: &Profile) -> bool {
-    let chunked = exchange.version == Version::Http11;
+    let chunked = exchange.version == Version::Http11 && profile.endless.is_none();
     let length = if chunked {
         Length::Chunked
     } else {
         Length::UntilClose
     };
-    head(out, exchange, profile, length, &[UNBUFFERED]);
+    // Messages in a page without a script of ours are nothing but text.
+    let text = profile.content_type == ContentType::TextHtml && profile.preamble.is_empty();
+    let extra: &[(&str, &str)] = match text {
+        true => &[SANDBOX, UNBUFFERED],
+        false => &[UNBUFFERED],
+    };
+    if profile.endless.is_none_or(|endless| endless.head) {
+        head(out, exchange, profile, length, extra);
+    }
     if !profile.preamble.is_empty() {
         chunk(out, chunked, profile.preamble.len(), |out| {
             out.tail().extend_from_slice(&profile.preamble);
@@ -45,6 +53,9 @@ pub fn message(out: &mut OutQueue, profile: &Profile, msg: &Rc<Msg>) {
 
 /// What breaks the silence of an open response: a comment, an empty line, a part without a message.
 pub fn heartbeat(out: &mut OutQueue, profile: &Profile) {
+    if let Some(endless) = profile.endless {
+        return out.tail().extend_from_slice(endless.ping.as_bytes());
+    }
     let nothing: &[u8] = match profile.content_type {
         ContentType::EventStream => b":\n\n",
         ContentType::Multipart => b"{}",

@@ -3,7 +3,7 @@
 //! In: `name=value` pairs of a request. Out: the settings the HTTP writer reads when it writes. Text that a
 //! client chooses comes back on the operator's origin, so what may stand where is decided here, once.
 
-use super::rows::{ROWS, Row};
+use super::rows::{Endless, ROWS, Row};
 use crate::metrics::Kind;
 
 /// A session's transport settings. Sessions with equal ones share one (see `session::profiles`).
@@ -35,6 +35,8 @@ pub struct Profile {
     pub batch_prefix: Box<[u8]>,
     /// `bs`: after each batch.
     pub batch_suffix: Box<[u8]>,
+    /// Of a response that only the end of its connection ends; no client may ask for it.
+    pub endless: Option<Endless>,
 }
 
 /// The types a client may ask for: a short list, since the type decides what a browser does with the text.
@@ -58,6 +60,10 @@ pub enum ContentType {
     Ndjson,
     /// The multipart row's; no client may ask for it by `ct`.
     Multipart,
+    /// Messages of Orbited 0.3 between its boundaries; no client may ask for it by `ct`.
+    OrbitedStream,
+    /// The same in parts; no client may ask for it by `ct`.
+    OrbitedParts,
 }
 
 /// Why a request's variables were refused; nothing of them is kept.
@@ -88,6 +94,7 @@ impl Default for Profile {
             preamble: none(),
             batch_prefix: none(),
             batch_suffix: none(),
+            endless: None,
         }
     }
 }
@@ -255,6 +262,10 @@ impl Profile {
             self.batch_prefix = prefix.as_bytes().into();
         }
         self.batch_suffix = row.batch_suffix.as_bytes().into();
+        self.endless = row.endless;
+        if row.endless.is_some() {
+            self.interval_s = PING_S;
+        }
         self.own = matches!(
             row.content_type,
             ContentType::TextHtml | ContentType::Multipart
@@ -283,6 +294,8 @@ impl ContentType {
         match (listed, self) {
             (Some((name, _)), _) => name,
             (None, Self::Ndjson) => "application/x-ndjson",
+            (None, Self::OrbitedStream) => "application/x-orbited-event-stream",
+            (None, Self::OrbitedParts) => "multipart/x-mixed-replace;boundary=\"orbited--\"",
             (None, _) => "multipart/x-mixed-replace;boundary=\"csp\"",
         }
     }
@@ -293,6 +306,9 @@ impl ContentType {
         matches!(self, Self::ApplicationJavascript | Self::TextJavascript)
     }
 }
+
+/// Seconds of silence after which Orbited 0.3 said something.
+const PING_S: u16 = 60;
 
 fn keep<T>(slot: &mut T, value: Option<T>) {
     if let Some(value) = value {

@@ -26,6 +26,17 @@ pub struct Row {
     pub batch_prefix: Option<&'static str>,
     /// After each batch.
     pub batch_suffix: &'static str,
+    /// Of a response that only the end of its connection ends.
+    pub endless: Option<Endless>,
+}
+
+/// What a response has that only the end of its connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Endless {
+    /// What breaks a minute's silence.
+    pub ping: &'static str,
+    /// Whether it has a head.
+    pub head: bool,
 }
 
 /// Every transport over HTTP.
@@ -179,7 +190,7 @@ const WAY: Way = Way {
 
 const COMETD_HEAD: &str = "<html><head><title>cometd</title></head><body onload=\"window.parent.cometd.tunnelCollapse();\">\r\n";
 
-const LONG_POLL: Row = Row {
+pub(super) const LONG_POLL: Row = Row {
     name: "longpoll",
     streaming: false,
     duration_s: 30,
@@ -189,6 +200,7 @@ const LONG_POLL: Row = Row {
     preamble: "",
     batch_prefix: Some(""),
     batch_suffix: "",
+    endless: None,
 };
 
 const MULTIPART: Row = Row {

@@ -24,7 +24,7 @@ pub fn take(talk: &mut Talk<'_, '_>, event: Event) {
     if recipients.is_empty() {
         return talk.out.extend_from_slice(&events::success(&id));
     }
-    let to = |recipient: &str| Target::of_parts(recipient);
+    let to = Target::of_parts;
     let keys: Vec<Box<str>> = recipients.into_iter().map(String::into).collect();
     let how = How {
         confirm: Confirm::Best,

@@ -5,7 +5,7 @@
 use super::keys::Target;
 use super::{CONNECT_FIRST, FULL, NAME_TAKEN, NO_ID, NO_KEY, OTHER, Refusal, TOO_BIG, Talk};
 use crate::cmd::{Cause, Origin};
-use crate::hub::names;
+use crate::hub::{Hub, names};
 use crate::mem::{Asker, Content, Publication};
 use crate::op::Frame;
 use crate::service::json;
@@ -137,7 +137,7 @@ fn begin_send(talk: &mut Talk<'_, '_>, frame: &Frame, id: &str) -> Done {
         ));
     }
     let kind = frame.header("content-type").unwrap_or_default();
-    let to = |key: &str| Target::of_key(key);
+    let to = |_: &Hub, key: &str| Target::of_key(key);
     let how = How {
         confirm,
         kind,
@@ -175,7 +175,7 @@ pub struct SendError(pub String);
 pub fn send(
     talk: &mut Talk<'_, '_>,
     (id, how): (&str, How<'_>),
-    (keys, to): (Vec<Box<str>>, impl Fn(&str) -> Target),
+    (keys, to): (Vec<Box<str>>, impl Fn(&Hub, &str) -> Target),
     body: &[u8],
 ) -> Result<(), SendError> {
     let cx = &mut *talk.cx;
@@ -188,7 +188,7 @@ pub fn send(
         return Err(SendError(FULL.to_owned()));
     }
     let content = content(how.kind, body).ok_or_else(|| SendError(NOT_JSON.to_owned()))?;
-    let targets: Vec<Target> = keys.iter().map(|key| to(key)).collect();
+    let targets: Vec<Target> = keys.iter().map(|key| to(cx.hub, key)).collect();
     let first = talk.op.sent.begin(id.into(), how.confirm, keys);
     for (call, target) in (first..).zip(targets) {
         let name = target.name().clone();

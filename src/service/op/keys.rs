@@ -4,7 +4,7 @@
 //! key is a user's name, `session:KEY` for one session, or `channel:NAME`; of 1.0 it has three parts.
 
 use crate::cmd::{Cmd, Origin};
-use crate::hub::names;
+use crate::hub::{Hub, names, places};
 use crate::mem::Publication;
 use crate::op::events;
 use crate::session::SessionKey;
@@ -35,16 +35,24 @@ impl Target {
         }
     }
 
-    /// Whom the key of 1.0 names that was written as `recipient`: sessions are the user's here, unless the second part is the
-    /// key of one. The third part, where the browser connected, is everywhere.
+    /// Whom the key of 1.0 names that was written as `recipient`: the page at that place, or the session whose key is the second
+    /// part. Of a user who has pages at no location it is every session, wherever it connected.
     #[must_use]
-    pub fn of_parts(recipient: &str) -> Self {
-        match events::parts(recipient) {
-            Some([_, session, _]) if SessionKey::parse(session.as_bytes()).is_some() => {
-                Self::Session(format!("{SESSION}{session}").into())
-            }
-            Some([user, _, _]) => Self::User(user.into()),
-            None => Self::User(recipient.into()),
+    pub fn of_parts(hub: &Hub, recipient: &str) -> Self {
+        let Some([user, session, location]) = events::parts(recipient) else {
+            return Self::User(recipient.into());
+        };
+        if SessionKey::parse(session.as_bytes()).is_some() {
+            return Self::Session(format!("{SESSION}{session}").into());
+        }
+        let below = location.strip_prefix(MOUNTED);
+        let location = below.filter(|it| it.starts_with('/')).unwrap_or(location);
+        let key = places::key(user, session, location);
+        match key.and_then(|key| hub.at(&key)) {
+            Some(name) => Self::Session(name.clone()),
+            // It is not there.
+            None if hub.is_anywhere(user) => Self::Session(recipient.into()),
+            None => Self::User(user.into()),
         }
     }
 
@@ -79,10 +87,14 @@ impl Target {
 }
 
 const SESSION: &str = "session:";
+/// Below it every location is served.
+const MOUNTED: &str = "/_/orbit";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::SessionId;
+    use crate::rng::Rng;
 
     #[test]
     fn a_key_names_a_user_a_session_or_a_channel() {
@@ -102,14 +114,34 @@ mod tests {
     }
 
     #[test]
-    fn of_three_parts_the_first_is_the_user() {
+    fn three_parts_name_who_is_there_else_the_user() {
+        let mut hub = Hub::new(10, 0, &mut Rng::new([1; 32]));
         assert_eq!(
-            Target::of_parts("user, 0, /chat"),
+            Target::of_parts(&hub, "user, 0, /chat"),
             Target::User("user".into())
+        );
+        let (place, name): (_, Rc<str>) = (places::key("user", "0", "/chat"), "session:k".into());
+        hub.come(
+            place.unwrap(),
+            SessionId::new(0, std::num::NonZeroU32::MIN),
+            name.clone(),
+        );
+        for there in ["user, 0, /chat", "user, 0, /_/orbit/chat"] {
+            assert_eq!(Target::of_parts(&hub, there), Target::Session(name.clone()));
+        }
+        for elsewhere in ["user, 1, /chat", "user, 0, /other", "user, 0, /_/orbitchat"] {
+            assert_eq!(
+                Target::of_parts(&hub, elsewhere),
+                Target::Session(elsewhere.into())
+            );
+        }
+        assert_eq!(
+            Target::of_parts(&hub, "use, 0, /chat"),
+            Target::User("use".into())
         );
         let key = "AAAAAQAAAAAAAAAAAAAAAAAAAAAAAAAA";
         assert_eq!(
-            Target::of_parts(&format!("user, {key}, /chat")),
+            Target::of_parts(&hub, &format!("user, {key}, /chat")),
             Target::Session(format!("session:{key}").into())
         );
     }
