@@ -4,8 +4,8 @@
 //! in which order flags are read or how help is laid out.
 
 use super::fields::{
-    ANY, BUILT_IN, NO_RULES, PEER_FORM, joined, listen_or_off, peer_word, read_listen,
-    set_channels, set_cookie, set_listen, set_origins, set_peer, set_static_dir,
+    ANY, BUILT_IN, NO_RULES, NONE, PEER_FORM, joined, listen_or_off, peer_word, read_listen,
+    set_channels, set_cookie, set_listen, set_origins, set_peer, set_static_dir, several,
 };
 use super::flag::{Flag, Group, Kind, Number, env_name};
 use super::{auth, callbacks, logging, value};
@@ -293,6 +293,24 @@ pub static FLAGS: &[Flag] = &[
             write: set_origins,
         },
         help: "Origins whose pages may connect, like https://example.org; * is any.",
+    },
+    Flag {
+        name: "location",
+        group: Group::Browsers,
+        kind: Kind::Words {
+            placeholder: "/PATH",
+            form: value::LOCATION_FORM,
+            between: ',',
+            read: |config| match config.locations.is_empty() {
+                true => NONE.to_owned(),
+                false => joined(&config.locations, ","),
+            },
+            write: |config, values| {
+                config.locations = several(values, value::location)?;
+                Ok(())
+            },
+        },
+        help: "A location of Orbited 0.3 that is served at its own path too, like /chat, in front of files; all are served below /_/orbit.",
     },
     Flag {
         name: "bayeux-cookie",

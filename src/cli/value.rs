@@ -18,6 +18,31 @@ pub const LISTEN_FORM: &str = "ADDR:PORT with a numeric address, like 127.0.0.1:
 pub const ORIGIN_FORM: &str =
     "SCHEME://HOST or SCHEME://HOST:PORT, without a path, or * alone for any";
 
+/// The form of a location.
+pub const LOCATION_FORM: &str =
+    "/PATH without commas, blanks or escapes, and not below /_/; or none alone";
+
+/// A location, as it is spelled in a path.
+///
+/// # Errors
+/// [`Misread::Malformed`].
+pub fn location(text: &str) -> Result<String, Misread> {
+    let fit = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b',' | b'%' | b'?' | b'#');
+    let name = text.strip_prefix('/').filter(|name| {
+        !name.is_empty() && name.len() < 255 && !text.starts_with("/_/") && name.bytes().all(fit)
+    });
+    let near = || {
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric())
+            .then(|| format!("/{text}"))
+    };
+    name.map(|_| text.to_owned())
+        .ok_or_else(|| Misread::Malformed {
+            form: LOCATION_FORM,
+            near: near().filter(|near| near.len() > 1),
+        })
+}
+
 /// A switch's state.
 pub fn switch(text: &str) -> Result<bool, Misread> {
     match text {

@@ -149,6 +149,8 @@ pub struct Config {
 
     /// Origins that browsers may come from, as browsers spell them; empty is any.
     pub allow_origin: Vec<String>,
+    /// Locations served at these paths too, each with its slash, beside those below `/_/orbit`.
+    pub locations: Vec<String>,
     /// How a browser that speaks Bayeux is given its cookie; `None` for no cookie.
     pub bayeux_cookie: Option<Cookie>,
     /// Answer client-chosen text as HTML, `reflect` too. Off: it is script on the operator's
@@ -259,6 +261,7 @@ impl Default for Config {
             tcp_keepalive_ms: 0,
 
             allow_origin: Vec::new(),
+            locations: Vec::new(),
             bayeux_cookie: Some(Cookie::default()),
             legacy_html: false,
             static_dir: None,

@@ -68,6 +68,9 @@ impl Node {
                 let reason = format!("This version does not offer {what}.");
                 self.fault(id, request, &NOT_OFFERED.with_reason(reason));
             }
+            Route::Unknown if self.config.locations.iter().any(|it| it == request.path) => {
+                self.serve_location(id, request, request.path);
+            }
             Route::Unknown => {
                 let path = request.path.strip_prefix('/').unwrap_or_default();
                 let name = url::decode_path(path).unwrap_or_default();

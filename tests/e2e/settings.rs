@@ -156,3 +156,20 @@ fn a_flag_wins_over_its_variable() {
     assert_eq!(answer.status, 413);
     node.stop();
 }
+
+#[test]
+fn a_location_is_a_path_outside_the_nodes_own() {
+    let shown = printed(&["check", "--location", "/chat", "--location", "/a/b"], &[]);
+    let rows = shown.lines().filter(|line| line.starts_with("location "));
+    let named = rows.filter_map(|row| row.split_whitespace().nth(1));
+    assert_eq!(named.collect::<Vec<_>>(), ["/chat", "/a/b"], "{shown}");
+    for (wrong, words) in [
+        ("chat", &["--location", "/chat"] as &[_]),
+        ("/", &["--location"]),
+        ("/_/chat", &["--location"]),
+        ("/a,b", &["--location"]),
+        ("/%61", &["--location"]),
+    ] {
+        refused(&["--location", wrong], &[], words);
+    }
+}

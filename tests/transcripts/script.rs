@@ -439,6 +439,10 @@ fn settings(list: &str) -> Result<Config, String> {
             value.clone_into(&mut config.node_name);
             continue;
         }
+        if name == "locations" {
+            config.locations.push(value.to_owned());
+            continue;
+        }
         if name == "allow_origin" {
             config.allow_origin.push(value.to_owned());
             continue;
