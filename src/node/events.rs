@@ -4,11 +4,12 @@
 //! its connection, or with the answer to the request where that is all its transport has.
 
 use super::Node;
+use super::admission::about_request;
 use super::conn::Stage;
 use super::csp::{ORIGIN, no_session_fault, not_admitted, variable_fault};
 use super::params::Params;
 use super::respond::Answer;
-use super::sessions::{Applicant, about_request};
+use super::sessions::Applicant;
 use crate::config::policy::Who;
 use crate::http::fault::Fault;
 use crate::http::request::{Method, Request};

@@ -8,6 +8,7 @@
 //! concerns others is a command, run by `commands` after the call; what is due on a connection is composed
 //! and written by `flush`, once a turn.
 
+mod admission;
 mod api;
 mod bayeux;
 mod callbacks;

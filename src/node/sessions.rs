@@ -6,19 +6,14 @@
 use super::Node;
 use super::conn::{Stage, WriteSide};
 use crate::cmd::{Cause, Cmd, Fate};
-use crate::http::request::Request;
 use crate::hub::Refused;
 use crate::ids::{ConnId, SessionId};
 use crate::mem::Publication;
 use crate::metrics::Kind;
-use crate::service::admit::Admitted;
-use crate::service::decide::{self, Matter};
-use crate::service::refusal::Refusal;
 use crate::service::{self, Cx, Hello, notice};
 use crate::session::{Carriage, Due, Encoding, Opening, PACKETS_MAX, ServiceKind, Session};
 use crate::time::Tick;
 use crate::transport::Profile;
-use serde_json::Value;
 use std::rc::Rc;
 
 /// Why a session did not begin.
@@ -103,43 +98,6 @@ impl Node {
         self.arm(id);
         log::debug!("signon session={id} service={:?}", applicant.service);
         Ok(id)
-    }
-
-    /// Who somebody is that wants to be `user` and shows `proof`.
-    pub(super) fn admit(
-        &self,
-        user: Option<&Value>,
-        proof: Option<&Value>,
-    ) -> Result<Admitted, Refusal> {
-        let user = service::admit::named(user)?;
-        let by = (&self.tokens, &self.config);
-        service::admit::admit(by, (user, proof), self.clock.unix_ms)
-    }
-
-    /// Whether the application lets in who somebody is, by this request, and as whom: it is shown the request's cookies.
-    pub(super) fn let_in(
-        &mut self,
-        request: Option<&Request<'_>>,
-        (service, proof): (ServiceKind, Option<&Value>),
-        admitted: Admitted,
-    ) -> Result<Admitted, Refusal> {
-        let unix_ms = self.clock.unix_ms;
-        let question = || {
-            let mut question = decide::of_nobody(Matter::Signon, service.word(), unix_ms);
-            about_request(&mut question, request);
-            question
-        };
-        let by = (&mut self.asking, &self.config);
-        service::admit::by_application(by, admitted, (question, proof))
-    }
-
-    /// Has a session read what the application wants it to.
-    pub(super) fn seat_all(&mut self, id: SessionId, topics: &[Box<str>]) {
-        if !topics.is_empty() {
-            self.with_service(id, |_, cx, session| {
-                service::admit::seat_all(cx, session, topics);
-            });
-        }
     }
 
     /// Calls the session's service with everything it may reach, and marks what is due to be written.
@@ -480,19 +438,6 @@ impl Node {
     fn is_feed(&self, id: ConnId) -> bool {
         let session = self.conns.get(id).and_then(|conn| conn.session);
         session.is_some_and(|session| self.feeds.contains(&session))
-    }
-}
-
-/// What the application is shown of a request, to know its own by.
-pub(super) fn about_request(question: &mut Vec<u8>, request: Option<&Request<'_>>) {
-    for (name, field) in [
-        ("cookie", "cookie"),
-        ("origin", "origin"),
-        ("user-agent", "user_agent"),
-    ] {
-        let text = request.and_then(|request| request.headers.first(name));
-        let text = text.map(String::from_utf8_lossy);
-        decide::field(question, field, text.as_deref());
     }
 }
 
