@@ -279,6 +279,7 @@ transcripts! {
     what_a_forgotten_channel_held_back_has_no_offset
     what_a_forgotten_channel_held_back_is_missed_by_patterns_only
     what_an_every_channel_holds_back_is_neither_lost_nor_given_twice
+    what_another_user_sends_to_a_location_is_json
     what_is_sent_behind_the_one_that_is_too_much_reaches_nobody
     what_sends_no_origin_is_judged_by_where_it_is_from
     what_this_version_does_not_offer_is_said

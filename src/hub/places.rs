@@ -58,3 +58,39 @@ impl Hub {
 
 const BETWEEN: char = '\0';
 const PART_BYTES_MAX: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Rng;
+    use std::num::NonZeroU32;
+
+    #[test]
+    fn the_last_of_a_key_is_the_one_and_only_it_can_go() {
+        let mut hub = Hub::new(10, 0, &mut Rng::new([1; 32]));
+        let [one, two] = [1, 2].map(|slot| SessionId::new(slot, NonZeroU32::MIN));
+        let place = key("ann", "0", "/chat").unwrap();
+        assert_eq!(hub.come(place.clone(), one, "one".into()), None);
+        assert_eq!(hub.come(place.clone(), two, "two".into()), Some(one));
+        hub.go(&place, one);
+        assert_eq!(hub.at(&place).map(|name| &**name), Some("two"));
+        assert!(hub.is_anywhere("ann") && !hub.is_anywhere("an") && !hub.is_anywhere("anna"));
+        hub.go(&place, two);
+        assert!(hub.at(&place).is_none() && !hub.is_anywhere("ann"));
+    }
+
+    #[test]
+    fn a_part_that_could_not_be_told_from_another_is_none() {
+        let long = "a".repeat(PART_BYTES_MAX + 1);
+        for (session, location) in [
+            ("", "/a"),
+            ("a,b", "/a"),
+            ("0", "/a,b"),
+            ("0", "/\0"),
+            (&*long, "/a"),
+        ] {
+            assert_eq!(key("ann", session, location), None);
+        }
+        assert!(key("a,b", "0", "/chat").is_some());
+    }
+}
