@@ -453,7 +453,8 @@ impl Loop {
 
 /// Token of the signals' pipe. Listeners have the numbers below, connections those above 2^32.
 const SIGNALS: Token = Token(u32::MAX as usize);
-const EVENTS_MAX: usize = 1024;
+/// Sockets looked at in one turn: the ends of so many connections are some 6 ms of work.
+const EVENTS_MAX: usize = 512;
 /// One read; also the most that a connection parks behind a request being answered.
 const READ_BYTES: usize = 16 * 1024;
 /// Reads of one socket per turn, so that an upload does not keep others waiting.
