@@ -3,7 +3,7 @@
 //! In: what is sent to the page's key, its session or its user. Out: the payload, as its transport has it. What a page runs or
 //! shows is JSON, unless the application itself sent something else: clients of the time evaluate it.
 
-use super::{Cx, Hello, Service, events, json, tell};
+use super::{Cx, Hello, Service, events, json, named, tell};
 use crate::cmd::{Cause, Cmd};
 use crate::hub::Refused;
 use crate::mem::{Content, Msg, Publication, script};
@@ -22,10 +22,7 @@ impl Service for Location {
         session: &mut Session,
         hello: &Hello<'_>,
     ) -> Result<(), Refused> {
-        if let Some(user) = hello.user {
-            cx.hub
-                .sign_on(cx.id, &mut session.seat, user, hello.credentials)?;
-        }
+        named(cx, session, hello)?;
         if let Some(place) = &hello.place {
             session.put_place(place.clone());
             let name = format!("session:{}", session.key(cx.id).text());

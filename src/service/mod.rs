@@ -93,11 +93,7 @@ pub trait Service {
         session: &mut Session,
         hello: &Hello<'_>,
     ) -> Result<(), Refused> {
-        let Some(user) = hello.user else {
-            return Ok(());
-        };
-        cx.hub
-            .sign_on(cx.id, &mut session.seat, user, hello.credentials)
+        named(cx, session, hello)
     }
 
     /// The client sent bytes; `binary` where its transport tells text from bytes.
@@ -150,6 +146,15 @@ pub trait Service {
     ) {
         tell(cx, session, cause, undelivered);
     }
+}
+
+/// Gives the session at hand the name that its client came with, if any.
+fn named(cx: &mut Cx<'_>, session: &mut Session, hello: &Hello<'_>) -> Result<(), Refused> {
+    let Some(user) = hello.user else {
+        return Ok(());
+    };
+    cx.hub
+        .sign_on(cx.id, &mut session.seat, user, hello.credentials)
 }
 
 /// What became of a message at the session at hand, for who wants to know it.

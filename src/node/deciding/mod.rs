@@ -23,12 +23,11 @@ use crate::service::decide::{self, Changes, Question, Verdict};
 use crate::time::Tick;
 use crate::transport::post;
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 /// A URL of the application that is asked.
 #[derive(Debug)]
 pub struct Desk {
-    to: Rc<Decider>,
+    to: Decider,
     lanes: Vec<Lane>,
     /// What waits for a lane; while something does all of them are busy.
     queue: VecDeque<Asked>,
@@ -68,7 +67,7 @@ struct Asked {
 impl Node {
     pub(super) fn open_desks(&mut self) {
         let desk = |to: &Decider| Desk {
-            to: Rc::new(to.clone()),
+            to: to.clone(),
             lanes: Vec::new(),
             queue: VecDeque::new(),
             breaker: Breaker::default(),

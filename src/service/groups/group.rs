@@ -211,11 +211,11 @@ impl Group {
         let goes = |member: &Member| {
             member.session == session && slot.is_none_or(|slot| slot == member.slot)
         };
-        let Some(at) = self.members.iter().position(goes) else {
+        let gone: Vec<Member> = self.members.extract_if(.., |member| goes(member)).collect();
+        if gone.is_empty() {
             return;
-        };
-        let member = self.members.remove(at);
-        for given in member.lane {
+        }
+        for given in gone.into_iter().flat_map(|member| member.lane) {
             self.release(&given.event, session);
             let event = Event {
                 again: true,
@@ -225,7 +225,6 @@ impl Group {
         }
         self.make_way(queue_max);
         self.attend(now);
-        self.leave(session, slot, (now, queue_max));
     }
 
     /// One event less that `holder` has of its session.

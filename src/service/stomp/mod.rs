@@ -19,7 +19,7 @@ pub use events::give as give_event;
 pub use replies::gap;
 
 use super::refusal::Refusal;
-use super::{Cx, Hello, Service, admit, report, tell};
+use super::{Cx, Hello, Service, admit, named, report, tell};
 use crate::cmd::{Cause, Outcome};
 use crate::hub::Refused;
 use crate::mem::{Msg, Publication};
@@ -44,13 +44,9 @@ impl Service for StompService {
         if hello.by_port {
             session.put_port();
         }
-        let named = hello.credentials == admit::BY_APPLICATION;
-        match hello.user.filter(|_| named) {
-            Some(user) => {
-                let (seat, proof) = (&mut session.seat, hello.credentials);
-                cx.hub.sign_on(cx.id, seat, user, proof)
-            }
-            None => Ok(()),
+        match hello.credentials == admit::BY_APPLICATION {
+            true => named(cx, session, hello),
+            false => Ok(()),
         }
     }
 
