@@ -225,8 +225,14 @@ async function chaos(port) {
       self.set({});
       for (const { plan } of self.pairs) Object.assign(plan, { events: [], delay: 0, dribble: false });
     },
-    /** Resets every connection. */
-    cut() { [...self.pairs].forEach((pair) => pair.reset()); },
+    /** The connections that nothing has ended yet. */
+    alive() { return [...self.pairs].filter((pair) => !pair.over); },
+    /** Resets every connection, and says how many these were. */
+    cut() {
+      const cut = self.alive();
+      cut.forEach((pair) => pair.reset());
+      return cut.length;
+    },
     close() {
       listener.close();
       self.cut();
