@@ -83,7 +83,7 @@ pub const TABLE: [Row; 14] = [
     row(
         CloseCode::GOING_AWAY,
         "going_away",
-        "the node is stopping, or heard no answer to its ping for 10 s: a CSP session lives on",
+        "the node is stopping, or heard no answer to its ping for 10 s (for `--session-timeout`, where that is less): a CSP session lives on",
         "reconnects after the hint it was given, or after its own back-off",
         None,
     ),

@@ -97,7 +97,7 @@ pub static FLAGS: &[Flag] = &[
         name: "session-timeout",
         group: Group::Sessions,
         kind: Kind::Time(number!(session_timeout_ms, TENTH_MS, DAY_MS)),
-        help: "How long a session lives without a downstream; at least twice its du (30s).",
+        help: "How long a session lives without a downstream; at least twice its du (30s). A ping waits no longer for its answer.",
     },
     Flag {
         name: "bayeux-idle",

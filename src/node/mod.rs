@@ -270,7 +270,7 @@ impl Node {
 
     /// A blocked socket takes bytes again.
     pub fn writable(&mut self, id: ConnId) {
-        let due = self.now() + timers::PONG_MS;
+        let due = self.now() + self.pong_ms();
         if let Some(conn) = self.conns.get_mut(id)
             && conn.write == WriteSide::Blocked
         {

@@ -127,7 +127,7 @@ impl Node {
     /// Asks a WebSocket for a sign of life, which is to come in time. A script never sees a ping: one that asked
     /// for an interval (`i`) is shown one by an empty batch, and a client of STOMP by its heart-beat.
     fn ping(&mut self, id: ConnId, shown: &[u8]) {
-        let due = self.now() + PONG_MS;
+        let due = self.now() + self.pong_ms();
         if let Some(out) = self.out(id) {
             websocket::heartbeat(out, shown);
         }
@@ -136,6 +136,11 @@ impl Node {
         {
             self.conn_timers.set(id.index(), due);
         }
+    }
+
+    /// Milliseconds in which a ping is answered by a peer that is still there: no session is silent for longer.
+    pub(super) fn pong_ms(&self) -> u64 {
+        PONG_MS.min(self.config.session_timeout_ms)
     }
 
     /// Something came on a WebSocket: its peer is there.
@@ -206,8 +211,8 @@ const SLOW: Fault = Fault::new(
 );
 /// The heart-beat of STOMP.
 const BEAT: &[u8] = b"\n";
-/// Milliseconds in which a ping is answered by a peer that is still there.
-pub const PONG_MS: u64 = 10_000;
+/// Milliseconds in which a ping is answered over the worst of networks.
+const PONG_MS: u64 = 10_000;
 /// Moments dealt with before the loop looks at its sockets again.
 const TIMERS_PER_TURN: usize = 2_048;
 /// What the end of a session costs, in moments of others; for as many bytes of what it never got, another.
