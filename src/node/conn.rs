@@ -110,7 +110,7 @@ pub enum Stage {
     Testing,
     /// A WebSocket. Next: `Closing`.
     Socket,
-    /// A connection of ours, to a URL of the application (`callbacks`). Next: `Dead`.
+    /// A connection of ours, to a URL of the application (`outgoing`). Next: `Dead`.
     Calling,
     /// The bytes of a session both ways, without HTTP. Next: `Closing`.
     Raw,

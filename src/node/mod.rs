@@ -24,6 +24,7 @@ mod groups;
 mod invariants;
 mod locations;
 mod one;
+mod outgoing;
 mod params;
 mod public;
 mod raw;
@@ -36,10 +37,10 @@ mod timers;
 mod tokens;
 mod waiting;
 
-pub use callbacks::Dial;
 pub use commands::DELIVERIES_PER_TURN;
 pub use conn::{Conn, Door};
 pub use flush::Flushed;
+pub use outgoing::Dial;
 pub use public::StaticFile;
 
 use crate::cmd::{Caller, Cmds};
@@ -124,7 +125,9 @@ pub struct Node {
     holds: deciding::Holds,
     /// What is decided of what is being said.
     asking: Asking,
-    /// Connections to be made.
+    /// Connections to those URLs, made or not.
+    outgoing: Vec<outgoing::Outgoing>,
+    /// Those to be made.
     dials: VecDeque<Dial>,
     /// What tells the numbers of this run from those of another.
     run: u64,
@@ -196,6 +199,7 @@ impl Node {
             desks: Vec::new(),
             holds: deciding::Holds::default(),
             asking: Asking::default(),
+            outgoing: Vec::new(),
             dials: VecDeque::new(),
             run: 0,
             finished: 0,
@@ -225,8 +229,7 @@ impl Node {
 
     /// Takes a connection in; `None` when there are as many as there may be.
     pub fn accept(&mut self, door: Door) -> Option<ConnId> {
-        let own = self.calls() + self.lanes();
-        if self.conns.len() - own >= self.config.max_connections {
+        if self.conns.len() - self.outgoing.len() >= self.config.max_connections {
             return None;
         }
         let id = self.conns.insert(Conn::new(door)).ok()?;

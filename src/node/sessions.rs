@@ -372,7 +372,7 @@ impl Node {
     /// Whether everybody was told that the node stops, and only the application still reads what became of them.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.stopping && self.conns.len() == self.feeds.len() + self.calls() + self.lanes()
+        self.stopping && self.conns.len() == self.feeds.len() + self.outgoing.len()
     }
 
     /// Ends what is left of a node that stops, some of it a turn: sessions as fast as the application's feeds are told of
