@@ -76,6 +76,7 @@ transcripts! {
     a_location_has_one_page_of_a_key
     a_location_is_for_who_may_have_the_name
     a_location_is_read_by_the_transports_of_2008
+    a_location_waits_five_seconds_for_its_page
     a_long_poll_to_http_1_0_closes_or_is_kept
     a_long_target_is_served_up_to_32_kib
     a_message_over_the_limit_is_refused

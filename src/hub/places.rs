@@ -44,6 +44,12 @@ impl Hub {
         self.places.get(key).map(|(_, name)| name)
     }
 
+    /// The session that is at `key`.
+    #[must_use]
+    pub fn who_is_at(&self, key: &str) -> Option<SessionId> {
+        self.places.get(key).map(|(session, _)| *session)
+    }
+
     /// Whether a user is anywhere.
     #[must_use]
     pub fn is_anywhere(&self, user: &str) -> bool {

@@ -1,9 +1,10 @@
-//! The containers the rest is built of: slots, payloads, output queues, deadlines, accounts; and one spelling that every
-//! writer shares.
+//! The containers the rest is built of: slots, payloads, output queues, deadlines, accounts; and two spellings that
+//! writers share.
 //!
 //! In and out: plain data. Nothing here knows a protocol, a session or a socket.
 
 pub mod ledger;
+pub mod lines;
 pub mod msg;
 pub mod out_queue;
 pub mod presence;

@@ -3,6 +3,9 @@
 //! In: a name, what is shown for it, a request. Out: who it is, or the refusal; channels that it is to read.
 
 use super::Node;
+use super::csp::not_admitted;
+use super::params::Params;
+use crate::http::fault::Fault;
 use crate::http::request::Request;
 use crate::ids::SessionId;
 use crate::service;
@@ -22,6 +25,25 @@ impl Node {
         let user = service::admit::named(user)?;
         let by = (&self.tokens, &self.config);
         service::admit::admit(by, (user, proof), self.clock.unix_ms)
+    }
+
+    /// Who asks by a request of a plain kind, by what it shows in the query or in a form.
+    pub(super) fn who(
+        &mut self,
+        request: &Request<'_>,
+        user: Option<&str>,
+        kind: ServiceKind,
+    ) -> Result<Admitted, Fault> {
+        let name = user.map(Value::from);
+        let proof = Params::asked(request, "token").map(Value::from);
+        let admitted = match self.shown(request)? {
+            Some(claims) => service::admit::by_token(user, claims),
+            None => self.admit(name.as_ref(), proof.as_ref()),
+        };
+        let refuse = |refusal: Refusal| not_admitted(&refusal);
+        let admitted = admitted.map_err(refuse)?;
+        let let_in = self.let_in(Some(request), (kind, proof.as_ref()), admitted);
+        let_in.map_err(refuse)
     }
 
     /// Whether the application lets in who somebody is, by this request, and as whom: it is shown the request's cookies.

@@ -171,8 +171,7 @@ impl Node {
         let Some(session) = self.sessions.get(id) else {
             return Ok(());
         };
-        let old = session.profile;
-        let before = self.profiles.get(old);
+        let before = self.profiles.get(session.profile);
         let after = params.apply(&before)?;
         if after == *before {
             return Ok(());
@@ -180,11 +179,7 @@ impl Node {
         if self.must_end_response(id, &before, &after) {
             self.end_hold(id);
         }
-        let new = self.profiles.intern(after);
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.profile = new;
-        }
-        self.profiles.release(old);
+        self.set_profile(id, after);
         Ok(())
     }
 

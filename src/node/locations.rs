@@ -1,36 +1,37 @@
 //! Locations, as Orbited 0.3 had them: a page is one response, and what the application sends to its key is written there.
 //!
-//! In: a request that says who is where, and by which transport. Out: a session of its own that ends with its connection, or
-//! with the next one of the same key.
+//! In: a request that says who is where, and by which transport. Out: a session of its own, which waits a few seconds for the
+//! next request of the same key when its response is over; one that comes before takes the response's place.
 
 use super::Node;
-use super::csp::{ORIGIN, not_admitted, variable_fault};
+use super::conn::Stage;
+use super::csp::{ORIGIN, no_session_fault, variable_fault};
 use super::params::Params;
 use super::respond::Answer;
+use super::sessions::NoSession;
 use crate::http::cookies::cookie;
 use crate::http::fault::Fault;
 use crate::http::request::{Method, Request};
-use crate::http::{forms, url};
+use crate::http::url;
 use crate::hub::places;
-use crate::ids::ConnId;
-use crate::service::Hello;
-use crate::service::admit::{self, Admitted};
-use crate::service::refusal::Refusal;
-use crate::session::{Place, ServiceKind};
-use crate::transport::location::{STYLES, Style};
-use crate::transport::{Profile, VariableError};
-use serde_json::Value;
+use crate::ids::{ConnId, SessionId};
+use crate::service::admit::Admitted;
+use crate::service::{self, Cx, Hello, Service};
+use crate::session::{ServiceKind, Session};
+use crate::transport::location::LOCATION;
+use crate::transport::{Profile, Row, VariableError};
+use std::rc::Rc;
 
 impl Node {
     pub(super) fn serve_location(&mut self, id: ConnId, request: &Request<'_>, location: &str) {
         if !self.origins.admits(request) {
             return self.fault(id, request, &ORIGIN);
         }
-        let Some(user) = asked(request, "user").filter(|user| !user.is_empty()) else {
+        let Some(user) = Params::asked(request, "user").filter(|user| !user.is_empty()) else {
             self.refused("no-user");
             return self.hang_up_with(id, Answer::new(500, "text/html", NO_USER));
         };
-        let admitted = match self.who(request, &user) {
+        let admitted = match self.who(request, Some(&user), ServiceKind::Location) {
             Ok(admitted) => admitted,
             Err(_) if self.asking.is_open() => return,
             Err(fault) => return self.fault(id, request, &fault),
@@ -43,34 +44,59 @@ impl Node {
         }
     }
 
-    /// Who asks, by what it shows in the query or in a form.
-    fn who(&mut self, request: &Request<'_>, user: &str) -> Result<Admitted, Fault> {
-        let (name, kind) = (Value::from(user), ServiceKind::Location);
-        let proof = asked(request, "token").map(Value::from);
-        let admitted = match self.shown(request)? {
-            Some(claims) => admit::by_token(Some(user), claims),
-            None => self.admit(Some(&name), proof.as_ref()),
-        };
-        let refuse = |refusal: Refusal| not_admitted(&refusal);
-        let admitted = admitted.map_err(refuse)?;
-        let let_in = self.let_in(Some(request), (kind, proof.as_ref()), admitted);
-        let_in.map_err(refuse)
-    }
-
+    /// The page's session, which may wait for it since it was here; else a new one.
     fn open_location(
         &mut self,
         id: ConnId,
         request: &Request<'_>,
-        (place, style): (Place, &Style),
+        (place, row): (Rc<str>, &Row),
         mut admitted: Admitted,
     ) {
+        let waits = self.hub.who_is_at(&place);
+        if let Some(session) = waits.filter(|id| self.goes_on(*id)) {
+            return self.come_back(id, request, (session, row), admitted);
+        }
         let hello = Hello {
             place: Some(place),
             ..admitted.hello()
         };
-        let reader = (ServiceKind::Location, Profile::of(&style.row));
+        let reader = (ServiceKind::Location, Profile::of(row));
         if let Some(session) = self.open_events(id, request, reader, hello) {
             self.seat_all(session, &admitted.subscribe);
+        }
+    }
+
+    fn goes_on(&self, id: SessionId) -> bool {
+        self.sessions.get(id).is_some_and(Session::is_open)
+    }
+
+    fn come_back(
+        &mut self,
+        id: ConnId,
+        request: &Request<'_>,
+        (session, row): (SessionId, &Row),
+        admitted: Admitted,
+    ) {
+        if request.method == Method::Head {
+            let answer = Answer::new(200, row.content_type.name(), b"");
+            return self.answer(id, request, answer);
+        }
+        let again = |_: &dyn Service, cx: &mut Cx<'_>, own: &mut Session| {
+            service::admit::again(cx, own, admitted)
+        };
+        if let Some(Err(refused)) = self.with_service(session, again) {
+            return self.fault(id, request, &no_session_fault(NoSession::Refused(refused)));
+        }
+        self.use_ticket(request);
+        self.carry(id, session, row);
+    }
+
+    /// A session that goes on without its stream has this one from now on, in place of the one before.
+    pub(super) fn carry(&mut self, id: ConnId, session: SessionId, row: &Row) {
+        let profile = Profile::of(row);
+        self.set_profile(session, profile.clone());
+        if self.open_plain(id, &profile) {
+            self.attach(session, id, profile.kind(), Stage::Streaming);
         }
     }
 }
@@ -80,32 +106,24 @@ fn place(
     request: &Request<'_>,
     user: &str,
     location: &str,
-) -> Result<(Place, &'static Style), Fault> {
-    let [first, ..] = &STYLES;
-    let style = match asked(request, "transport") {
-        None => Some(first),
-        Some(name) => STYLES.iter().find(|style| style.row.name == name),
-    };
-    let style = style.ok_or_else(|| variable_fault(VariableError::UnknownTransport))?;
+) -> Result<(Rc<str>, &'static Row), Fault> {
+    let row = transport(request)?;
     let location = url::decode_path(location).ok_or(BAD_PLACE)?;
-    let session = asked(request, "session")
+    let session = Params::asked(request, "session")
         .or_else(|| cookie(&request.headers, "session").map(str::to_owned))
         .unwrap_or_else(|| DEFAULT_SESSION.to_owned());
     let key = places::key(user, &session, &location).ok_or(BAD_PLACE)?;
-    let spelling = style.spelling;
-    Ok((Place { key, spelling }, style))
+    Ok((key, row))
 }
 
-/// A variable of the query, else of a form.
-fn asked(request: &Request<'_>, name: &str) -> Option<String> {
-    let in_query = Params::other(request, name).pop();
-    in_query.or_else(|| {
-        let body = (request.method == Method::Post).then_some(request.body)?;
-        let mut found = forms::pairs(body).filter(|(its, _)| **its == *name.as_bytes());
-        found
-            .next()
-            .map(|(_, value)| String::from_utf8_lossy(&value).into_owned())
-    })
+/// The transport that a request names.
+pub(super) fn transport(request: &Request<'_>) -> Result<&'static Row, Fault> {
+    let [first, ..] = &LOCATION;
+    let row = match Params::asked(request, "transport") {
+        None => Some(first),
+        Some(name) => LOCATION.iter().find(|row| row.name == name),
+    };
+    row.ok_or_else(|| variable_fault(VariableError::UnknownTransport))
 }
 
 /// The page of the time.

@@ -53,6 +53,17 @@ impl<'a> Params<'a> {
             .collect()
     }
 
+    /// The last value of such a variable in the query, else its first in a form.
+    #[must_use]
+    pub fn asked(request: &Request<'a>, wanted: &str) -> Option<String> {
+        Self::other(request, wanted).pop().or_else(|| {
+            let body = (request.method == Method::Post).then_some(request.body)?;
+            let mut found = forms::pairs(body).filter(|(name, _)| **name == *wanted.as_bytes());
+            let (_, value) = found.next()?;
+            Some(String::from_utf8_lossy(&value).into_owned())
+        })
+    }
+
     /// Whether any setting is given.
     #[must_use]
     pub fn has_settings(&self) -> bool {

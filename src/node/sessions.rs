@@ -245,7 +245,7 @@ impl Node {
         };
         self.metrics.moved(Some(session.down()), Some(Kind::None));
         session.detach(now);
-        if session.carriage() == Carriage::Bare {
+        if !session.outlives_downstream() {
             // One that was closed ends for that, though its last words were not taken.
             let cause = match session.is_open() {
                 true => cause,
@@ -255,6 +255,25 @@ impl Node {
         } else {
             self.arm(id);
         }
+    }
+
+    /// A request of the client shows that it lives.
+    pub(super) fn touch(&mut self, id: SessionId) {
+        let now = self.now();
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.touch(now);
+        }
+        self.arm(id);
+    }
+
+    /// The session has these settings from now on.
+    pub(super) fn set_profile(&mut self, id: SessionId, profile: Profile) {
+        let new = self.profiles.intern(profile);
+        let Some(session) = self.sessions.get_mut(id) else {
+            return self.profiles.release(new);
+        };
+        let old = std::mem::replace(&mut session.profile, new);
+        self.profiles.release(old);
     }
 
     /// `conn` carries the session's downstream from now on; the one before is ended.

@@ -9,7 +9,7 @@ use super::{Cx, Hello, notice, of};
 use crate::cmd::{Cause, Cmd};
 use crate::config::policy::Who;
 use crate::config::{Config, Names};
-use crate::hub::{Hub, names};
+use crate::hub::{Hub, Refused, names};
 use crate::session::Session;
 use crate::token::{Bad, Claims, Do, Tokens};
 use serde_json::Value;
@@ -214,13 +214,32 @@ fn try_sign_on(
     }
     seat_all(cx, session, &admitted.subscribe);
     if let Some(claims) = admitted.claims {
-        let (until, ledger) = (cx.tokens.end_of(&claims, cx.unix_ms, cx.now), cx.ledger);
-        review(cx, session, |session| {
-            session.set_token(claims, until, ledger);
-        });
-        cx.cmds.push(Cmd::Arm(cx.id));
+        put_token(cx, session, claims);
     }
     Ok(admitted.user)
+}
+
+/// The client of the session at hand is here again, on another stream, and shows who it is.
+///
+/// # Errors
+/// It is not who it was: the name is kept by other credentials.
+pub fn again(cx: &mut Cx<'_>, session: &mut Session, admitted: Admitted) -> Result<(), Refused> {
+    if let Some(user) = &admitted.user {
+        cx.hub
+            .sign_on(cx.id, &mut session.seat, user, &admitted.proof)?;
+    }
+    if let Some(claims) = admitted.claims {
+        put_token(cx, session, claims);
+    }
+    Ok(())
+}
+
+fn put_token(cx: &mut Cx<'_>, session: &mut Session, claims: Claims) {
+    let (until, ledger) = (cx.tokens.end_of(&claims, cx.unix_ms, cx.now), cx.ledger);
+    review(cx, session, |session| {
+        session.set_token(claims, until, ledger);
+    });
+    cx.cmds.push(Cmd::Arm(cx.id));
 }
 
 /// Adds a token for some channels to those of the session at hand.

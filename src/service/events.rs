@@ -8,7 +8,7 @@ use super::join::{Spelling, join};
 use super::{Cx, Hello, Service, json, since, tell};
 use crate::cmd::Cause;
 use crate::hub::Refused;
-use crate::mem::{Content, Msg, Position, Publication, View};
+use crate::mem::{Content, Msg, Position, Publication, View, lines};
 use crate::session::Session;
 use std::io::Write as _;
 use std::rc::Rc;
@@ -284,25 +284,8 @@ fn event(publication: &Publication) -> Vec<u8> {
         Content::Bytes(_) => json::payload(&mut text, &publication.content, &publication.bytes),
         Content::Json | Content::Text => text.extend_from_slice(&publication.bytes),
     }
-    lines(&text)
-}
-
-/// The lines of an event with this data, and its end.
-pub(super) fn lines(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 16);
-    let mut rest = text;
-    loop {
-        let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
-        let (line, after) = rest.split_at(end.unwrap_or(rest.len()));
-        out.extend_from_slice(b"data: ");
-        out.extend_from_slice(line);
-        out.push(b'\n');
-        rest = match after {
-            [] => break,
-            [b'\r', b'\n', after @ ..] | [_, after @ ..] => after,
-        };
-    }
-    out.push(b'\n');
+    lines::data(&mut out, &text);
     out
 }
 

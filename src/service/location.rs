@@ -1,13 +1,13 @@
 //! What the application sends to a page that came as to Orbited 0.3: messages without channels, one way.
 //!
-//! In: what is sent to the page's key, its session or its user. Out: the payload, as its transport has it. What a page runs or
+//! In: what is sent to the page's key, its session or its user. Out: the payload, which its transport spells. What a page runs or
 //! shows is JSON, unless the application itself sent something else: clients of the time evaluate it.
 
-use super::{Cx, Hello, Service, events, json, named, tell};
+use super::{Cx, Hello, Service, json, named, tell};
 use crate::cmd::{Cause, Cmd};
 use crate::hub::Refused;
-use crate::mem::{Content, Msg, Publication, script};
-use crate::session::{Session, Spelling};
+use crate::mem::{Content, Msg, Publication};
+use crate::session::Session;
 use std::rc::Rc;
 
 /// The service; what it remembers is in the session, and who is where in the hub.
@@ -15,7 +15,7 @@ use std::rc::Rc;
 pub struct Location;
 
 impl Service for Location {
-    /// Who was there before is closed, behind what it was sent.
+    /// Who was there before and is ending ends now.
     fn opened(
         &self,
         cx: &mut Cx<'_>,
@@ -26,7 +26,7 @@ impl Service for Location {
         if let Some(place) = &hello.place {
             session.put_place(place.clone());
             let name = format!("session:{}", session.key(cx.id).text());
-            let before = cx.hub.come(place.key.clone(), cx.id, name.into());
+            let before = cx.hub.come(place.clone(), cx.id, name.into());
             if let Some(before) = before {
                 cx.cmds.push(Cmd::End(before, Cause::Closed));
             }
@@ -41,11 +41,8 @@ impl Service for Location {
         publication: &Rc<Publication>,
         _: bool,
     ) {
-        if let Some(place) = session.place() {
-            let text = spell(place.spelling, publication);
-            let msg = Msg::view(publication, text.into(), cx.ledger);
-            cx.push(session, msg);
-        }
+        let msg = Msg::view(publication, payload(publication).into(), cx.ledger);
+        cx.push(session, msg);
     }
 
     fn closed(
@@ -56,32 +53,21 @@ impl Service for Location {
         undelivered: &[Rc<Publication>],
     ) {
         if let Some(place) = session.place() {
-            cx.hub.go(&place.key, cx.id);
+            cx.hub.go(place, cx.id);
         }
         tell(cx, session, cause, undelivered);
     }
 }
 
-fn spell(spelling: Spelling, publication: &Publication) -> Vec<u8> {
-    let mut text = Vec::new();
+/// JSON, unless it is text of the application's own.
+fn payload(publication: &Publication) -> Vec<u8> {
     let (content, bytes) = (&publication.content, &publication.bytes);
-    match (content, publication.sender.is_none(), spelling) {
-        (Content::Text, true, Spelling::Plain | Spelling::Part | Spelling::Event) => {
-            text.extend_from_slice(bytes);
+    match (content, &publication.sender) {
+        (Content::Text, None) => bytes.to_vec(),
+        _ => {
+            let mut text = Vec::new();
+            json::payload(&mut text, content, bytes);
+            text
         }
-        _ => json::payload(&mut text, content, bytes),
-    }
-    match spelling {
-        Spelling::Plain => text,
-        Spelling::Script => {
-            let mut out = Vec::with_capacity(text.len());
-            script::in_page(&mut out, &text);
-            out
-        }
-        Spelling::Part => {
-            let head = format!("Content-length: {}\r\n\r\n", text.len());
-            [head.as_bytes(), &text].concat()
-        }
-        Spelling::Event => events::lines(&text),
     }
 }

@@ -29,7 +29,7 @@ use crate::hub::{Hub, Refused};
 use crate::ids::SessionId;
 use crate::mem::{Asker, Ledger, Msg, Position, PresenceEvent, Publication};
 use crate::metrics::Metrics;
-use crate::session::{Place, ServiceKind, Session, Terms};
+use crate::session::{ServiceKind, Session, Terms};
 use crate::time::Tick;
 use crate::token::{Claims, Tokens};
 use decide::{Asking, Verdict};
@@ -77,8 +77,8 @@ pub struct Hello<'a> {
     pub channels: Vec<(String, Option<Position>)>,
     /// Whether it came by the port of STOMP, to which no page can speak.
     pub by_port: bool,
-    /// Where it is, if it came to a location.
-    pub place: Option<Place>,
+    /// The key of where it is, if it came to a location.
+    pub place: Option<Rc<str>>,
 }
 
 /// One kind of conversation. What a service does not say, it does not do.

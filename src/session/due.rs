@@ -76,6 +76,7 @@ impl Session {
             // Nobody asked for more than what is said.
             Kind::Tcp if interval_ms == 0 => Due::Later(now + NEVER_MS),
             Kind::Tcp => at(now, spoke + interval_ms, Due::Silence),
+            Kind::None if self.service.returns() => at(now, since + self.away_ms(), Due::Idle),
             Kind::None => at(now, since + times.idle_ms.max(2 * hold_ms), Due::Idle),
             Kind::WebSocket => {
                 let heartbeat_ms = match interval_ms {
@@ -101,6 +102,14 @@ impl Session {
         }
     }
 
+    /// How long a session whose stream may come back waits for it: longer for the first.
+    fn away_ms(&self) -> u64 {
+        match self.last {
+            Kind::None => COME_MS,
+            _ => RETURN_MS,
+        }
+    }
+
     /// Up to an eighth less than the operator's, by chance: what a message to everyone put off together would
     /// otherwise come due together. The interval that a client chose is kept as it is.
     pub(super) fn heartbeat_ms(&self, times: &Times) -> u64 {
@@ -109,6 +118,10 @@ impl Session {
     }
 }
 
+/// Milliseconds in which the first stream of a session is to come: a page opens it at once, over whatever network.
+const COME_MS: u64 = 30_000;
+/// Milliseconds in which a stream is to come back, as Orbited 0.3 had it (`session.timeout`).
+const RETURN_MS: u64 = 5_000;
 /// A day: of what is never due, that is asked again by then.
 const NEVER_MS: u64 = 24 * 60 * 60 * 1000;
 

@@ -7,7 +7,6 @@
 use super::link::Link;
 use super::loose::Loose;
 use super::op::Op;
-use super::place::Place;
 use super::rates::Rates;
 use super::stomp::{Busy, Stomp};
 use crate::config::policy::Rate;
@@ -15,6 +14,7 @@ use crate::ids::PolicyId;
 use crate::mem::{Charge, Ledger};
 use crate::time::Tick;
 use crate::token::Pass;
+use std::rc::Rc;
 
 /// The rarely used part of a session. Sessions of Bayeux and of STOMP always have one: it is as small as that makes it.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ enum Own {
     /// Of OP.
     Op(Box<Op>),
     /// Of a location.
-    Place(Box<Place>),
+    Place(Rc<str>),
 }
 
 /// What a session has for a moment only.
@@ -135,7 +135,7 @@ impl Extra {
 
     /// Where a session of a location is.
     #[must_use]
-    pub fn place(&self) -> Option<&Place> {
+    pub fn place(&self) -> Option<&Rc<str>> {
         match &self.own {
             Own::Place(place) => Some(place),
             _ => None,
@@ -143,8 +143,8 @@ impl Extra {
     }
 
     /// Keeps that.
-    pub fn put_place(&mut self, place: Place) {
-        self.own = Own::Place(Box::new(place));
+    pub fn put_place(&mut self, place: Rc<str>) {
+        self.own = Own::Place(place);
     }
 
     /// Keeps it.

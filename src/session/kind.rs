@@ -46,6 +46,12 @@ impl ServiceKind {
         )
     }
 
+    /// Whether its stream may come back: its sessions wait for that, though what was written is gone.
+    #[must_use]
+    pub fn returns(self) -> bool {
+        matches!(self, Self::Location)
+    }
+
     /// Whether it speaks STOMP.
     #[must_use]
     pub fn is_stomp(self) -> bool {

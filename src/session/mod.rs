@@ -34,7 +34,6 @@ pub use link::{Advised, Held, Link, Timesync};
 pub use loose::Terms;
 pub use op::Op;
 pub use packets::{BatchError, Encoding, Up};
-pub use place::{Place, Spelling};
 pub use profiles::{ProfileId, Profiles};
 pub use stomp::{Ack, Stomp, Sub};
 pub use up::Received;
@@ -91,7 +90,8 @@ pub struct Session {
 pub enum Carriage {
     /// CSP: numbered, acknowledged, moving between connections.
     Csp,
-    /// A bare WebSocket, event stream or TCP stream: what is written is gone, and so is the session with its connection.
+    /// A bare WebSocket, event stream or TCP stream: what is written is gone, and so is the session with its connection, unless
+    /// its service's [return](ServiceKind::returns).
     Bare,
     /// Bayeux: it moves between connections as CSP does, and what its client is known to have is told by the connects
     /// that the client sends, not by the number of a packet.

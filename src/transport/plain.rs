@@ -47,7 +47,10 @@ pub fn open(out: &mut OutQueue, exchange: Exchange, profile: &Profile) -> bool {
 /// One message of an open response.
 pub fn message(out: &mut OutQueue, profile: &Profile, msg: &Rc<Msg>) {
     out.tail().extend_from_slice(&profile.batch_prefix);
-    out.push_shared(msg, Form::Raw);
+    let spelled = profile.endless.map(|endless| endless.spelling);
+    if !spelled.is_some_and(|spelling| spelling.spell(out, msg)) {
+        out.push_shared(msg, Form::Raw);
+    }
     out.tail().extend_from_slice(&profile.batch_suffix);
 }
 

@@ -3,6 +3,7 @@
 //! In: the name a client gives with `transport=`, or nothing (a client may set every variable itself). Out:
 //! the settings the HTTP writer interprets. Adding a transport is adding a row and its transcript.
 
+use super::location::Spelling;
 use super::profile::ContentType;
 
 /// One transport's settings. Text here is the server's own, so it may stand where a client's may not.
@@ -37,6 +38,8 @@ pub struct Endless {
     pub ping: &'static str,
     /// Whether it has a head.
     pub head: bool,
+    /// What a message is in it.
+    pub spelling: Spelling,
 }
 
 /// Every transport over HTTP.

@@ -254,14 +254,6 @@ impl Node {
     }
 
     /// The client lives.
-    fn touch(&mut self, id: SessionId) {
-        let now = self.now();
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.touch(now);
-        }
-        self.arm(id);
-    }
-
     /// A WebSocket carries its session no more; it stays open for another one, or for a while.
     pub(super) fn let_go(&mut self, id: ConnId) {
         let due = self.now() + self.config.keepalive_timeout_ms;
