@@ -207,6 +207,10 @@ transcripts! {
     revolved_lets_in_who_has_a_token
     revolved_lines_are_a_byte_stream
     revolved_over_csp_reaches_every_transport
+    revolved_of_0_3_is_spoken_by_calls
+    revolved_of_0_3_refuses_in_its_own_words
+    revolved_of_0_3_shows_tokens
+    revolved_of_0_3_waits_for_its_stream
     revolved_says_goodbye_over_csp
     revolved_tells_users_and_channels_apart
     settings_changed_under_an_open_iframe_end_it

@@ -73,6 +73,38 @@ impl Endpoint {
     }
 }
 
+/// A call of Revolved as Orbited 0.3 had it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Call {
+    /// Makes a session.
+    Connect,
+    /// Gives it a user.
+    Authenticate,
+    /// To a channel.
+    Subscribe,
+    /// Ends that.
+    Unsubscribe,
+    /// To a channel.
+    Publish,
+    /// The stream of the session's events.
+    Event,
+}
+
+impl Call {
+    /// The call of this name.
+    pub fn parse(name: &str) -> Option<Call> {
+        match name {
+            "connect" => Some(Call::Connect),
+            "authenticate" => Some(Call::Authenticate),
+            "subscribe" => Some(Call::Subscribe),
+            "unsubscribe" => Some(Call::Unsubscribe),
+            "publish" => Some(Call::Publish),
+            "event" => Some(Call::Event),
+            _ => None,
+        }
+    }
+}
+
 /// What a path on the public port names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Route<'a> {
@@ -82,6 +114,8 @@ pub enum Route<'a> {
     ServiceSocket(Service),
     /// `/_/events`.
     Events,
+    /// `/_/revolved/CALL`.
+    Revolved(Call),
     /// `/_/orbit/LOCATION`: the transport layer of Orbited 0.3, by the location and its slash, still percent-encoded.
     Location(&'a str),
     /// `/_/stomp`: STOMP over WebSocket.
@@ -134,6 +168,9 @@ fn mounted(rest: &str) -> Route<'_> {
             (Offer::Yes(service), None) if tail == "ws" => Route::ServiceSocket(service),
             (Offer::Not(service), None) if tail == "ws" => Route::NotOffered(service),
             (Offer::Yes(Service::Orbit), None) => location(rest),
+            (Offer::Yes(Service::Revolved), None) => {
+                Call::parse(tail).map_or(Route::Unknown, Route::Revolved)
+            }
             _ => Route::Unknown,
         },
         None => Route::Unknown,
@@ -380,6 +417,7 @@ mod tests {
         assert_eq!(public("/_/stomp"), Route::Stomp);
         assert_eq!(public("/_/events"), Route::Events);
         assert_eq!(public("/_/orbit/chat"), Route::Location("/chat"));
+        assert_eq!(public("/_/revolved/event"), Route::Revolved(Call::Event));
         assert_eq!(public("/_/orbit/a/b"), Route::Location("/a/b"));
     }
 
@@ -455,6 +493,10 @@ mod tests {
             "/_/orbit",
             "/_/orbit/",
             "/_/orbit/csp",
+            "/_/echo/connect",
+            "/_/revolved/connect/",
+            "/_/revolved/Connect",
+            "/_/revolved/send",
             "/_/orbit/csp/sendx",
             "/_/other/csp/send",
             "/_/other/csp/static/csp.js",

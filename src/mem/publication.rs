@@ -64,6 +64,8 @@ pub enum View {
     BayeuxReplay,
     /// The payload as it is.
     Raw,
+    /// An event of Revolved as Orbited 0.3 had it.
+    RevolvedOfOld,
     /// What a MESSAGE of STOMP 1.2 has behind the headers that are its reader's own.
     Stomp12,
     /// The same of 1.1.
@@ -125,15 +127,12 @@ struct Slack {
     /// Milliseconds that it may wait for others; 0 for none. The same.
     lazy_ms: Cell<u32>,
     key: Option<Box<str>>,
-    /// What its publisher sent beside the payload: an object that only clients of the same protocol get.
-    ext: OnceCell<Box<str>>,
+    /// What its publisher sent beside the payload.
+    beside: OnceCell<Beside>,
     /// What its publisher calls it.
     name: OnceCell<Box<str>>,
     /// What the application wants to know of whom it reaches.
     tells: Cell<Tells>,
-    /// Headers that a publisher by STOMP sent along, each a line of 1.2, for clients of the same protocol: sixteen bytes of
-    /// those that have one of these, and none of others.
-    headers: OnceCell<Box<str>>,
     /// Of its channel, right before it, which nobody was sent.
     skipped: Cell<u64>,
     /// Of these, what was published to the channel as it is now.
@@ -141,7 +140,18 @@ struct Slack {
     /// Of a notice: how many messages of its channel one reader was not sent.
     missed: u64,
     /// Views that few clients read, as those of all publications.
-    rare: [RefCell<Weak<Msg>>; 6],
+    rare: [RefCell<Weak<Msg>>; 7],
+}
+
+/// What a publisher sends beside the payload, which only clients of the same protocol get.
+#[derive(Debug)]
+enum Beside {
+    /// By Bayeux: an object.
+    Ext(Box<str>),
+    /// By STOMP: headers, each a line of 1.2.
+    Headers(Box<str>),
+    /// By the calls of Orbited 0.3: from which of its user's pages.
+    Resource(Box<str>),
 }
 
 /// Names and sizes, never the payload: this goes into traces.
@@ -350,24 +360,51 @@ impl Publication {
     /// What its publisher sent beside the payload.
     #[must_use]
     pub fn ext(&self) -> Option<&str> {
-        self.slack.get()?.ext.get().map(|ext| &**ext)
+        match self.beside()? {
+            Beside::Ext(ext) => Some(ext),
+            _ => None,
+        }
     }
 
     /// Puts `ext` beside the payload, before anybody has it; the first call counts.
     pub fn put_ext(&self, ext: Box<str>) {
-        let _ = self.slack.get_or_init(Box::default).ext.set(ext);
-        self.charge.borrow_mut().set(self.weight());
+        self.put_beside(Beside::Ext(ext));
     }
 
     /// Headers that its publisher sent along, each a line of STOMP 1.2.
     #[must_use]
     pub fn headers(&self) -> Option<&str> {
-        self.slack.get()?.headers.get().map(|lines| &**lines)
+        match self.beside()? {
+            Beside::Headers(lines) => Some(lines),
+            _ => None,
+        }
     }
 
     /// Puts such lines beside the payload, before anybody has it; the first call counts.
     pub fn put_headers(&self, lines: Box<str>) {
-        let _ = self.slack.get_or_init(Box::default).headers.set(lines);
+        self.put_beside(Beside::Headers(lines));
+    }
+
+    /// From which of its user's pages it was published, if that is known.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        match self.beside()? {
+            Beside::Resource(resource) => Some(resource),
+            _ => None,
+        }
+    }
+
+    /// Puts that beside the payload, before anybody has it; the first call counts.
+    pub fn put_resource(&self, resource: Box<str>) {
+        self.put_beside(Beside::Resource(resource));
+    }
+
+    fn beside(&self) -> Option<&Beside> {
+        self.slack.get()?.beside.get()
+    }
+
+    fn put_beside(&self, beside: Beside) {
+        let _ = self.slack.get_or_init(Box::default).beside.set(beside);
         self.charge.borrow_mut().set(self.weight());
     }
 
@@ -407,7 +444,10 @@ impl Publication {
     #[must_use]
     pub fn weight(&self) -> usize {
         let names = self.target.len() + self.sender.as_ref().map_or(0, |sender| sender.len());
-        let beside = [self.key(), self.ext(), self.name(), self.headers()];
+        let beside = self.beside().map(|beside| match beside {
+            Beside::Ext(text) | Beside::Headers(text) | Beside::Resource(text) => &**text,
+        });
+        let beside = [self.key(), self.name(), beside];
         let beside: usize = beside.into_iter().flatten().map(str::len).sum();
         size_of::<Self>() + HEADS + names + beside + self.bytes.len()
     }

@@ -30,6 +30,7 @@ mod public;
 mod raw;
 mod requests;
 mod respond;
+mod revolved;
 mod sessions;
 mod sockets;
 mod streamtest;

@@ -47,6 +47,7 @@ impl Node {
             matches!(
                 row.service,
                 ServiceKind::Revolved
+                    | ServiceKind::RevolvedOfOld
                     | ServiceKind::Bayeux
                     | ServiceKind::Orbit
                     | ServiceKind::Location

@@ -60,6 +60,7 @@ impl Node {
             Route::Csp(service, endpoint) => self.serve_csp(id, request, kind(service), endpoint),
             Route::ServiceSocket(service) => self.service_socket(id, request, kind(service)),
             Route::Events => self.serve_events(id, request),
+            Route::Revolved(call) => self.serve_revolved(id, request, call),
             Route::Location(location) => self.serve_location(id, request, location),
             Route::Stomp => self.stomp_socket(id, request),
             Route::Bayeux => self.serve_bayeux(id, request),

@@ -36,6 +36,7 @@ impl Admitted {
             claims: self.claims.take(),
             channels: Vec::new(),
             by_port: false,
+            resource: None,
             place: None,
         }
     }

@@ -77,6 +77,8 @@ pub struct Hello<'a> {
     pub channels: Vec<(String, Option<Position>)>,
     /// Whether it came by the port of STOMP, to which no page can speak.
     pub by_port: bool,
+    /// Which of its user's pages it is, if it came by Revolved's calls.
+    pub resource: Option<&'a str>,
     /// The key of where it is, if it came to a location.
     pub place: Option<Rc<str>>,
 }
@@ -190,6 +192,7 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
     match kind {
         ServiceKind::Echo => &echo::Echo,
         ServiceKind::Revolved => &revolved::Revolved,
+        ServiceKind::RevolvedOfOld => &revolved::calls::Calls,
         ServiceKind::Events => &events::Events,
         ServiceKind::Objects => &events::Objects,
         ServiceKind::Poll => &events::Poll,
@@ -209,6 +212,7 @@ pub fn of(kind: ServiceKind) -> &'static dyn Service {
 fn gap_of(kind: ServiceKind) -> fn(&str, u64) -> Vec<u8> {
     match kind {
         ServiceKind::Revolved => revolved::frames::gap,
+        ServiceKind::RevolvedOfOld => revolved::calls::gap,
         ServiceKind::Events | ServiceKind::Feed => events::gap,
         ServiceKind::Bayeux => bayeux::replies::gap,
         ServiceKind::StompGuest | ServiceKind::Stomp | ServiceKind::StompApp => stomp::gap,

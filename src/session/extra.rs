@@ -43,6 +43,8 @@ enum Own {
     Op(Box<Op>),
     /// Of a location.
     Place(Rc<str>),
+    /// Of Revolved's calls.
+    Resource(Box<str>),
 }
 
 /// What a session has for a moment only.
@@ -131,6 +133,20 @@ impl Extra {
                 None
             }
         }
+    }
+
+    /// What a session of Revolved's calls says it is.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        match &self.own {
+            Own::Resource(resource) => Some(resource),
+            _ => None,
+        }
+    }
+
+    /// Keeps that.
+    pub fn put_resource(&mut self, resource: Box<str>) {
+        self.own = Own::Resource(resource);
     }
 
     /// Where a session of a location is.

@@ -17,6 +17,8 @@ pub enum ServiceKind {
     Poll,
     /// The application, reading what happens to sessions.
     Feed,
+    /// Channels, by the calls of Revolved that Orbited 0.3 had.
+    RevolvedOfOld,
     /// Channels, as CometD and Faye speak them.
     Bayeux,
     /// Whatever the application and the client say to each other.
@@ -49,7 +51,7 @@ impl ServiceKind {
     /// Whether its stream may come back: its sessions wait for that, though what was written is gone.
     #[must_use]
     pub fn returns(self) -> bool {
-        matches!(self, Self::Location)
+        matches!(self, Self::Location | Self::RevolvedOfOld)
     }
 
     /// Whether it speaks STOMP.
@@ -63,7 +65,7 @@ impl ServiceKind {
     pub fn word(self) -> &'static str {
         match self {
             Self::Echo => "echo",
-            Self::Revolved => "revolved",
+            Self::Revolved | Self::RevolvedOfOld => "revolved",
             Self::Events | Self::Objects | Self::Poll => "events",
             Self::Feed => "feed",
             Self::Bayeux => "bayeux",

@@ -1,7 +1,7 @@
 //! What a session keeps of a page that came as to Orbited 0.3, and whether it goes on while the page is away.
 //!
-//! In: the page's key: a user, a session by its client's own name, and a location. Out: the same, by which the application names the
-//! page. There are no two of a key.
+//! In: of a location, the page's key: a user, a session by its client's own name, and a location; of a session by Revolved's calls,
+//! which of its user's pages it says it is (its resource). Out: the same. There are no two of a key; by it the application names the page.
 
 use super::{Carriage, Session};
 use std::rc::Rc;
@@ -14,6 +14,17 @@ impl Session {
             Carriage::Bare => self.service.returns() && self.is_open(),
             Carriage::Csp | Carriage::Bayeux | Carriage::Callback => true,
         }
+    }
+
+    /// From which of its user's pages a session is, of one by the calls of Revolved.
+    #[must_use]
+    pub fn resource(&self) -> Option<&str> {
+        self.extra.as_ref().and_then(|extra| extra.resource())
+    }
+
+    /// Keeps it.
+    pub fn put_resource(&mut self, resource: Box<str>) {
+        self.extra().put_resource(resource);
     }
 
     /// The key of a session of a location.

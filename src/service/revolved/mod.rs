@@ -3,6 +3,7 @@
 //! In: a session's byte stream, publications. Out: answers and events on the session; publications and
 //! peer messages as commands. Every call is answered exactly once, by its number.
 
+pub mod calls;
 pub mod frames;
 mod options;
 mod past;
@@ -107,21 +108,11 @@ impl Service for Revolved {
     }
 
     fn seated(&self, cx: &mut Cx<'_>, session: &mut Session, topic: &str, on: bool) -> bool {
-        let changed = match on {
-            true if cx.hub.is_busy() => return false,
-            true => {
-                let max = cx.config.max_subscriptions;
-                match cx.hub.subscribe(cx.id, &mut session.seat, topic, max) {
-                    Ok(subscribed) => !subscribed.again,
-                    Err(_) => return false,
-                }
-            }
-            false => cx.hub.unsubscribe(&mut session.seat, topic),
-        };
-        if changed {
+        let changed = seat(cx, session, topic, on);
+        if changed == Some(true) {
             cx.push(session, Msg::new(frames::seated(topic, on), cx.ledger));
         }
-        true
+        changed.is_some()
     }
 
     fn called(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, verdict: Verdict) {
@@ -201,6 +192,19 @@ impl Revolved {
     fn err(&self, cx: &mut Cx<'_>, session: &mut Session, id: u64, why: impl Into<Refusal>) {
         let Refusal { text, code } = why.into();
         cx.push(session, Msg::new(frames::err(id, &text, code), cx.ledger));
+    }
+}
+
+/// Subscribes or unsubscribes as the application wants it. Whether that changes anything; none where it cannot be.
+fn seat(cx: &mut Cx<'_>, session: &mut Session, topic: &str, on: bool) -> Option<bool> {
+    match on {
+        true if cx.hub.is_busy() => None,
+        true => {
+            let max = cx.config.max_subscriptions;
+            let subscribed = cx.hub.subscribe(cx.id, &mut session.seat, topic, max);
+            subscribed.ok().map(|subscribed| !subscribed.again)
+        }
+        false => Some(cx.hub.unsubscribe(&mut session.seat, topic)),
     }
 }
 

@@ -28,9 +28,8 @@ pub fn subscribe(
     if pattern && asked != options::Subscribe::default() {
         return Err(OF_A_PATTERN);
     }
-    // Where there is no key nobody is asked for one, as by AUTH.
-    if let Some(token) = token.filter(|_| !(cx.config.demo && cx.tokens.keys.is_empty())) {
-        admit::add_token(cx, session, &token)?;
+    if let Some(token) = token {
+        show(cx, session, &token)?;
     }
     gate::subscribe(cx, session, &name)?;
     if cx.hub.is_busy() {
@@ -60,6 +59,17 @@ pub fn subscribe(
         (past.recovered, &past.messages),
         members.flatten().as_ref(),
     ))
+}
+
+/// A token for some channels. Where there is no key nobody is asked for one, as by AUTH.
+///
+/// # Errors
+/// The cause for which it is not taken.
+pub fn show(cx: &mut Cx<'_>, session: &mut Session, token: &str) -> Result<(), Refusal> {
+    match cx.config.demo && cx.tokens.keys.is_empty() {
+        true => Ok(()),
+        false => admit::add_token(cx, session, token),
+    }
 }
 
 /// What an answer says of what was before it.
