@@ -397,6 +397,65 @@ fn a_request_that_waits_is_the_same_however_it_came() {
 }
 
 #[test]
+fn calls_of_orbited_0_3_wait_for_the_word_and_for_nobody_that_is_gone() {
+    let mut world = World::new("signon,subscribe,publish");
+    let page = world.node.accept(Door::Public).unwrap();
+    let ask = |world: &mut World, call: &str| {
+        let head = format!("GET /_/revolved/{call} HTTP/1.1\r\nHost: h\r\n\r\n");
+        world.send(page, head.as_bytes());
+    };
+    ask(&mut world, "connect?resource=a");
+    let question = world.decide("{\"user\":\"ann\",\"subscribe\":[\"room\"]}");
+    assert_eq!(question["service"], "revolved");
+    let told = world.told(page);
+    let (_, rest) = told.split_once("[\"success\", \"").expect("a session");
+    let (key, user) = rest.split_once("\", ").unwrap();
+    assert_eq!(user, "\"ann\"]");
+    ask(
+        &mut world,
+        &format!("subscribe?session={key}&channel=asked/a"),
+    );
+    assert_eq!(world.told(page), "");
+    let question = world.decide("");
+    assert_eq!(
+        (&question["session"], &question["channel"]),
+        (&key.into(), &"asked/a".into())
+    );
+    assert!(world.told(page).ends_with("\r\nsuccess"));
+    let publish = format!("publish?session={key}&channel=asked/a&payload=1");
+    ask(&mut world, &publish);
+    world.decide("{\"payload\":[2]}");
+    assert!(world.told(page).ends_with("\r\nsuccess"));
+    ask(&mut world, &publish);
+    world.decide("{\"allow\":false,\"reason\":\"late\"}");
+    assert!(world.told(page).ends_with("\r\nlate"));
+    ask(
+        &mut world,
+        &format!("authenticate?session={key}&userid=bob"),
+    );
+    let question = world.decide("{\"allow\":false,\"reason\":\"who?\"}");
+    assert_eq!(question["session"], key);
+    assert!(world.told(page).ends_with("\r\n[\"failure\", \"who?\"]"));
+    let stream = world.node.accept(Door::Public).unwrap();
+    let event =
+        format!("GET /_/revolved/event?session={key}&transport=raw HTTP/1.1\r\nHost: h\r\n\r\n");
+    world.send(stream, event.as_bytes());
+    assert_eq!(
+        world.told(stream),
+        "[\"publish\", \"asked/a\", [\"ann\", \"a\"], \"[2]\"]"
+    );
+    // The session ends while the application is thinking.
+    ask(&mut world, &publish);
+    world.begin_turn();
+    world.node.ended(stream, true);
+    world.settle();
+    world.go_to(world.now + 6_000);
+    assert_eq!(world.node.session_count(), 0);
+    world.decide("");
+    assert!(world.told(page).ends_with("\r\nConnection not found"));
+}
+
+#[test]
 fn what_waited_is_gone_with_who_said_it() {
     let mut world = World::new("signon,subscribe,publish,call");
     let empty = world.node.queued_bytes();

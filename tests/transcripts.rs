@@ -210,6 +210,7 @@ transcripts! {
     revolved_of_0_3_is_spoken_by_calls
     revolved_of_0_3_refuses_in_its_own_words
     revolved_of_0_3_shows_tokens
+    revolved_of_0_3_tells_what_was_missed
     revolved_of_0_3_waits_for_its_stream
     revolved_says_goodbye_over_csp
     revolved_tells_users_and_channels_apart

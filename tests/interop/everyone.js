@@ -80,6 +80,28 @@ const KINDS = {
     let id = 1;
     return (value) => socket.send(call(++id, 'PUBLISH', CHANNEL, value));
   },
+  async 'Revolved of Orbited 0.3'(after, { url }, hear) {
+    const ask = async (name, args) => (await fetch(`${url}/_/revolved/${name}?${new URLSearchParams(args)}`)).text();
+    const [word, session] = JSON.parse(await ask('connect', { resource: 'res1', user: 'olga' }));
+    assert.equal(word, 'success');
+    const stream = new AbortController();
+    after(() => stream.abort());
+    const { body } = await fetch(`${url}/_/revolved/event?user=olga&session=${session}&transport=xhr_stream`, { signal: stream.signal });
+    (async () => {
+      let text = '';
+      for await (const more of body.pipeThrough(new TextDecoderStream())) {
+        const events = (text += more).replace(/^\.{256}\r\n\r\n/, '').split('\r\n|O|\r\n');
+        text = events.pop();
+        for (const event of events.map((event) => JSON.parse(event))) {
+          const [verb, channel, [user, resource], payload] = event;
+          assert.deepEqual([verb, channel, resource], ['publish', CHANNEL, user === 'olga' ? 'res1' : null]);
+          hear(JSON.parse(payload));
+        }
+      }
+    })().catch((error) => { if (error.name !== 'AbortError') throw error; });
+    assert.equal(await ask('subscribe', { session, channel: CHANNEL }), 'success');
+    return async (value) => assert.equal(await ask('publish', { session, channel: CHANNEL, payload: JSON.stringify(value) }), 'success');
+  },
   async 'stompjs over WebSocket'(after, { url }, hear) {
     const client = new Client({ brokerURL: url.replace('http', 'ws') + '/_/stomp', reconnectDelay: 0 });
     after(() => client.deactivate());
@@ -137,7 +159,7 @@ async function everyone(after) {
     publish[name] = await begin(after, server, (value) => heard[name].push(value));
   }
   publish['OP 0.4'] = await op(after, server);
-  const count = Object.keys(KINDS).length + 1;         // rita's name too
+  const count = Object.keys(KINDS).length + 2;         // rita's and olga's names too
   await until('everybody is there', async () => await server.metric('orbited_subscriptions') === count);
   const all = (n) => until(`${n} at each: ${JSON.stringify(Object.entries(heard).map(([name, list]) => [name, list.length]))}`, () => Object.values(heard).every((list) => list.length >= n));
   return { server, heard, publish, all };
