@@ -4,7 +4,7 @@
 
 use crate::proto::http::{self, Body, Event};
 use crate::trouble::Trouble;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -50,8 +50,10 @@ impl Asker {
         let (mut answers, mut unread) = (Answers::default(), Vec::new());
         let mut buffer = [0; 16 * 1024];
         while answers.done.len() < requests.len() {
-            let got = self.stream.read(&mut buffer);
-            let got = got.map_err(Trouble::io("waiting for an answer"))?;
+            let got = match self.stream.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                got => got.map_err(Trouble::io("waiting for an answer"))?,
+            };
             if got == 0 {
                 return Err(Trouble::Server("ends a connection unasked".into()));
             }

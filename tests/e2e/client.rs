@@ -217,10 +217,17 @@ impl Client {
     /// One read, kept for whoever takes it.
     pub fn read_some(&mut self) -> io::Result<usize> {
         let mut bytes = [0; 16 * 1024];
-        let count = match &mut self.socket {
-            Socket::Tcp(stream) => stream.read(&mut bytes),
-            Socket::Unix(stream) => stream.read(&mut bytes),
-        }?;
+        let count = loop {
+            let read = match &mut self.socket {
+                Socket::Tcp(stream) => stream.read(&mut bytes),
+                Socket::Unix(stream) => stream.read(&mut bytes),
+            };
+            // A process that was stopped and goes on is told so where a read has a timeout.
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
         self.buffer.extend_from_slice(&bytes[..count]);
         Ok(count)
     }
