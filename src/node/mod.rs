@@ -126,10 +126,8 @@ pub struct Node {
     holds: deciding::Holds,
     /// What is decided of what is being said.
     asking: Asking,
-    /// Connections to those URLs, made or not.
-    outgoing: Vec<outgoing::Outgoing>,
-    /// Those to be made.
-    dials: VecDeque<Dial>,
+    /// Connections to those URLs.
+    outgoing: outgoing::Pool,
     /// What tells the numbers of this run from those of another.
     run: u64,
     /// Of a node that stops: the slots of sessions below this are done with.
@@ -200,8 +198,7 @@ impl Node {
             desks: Vec::new(),
             holds: deciding::Holds::default(),
             asking: Asking::default(),
-            outgoing: Vec::new(),
-            dials: VecDeque::new(),
+            outgoing: outgoing::Pool::default(),
             run: 0,
             finished: 0,
             stopping: false,

@@ -15,6 +15,7 @@ use crate::http::answer::Answer;
 use crate::ids::{ConnId, SessionId};
 use crate::metrics::Called;
 use crate::time::Tick;
+use std::collections::VecDeque;
 
 /// A connection that is to be made.
 #[derive(Debug)]
@@ -32,6 +33,14 @@ pub enum Owner {
     Courier(SessionId),
     /// Those of the desk at this place.
     Desk(usize),
+}
+
+/// Those of all owners.
+#[derive(Debug, Default)]
+pub struct Pool {
+    lines: Vec<Outgoing>,
+    /// To be made.
+    dials: VecDeque<Dial>,
 }
 
 /// A connection of ours.
@@ -67,6 +76,14 @@ pub enum Came {
     Failed(Called),
 }
 
+impl Pool {
+    /// How many there are, made or not.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+}
+
 impl Outgoing {
     /// Whether it waits for a request.
     #[must_use]
@@ -84,20 +101,20 @@ impl Node {
             self.metrics.callbacks.count(Called::Unreachable, 0);
             return None;
         };
-        self.outgoing.push(Outgoing {
+        self.outgoing.lines.push(Outgoing {
             conn,
             owner,
             phase: Phase::Dialling,
             used: false,
         });
         self.conn_timers.set(conn.index(), until);
-        self.dials.push_back(Dial { conn, to });
+        self.outgoing.dials.push_back(Dial { conn, to });
         Some(conn)
     }
 
     /// The next connection to make. What becomes of it is told by [`Node::connected`] or [`Node::ended`].
     pub fn next_dial(&mut self) -> Option<Dial> {
-        while let Some(dial) = self.dials.pop_front() {
+        while let Some(dial) = self.outgoing.dials.pop_front() {
             // It may have been given up.
             let wanted = |conn: &Conn| conn.stage == Stage::Calling;
             if self.conns.get(dial.conn).is_some_and(wanted) {
@@ -109,7 +126,7 @@ impl Node {
 
     /// Sends a request, whose answer is to be there by `until`.
     pub(super) fn send_request(&mut self, id: ConnId, request: &[u8], until: Tick) {
-        let Some(line) = self.outgoing.iter_mut().find(|one| one.conn == id) else {
+        let Some(line) = self.outgoing.lines.iter_mut().find(|one| one.conn == id) else {
             return;
         };
         // Of a new connection the time runs since it was asked for.
@@ -124,7 +141,7 @@ impl Node {
     /// Keeps it for the next request.
     pub(super) fn rest(&mut self, id: ConnId) {
         let at = self.now() + IDLE_MS;
-        if let Some(line) = self.outgoing.iter_mut().find(|one| one.conn == id) {
+        if let Some(line) = self.outgoing.lines.iter_mut().find(|one| one.conn == id) {
             line.phase = Phase::Idle;
             self.conn_timers.set(id.index(), at);
         }
@@ -132,7 +149,7 @@ impl Node {
 
     /// Closes it; its owner knows.
     pub(super) fn close_outgoing(&mut self, id: ConnId) {
-        self.outgoing.retain(|one| one.conn != id);
+        self.outgoing.lines.retain(|one| one.conn != id);
         self.kill(id);
     }
 
@@ -146,11 +163,14 @@ impl Node {
 
     /// An owner's connections, in the order in which they were asked for.
     pub(super) fn outgoing_of(&self, owner: Owner) -> impl DoubleEndedIterator<Item = &Outgoing> {
-        self.outgoing.iter().filter(move |one| one.owner == owner)
+        self.outgoing
+            .lines
+            .iter()
+            .filter(move |one| one.owner == owner)
     }
 
     fn outgoing_on(&self, id: ConnId) -> Option<&Outgoing> {
-        self.outgoing.iter().find(|one| one.conn == id)
+        self.outgoing.lines.iter().find(|one| one.conn == id)
     }
 
     fn tell_owner(&mut self, owner: Owner, id: ConnId, came: Came) {
@@ -190,7 +210,7 @@ impl Node {
     fn answered(&mut self, id: ConnId, answer: Answer, alone: bool) {
         let whole = |conn: &Conn| conn.out.is_none() && !conn.half_closed;
         let lives = answer.keep_alive && alone && self.conns.get(id).is_some_and(whole);
-        let Some(line) = self.outgoing.iter_mut().find(|one| one.conn == id) else {
+        let Some(line) = self.outgoing.lines.iter_mut().find(|one| one.conn == id) else {
             return;
         };
         line.used = true;
