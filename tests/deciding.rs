@@ -563,3 +563,52 @@ fn a_node_that_stops_lets_through_what_it_would_without_an_answer() {
         assert_eq!(count(&told, &format!("[\"{what}\",[")), 2, "{told}");
     }
 }
+
+#[test]
+fn a_question_whose_kept_connection_was_closed_is_put_again_with_its_id_and_only_once() {
+    let mut world = World::new("publish,subscribe");
+    let socket = world.socket();
+    let line = |n| text(&format!("[{n},\"PUBLISH\",[\"asked/a\",{n}]]\n"));
+    let end = |world: &mut World, lane| {
+        world.begin_turn();
+        world.node.ended(lane, false);
+        world.settle();
+    };
+    world.send(socket, &line(1));
+    let first = world.decide("")["id"].clone();
+    let kept = world.lanes[0];
+    world.send(socket, &line(2));
+    let second = world.question();
+    assert_ne!(second["id"], first);
+    end(&mut world, kept);
+    assert_ne!(world.lanes, [kept]);
+    assert_eq!(world.question(), second);
+    // The one it goes by is new, so the application may have read it.
+    let fresh = world.lanes[0];
+    end(&mut world, fresh);
+    let told = world.told(socket);
+    assert!(
+        told.contains("[\"ERR\",[2,") && told.contains("no-answer"),
+        "{told}"
+    );
+    assert!(world.lanes.is_empty());
+}
+
+#[test]
+fn a_question_is_not_put_again_when_its_answer_has_begun() {
+    for begun in ["H", "HTTP/1.1 100 Continue\r\n\r\n"] {
+        let mut world = World::new("publish,subscribe");
+        let socket = world.socket();
+        world.send(socket, &text("[1,\"PUBLISH\",[\"asked/a\",1]]\n"));
+        world.decide("");
+        world.send(socket, &text("[2,\"PUBLISH\",[\"asked/a\",2]]\n"));
+        world.question();
+        world.begin_turn();
+        world.come(world.lanes[0], begun.as_bytes());
+        world.node.ended(world.lanes[0], true);
+        world.settle();
+        let told = world.told(socket);
+        assert!(told.contains("[\"ERR\",[2,"), "{told}");
+        assert!(world.lanes.is_empty());
+    }
+}

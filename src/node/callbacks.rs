@@ -39,7 +39,7 @@ pub struct Courier {
 impl Node {
     /// Begins a session for each URL, which lasts as long as the node.
     pub(super) fn open_callbacks(&mut self) -> Result<(), String> {
-        if !self.config.callbacks.is_empty() {
+        if !(self.config.callbacks.is_empty() && self.config.deciders.is_empty()) {
             self.run = self.rng.next_u64() >> 32;
         }
         for to in self.config.callbacks.clone() {

@@ -59,15 +59,19 @@ pub fn request<'e>(
     last.inspect(|_| head(out, batch.to, (batch.keys, batch.unix_s), body))
 }
 
-/// Appends a request with one question, a JSON object.
+/// Appends a request with one question, a JSON object, which says its id in front: of which run of the node, and its number.
 pub fn question(
     out: &mut Vec<u8>,
     to: &Callback,
-    (keys, unix_s): (&[ApiKey], u64),
-    question: &[u8],
+    signed: (&[ApiKey], u64),
+    (run, number, question): (u64, u64, &[u8]),
 ) {
-    let form = to.form.then(|| form(question));
-    head(out, to, (keys, unix_s), form.as_deref().unwrap_or(question));
+    let mut body = Vec::new();
+    // Writing to a vector cannot fail.
+    let _ = write!(body, "{{\"id\":\"{run:x}.{number}\"");
+    fields_of(&mut body, question);
+    let form = to.form.then(|| form(&body));
+    head(out, to, signed, form.as_deref().unwrap_or(&body));
 }
 
 /// An event, which is a JSON object, with its number in front.
@@ -77,7 +81,12 @@ fn number(out: &mut Vec<u8>, event: &[u8], (run, seq, skipped): (u64, u64, u64))
     if skipped > 0 {
         let _ = write!(out, ",\"skipped\":{skipped}");
     }
-    let fields = event.strip_prefix(b"{").unwrap_or(b"}");
+    fields_of(out, event);
+}
+
+/// The fields of an object behind those of another, and its end.
+fn fields_of(out: &mut Vec<u8>, object: &[u8]) {
+    let fields = object.strip_prefix(b"{").unwrap_or(b"}");
     if fields != b"}" {
         out.push(b',');
     }
@@ -212,6 +221,19 @@ mod tests {
         assert_eq!(posted("http://a", &[], &[&huge, "{}"]).1, Some(7));
         assert_eq!(posted("http://a batch=3", &[], &["{}"; 9]).1, Some(9));
         assert_eq!(posted("http://a", &[], &[]).1, None);
+    }
+
+    #[test]
+    fn a_question_says_its_id_in_front() {
+        for (to, body) in [
+            ("http://a", "{\"id\":\"ab.12\",\"event\":\"call\"}"),
+            ("http://a as=form", "event=call&id=ab%2E12"),
+        ] {
+            let (mut out, to) = (Vec::new(), Callback::parse(to).unwrap());
+            question(&mut out, &to, (&[], 0), (0xab, 12, b"{\"event\":\"call\"}"));
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.ends_with(&format!("\r\n\r\n{body}")), "{text}");
+        }
     }
 
     /// The values are those of Python: `hmac.new(key, b'1700000000.' + body, 'sha256').hexdigest()`.

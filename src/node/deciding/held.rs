@@ -41,6 +41,8 @@ pub struct Holds {
     /// What was decided and is not told yet: one after the other, however many follow from each.
     verdicts: VecDeque<(Asker, Question, Verdict)>,
     telling: bool,
+    /// How many questions there were.
+    questions: u64,
 }
 
 /// What a session's client said, from the question on.
@@ -312,6 +314,12 @@ impl Node {
 }
 
 impl Holds {
+    /// The number of the next question.
+    pub(super) fn number(&mut self) -> u64 {
+        self.questions += 1;
+        self.questions
+    }
+
     /// From which message of a batch on is to be answered, and what those before it were.
     pub(in super::super) fn go_on(&mut self, id: ConnId) -> (usize, Answers) {
         match self.begun.is_empty() {

@@ -4,7 +4,8 @@
 //! (`held`).
 //!
 //! A question has its time, and then there is no answer, whatever the reason: whoever waits for it is not kept waiting by
-//! tries in vain. A connection that was closed while it lay idle is none of the question's: it is asked again on a fresh one.
+//! tries in vain. A kept connection that was closed under a question before a byte of its answer came is none of the question's:
+//! it is put again at once, once, with the id by which the application knows that it is the same.
 
 mod held;
 
@@ -42,6 +43,8 @@ struct Asked {
     who: Asker,
     question: Question,
     until: Tick,
+    /// Of all questions of this node.
+    number: u64,
     _charge: Charge,
 }
 
@@ -66,6 +69,7 @@ impl Node {
             who,
             question,
             until,
+            number: self.holds.number(),
             _charge: charge,
         };
         let full = self.is_full() || self.stopping;
@@ -133,7 +137,8 @@ impl Node {
         };
         let (mut bytes, until) = (Vec::new(), asked.until);
         let signed = (&*self.config.callback_keys, self.clock.unix_s());
-        post::question(&mut bytes, &desk.to.to, signed, &asked.question.body);
+        let question = (self.run, asked.number, &*asked.question.body);
+        post::question(&mut bytes, &desk.to.to, signed, question);
         self.send_request(conn, &bytes, until);
     }
 
@@ -150,6 +155,7 @@ impl Node {
         };
         match came {
             Came::Answer(answer) => self.question_answered(at, asked, &answer),
+            // It is the next, and no other connection is idle now: a new one is made for it, which cannot be stale.
             Came::Failed(Called::Stale) => desk.queue.push_front(asked),
             Came::Failed(called) => self.failed(at, asked, called),
             Came::Connected => {}
