@@ -42,7 +42,11 @@ impl World {
     /// Asks about these matters, one question at a time.
     fn new(matters: &str) -> Self {
         let decider = format!("http://127.0.0.1:1/ lanes=1 events={matters}");
-        let rules = ["room presence=list", "asked/** subscribe=ask publish=ask"];
+        let rules = [
+            "room presence=list",
+            "asked/** subscribe=ask publish=ask",
+            "asked/slowly rate=2/s",
+        ];
         let config = Config {
             policies: Policies::new(rules.map(|rule| Rule::parse(rule).unwrap()).into()),
             names: Names::Anyone,
@@ -611,4 +615,32 @@ fn a_question_is_not_put_again_when_its_answer_has_begun() {
         assert!(told.contains("[\"ERR\",[2,"), "{told}");
         assert!(world.lanes.is_empty());
     }
+}
+
+#[test]
+fn what_a_session_says_too_fast_is_asked_about_no_more_and_what_is_asked_costs_once() {
+    let mut world = World::new("publish,subscribe");
+    let socket = world.socket();
+    let line = |n: u32| format!("[{n},\"PUBLISH\",[\"asked/slowly\",{n}]]\n");
+    world.send(socket, &text(&(1..=4).map(line).collect::<String>()));
+    for n in 1..=2 {
+        assert_eq!(world.decide("")["body"], n.to_string());
+    }
+    let lane = world.lanes[0];
+    assert_eq!(world.told(lane), "");
+    let told = world.told(socket);
+    for (n, what) in [(1, "OK"), (2, "OK"), (3, "ERR"), (4, "ERR")] {
+        assert!(told.contains(&format!("[\"{what}\",[{n},")), "{told}");
+    }
+    assert_eq!(count(&told, "wait 500 ms"), 2, "{told}");
+    // What the application does not allow was asked about all the same.
+    world.go_to(Tick(500));
+    world.send(socket, &text(&[line(5), line(6)].concat()));
+    world.decide("{\"allow\":false}");
+    let told = world.told(socket);
+    assert!(
+        told.contains("\"denied\"") && told.contains("\"rate\""),
+        "{told}"
+    );
+    assert_eq!(count(&told, "[\"ERR\","), 2, "{told}");
 }

@@ -54,7 +54,7 @@ pub fn take(cx: &mut Cx<'_>, bytes: usize) -> Result<(), Refusal> {
 }
 
 /// Whether the session may publish this to the channel called `name` now, with `beside` bytes of headers; where that is
-/// bounded, they are taken from what it may. Gives back what is published instead, if the application says so.
+/// bounded, they are taken from what it may, before anything is asked. Gives back what is published instead, if the application says so.
 ///
 /// # Errors
 /// `forbidden`, `too-big`, `rate`; what the application decides.
@@ -74,16 +74,20 @@ pub fn publish(
     if max.is_some_and(|max| bytes > max) {
         refuse(cx, &TOO_BIG)?;
     }
-    let instead = match who {
-        Who::Ask => ask_to_publish(cx, session, name, (content, payload))?,
-        _ => None,
-    };
-    let Some(rate) = rate else {
-        return Ok(instead);
-    };
-    let spent = session.spend((id, rate), bytes, cx.now, cx.ledger);
-    spent.or_else(|wait_ms| refuse(cx, &too_fast(rate, wait_ms)))?;
-    Ok(instead)
+    let asks = who == Who::Ask;
+    // What was asked about was paid for then.
+    let is_first = !asks || cx.asking.is_unknown((Matter::Publish, name));
+    if asks && is_first {
+        take(cx, payload.len())?;
+    }
+    if let Some(rate) = rate.filter(|_| is_first) {
+        let spent = session.spend((id, rate), bytes, cx.now, cx.ledger);
+        spent.or_else(|wait_ms| refuse(cx, &too_fast(rate, wait_ms)))?;
+    }
+    match asks {
+        true => ask_to_publish(cx, session, name, (content, payload)),
+        false => Ok(None),
+    }
 }
 
 #[cold]
@@ -94,9 +98,6 @@ fn ask_to_publish(
     (content, payload): (&Content, &[u8]),
 ) -> Result<Option<Box<RawValue>>, Refusal> {
     let asked = (Matter::Publish, name);
-    if cx.asking.is_unknown(asked) {
-        take(cx, payload.len())?;
-    }
     let facts = || {
         let mut out = decide::facts(cx, session, Matter::Publish);
         decide::message(&mut out, name, content, payload);
