@@ -52,6 +52,8 @@ mod http;
 mod model;
 #[path = "sim/op.rs"]
 mod op;
+#[path = "sim/pages.rs"]
+mod pages;
 #[path = "sim/past.rs"]
 mod past;
 #[path = "sim/patterns.rs"]
@@ -151,6 +153,11 @@ fn a_long_poll_answered_within_a_publication_does_not_say_it_has_it() {
 #[test]
 fn an_application_by_op_is_told_of_each_recipient_once_and_truly() {
     (0..20).for_each(op::run);
+}
+
+#[test]
+fn a_page_of_orbited_0_3_has_all_that_was_sent_on_a_stream_or_at_its_end() {
+    (0..40).for_each(pages::run);
 }
 
 #[test]
