@@ -152,7 +152,7 @@ fn a_long_poll_answered_within_a_publication_does_not_say_it_has_it() {
 
 #[test]
 fn an_application_by_op_is_told_of_each_recipient_once_and_truly() {
-    (0..20).for_each(op::run);
+    op::run(0..100);
 }
 
 #[test]

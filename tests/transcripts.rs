@@ -189,6 +189,7 @@ transcripts! {
     op_gives_up_a_peer_that_takes_nothing
     op_is_answered_as_the_daemon_of_2008_did
     op_is_told_what_was_not_delivered
+    op_is_told_when_a_message_was_written
     op_lets_in_who_shows_a_key
     op_tells_who_shut_its_side_what_became_of_it
     op_waits_for_a_frame_as_long_as_for_a_body

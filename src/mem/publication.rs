@@ -117,6 +117,8 @@ enum Tells {
     Nothing,
     Failures,
     All,
+    /// For the session that sent it it is enough that it was written.
+    Written,
 }
 
 /// What few publications need.
@@ -250,7 +252,7 @@ impl Publication {
             return Some(Asker::Session(session, call));
         }
         match self.slack.get()?.tells.get() {
-            Tells::Nothing => None,
+            Tells::Nothing | Tells::Written => None,
             Tells::Failures => Some(Asker::Failures),
             Tells::All => Some(Asker::Application),
         }
@@ -263,6 +265,18 @@ impl Publication {
             Asker::Application => self.tell(Tells::All),
             Asker::Failures => self.tell(Tells::Failures),
         }
+    }
+
+    /// Says that it is enough for the session that sent it if it was written.
+    pub fn be_done_when_written(&self) {
+        self.tell(Tells::Written);
+    }
+
+    /// Whether that is so.
+    #[must_use]
+    pub fn is_done_when_written(&self) -> bool {
+        let slack = self.slack.get();
+        slack.is_some_and(|slack| matches!(slack.tells.get(), Tells::Written))
     }
 
     fn tell(&self, tells: Tells) {

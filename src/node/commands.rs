@@ -408,6 +408,9 @@ impl Node {
         self.with_service(session, |service, cx, row| {
             service.deliver(cx, row, publication, to_user)
         });
+        if to_user && delivery.publication.is_done_when_written() {
+            self.await_writing(session, &delivery.publication);
+        }
     }
 
     pub(super) fn through(&mut self, fan_out: &FanOut) {

@@ -196,6 +196,7 @@ impl Node {
         let session = conn.session.take();
         self.conn_timers.clear(id.index());
         self.dead.push(id);
+        self.writings.forget_conn(id);
         let carried = session.filter(|s| self.sessions.get(*s).and_then(Session::conn) == Some(id));
         if let Some(session) = carried {
             self.detach(session, Cause::Gone);

@@ -39,7 +39,7 @@ impl Node {
         }
         for _ in 0..ROUNDS_MAX {
             match self.write_queue(id, sink) {
-                Wrote::Some(_) => {}
+                Wrote::Some(_) => self.note_written(id),
                 Wrote::Blocked => return self.blocked(id),
                 Wrote::Broken => {
                     self.kill(id);
@@ -156,7 +156,9 @@ impl Node {
         }
         let carriage = session.carriage();
         if carriage == Carriage::Bayeux {
-            return self.compose_bayeux(id, session_id);
+            let more = self.compose_bayeux(id, session_id);
+            self.note_composed(id, session_id);
+            return more;
         }
         let poll = stage == Stage::Held && self.profiles.get(session.profile).is_poll();
         if !session.has_pending() && !poll {
@@ -180,6 +182,7 @@ impl Node {
             _ => {}
         }
         self.scratch = scratch;
+        self.note_composed(id, session_id);
         true
     }
 

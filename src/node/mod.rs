@@ -37,6 +37,7 @@ mod streamtest;
 mod timers;
 mod tokens;
 mod waiting;
+mod writing;
 
 pub use commands::DELIVERIES_PER_TURN;
 pub use conn::{Conn, Door};
@@ -124,6 +125,8 @@ pub struct Node {
     desks: Vec<deciding::Desk>,
     /// Who waits for what they say.
     holds: deciding::Holds,
+    /// What counts as reached when it is written.
+    writings: writing::Writings,
     /// What is decided of what is being said.
     asking: Asking,
     /// Connections to those URLs.
@@ -152,11 +155,7 @@ impl Node {
         // Of a seed of its own, so that what else is drawn is the same with it and without.
         let tokens = Tokens::new(keys, &mut Rng::new(seed.map(|byte| !byte)));
         let mut node = Self {
-            limits: Limits {
-                line_bytes_max: config.max_line,
-                head_bytes_max: config.max_head,
-                body_bytes_max: config.max_body,
-            },
+            limits: limits(&config),
             times: Times {
                 idle_ms: config.session_timeout_ms,
                 linger_ms: config.linger_ms,
@@ -197,6 +196,7 @@ impl Node {
             couriers: Vec::new(),
             desks: Vec::new(),
             holds: deciding::Holds::default(),
+            writings: writing::Writings::default(),
             asking: Asking::default(),
             outgoing: outgoing::Pool::default(),
             run: 0,
@@ -393,3 +393,11 @@ impl Node {
 
 /// Milliseconds between two log lines about one kind of refusal.
 const REFUSAL_LOG_MS: u64 = 1_000;
+
+fn limits(config: &Config) -> Limits {
+    Limits {
+        line_bytes_max: config.max_line,
+        head_bytes_max: config.max_head,
+        body_bytes_max: config.max_body,
+    }
+}

@@ -217,6 +217,7 @@ impl Node {
         self.feeds.retain(|feed| *feed != id);
         self.end_callback(id);
         self.forget_session(id);
+        self.writings.forget_session(id);
         if session.service == ServiceKind::StompApp {
             self.leave_groups(id);
         }
@@ -325,6 +326,7 @@ impl Node {
         fate: Fate,
     ) {
         for publication in publications {
+            self.writings.forget(id, &publication);
             self.with_service(id, |_, cx, session| {
                 service::note_fate(cx, session, &publication, fate);
             });

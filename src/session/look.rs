@@ -3,10 +3,20 @@
 //! In: a session, now. Out: numbers. It moves nothing.
 
 use super::{Carriage, Session};
+use crate::mem::Publication;
 use crate::metrics::Kind;
 use crate::time::Tick;
+use std::rc::Rc;
 
 impl Session {
+    /// Whether nothing of `publication` is still to be written on this downstream.
+    #[must_use]
+    pub fn is_composed(&self, publication: &Rc<Publication>) -> bool {
+        let left = self.backlog.iter_from(usize::from(self.sent));
+        let mut sources = left.filter_map(|msg| msg.source());
+        !sources.any(|source| Rc::ptr_eq(source, publication))
+    }
+
     /// How the session reaches its client.
     #[must_use]
     pub fn carriage(&self) -> Carriage {

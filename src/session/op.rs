@@ -116,6 +116,8 @@ pub enum Confirm {
     Best,
     /// An acknowledgement.
     Acked,
+    /// That it was written, whatever is acknowledged.
+    Written,
 }
 
 impl Undecided {

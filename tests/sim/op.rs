@@ -6,7 +6,8 @@ use super::chance::Chance;
 use super::driver::{Driver, LinkId};
 use orbited::config::Config;
 use orbited::node::Door;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// A session of a user.
 struct Reader {
@@ -26,15 +27,27 @@ struct Scene {
     app: LinkId,
     readers: Vec<Reader>,
     gone: Vec<Reader>,
-    /// Of each message its recipients.
-    sent: Vec<Vec<usize>>,
+    /// Of each message its recipients, and what counts as reached.
+    sent: Vec<(Vec<usize>, &'static str)>,
     /// What the application was told of message and recipient.
     told: BTreeMap<(usize, usize), String>,
     rest: Vec<u8>,
 }
 
-/// A run.
-pub fn run(seed: u64) {
+/// Runs, which come to every outcome between them.
+pub fn run(seeds: Range<u64>) {
+    let told: BTreeSet<String> = seeds.flat_map(run_one).collect();
+    let all = [
+        "closed",
+        "expired",
+        "not acknowledged",
+        "not connected",
+        "reached",
+    ];
+    assert!(told.iter().eq(all), "{told:?}");
+}
+
+fn run_one(seed: u64) -> BTreeSet<String> {
     let mut scene = Scene::new(seed);
     for _ in 0..STEPS {
         scene.step();
@@ -48,6 +61,7 @@ pub fn run(seed: u64) {
     scene.net.settle();
     scene.hear();
     scene.check();
+    scene.told.into_values().collect()
 }
 
 impl Scene {
@@ -102,11 +116,15 @@ impl Scene {
         if self.chance.one_in(2) {
             frame += &format!("ttl:{}\n", self.chance.between(1, TTL_S_MAX));
         }
+        let confirm = ["", "acked", "written"][self.chance.below(3)];
+        if !confirm.is_empty() {
+            frame += &format!("confirm:{confirm}\n");
+        }
         for user in &to {
             frame += &format!("recipient:u{user}\n");
         }
         frame += &format!("\n{id}\0");
-        self.sent.push(to);
+        self.sent.push((to, confirm));
         self.net.send(self.app, frame.as_bytes());
     }
 
@@ -175,33 +193,32 @@ impl Scene {
     }
 
     fn check(&mut self) {
-        let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-        for (id, to) in self.sent.iter().enumerate() {
+        for (id, (to, confirm)) in self.sent.iter().enumerate() {
             for user in to {
                 let told = self.told.get(&(id, *user));
                 let told = told.unwrap_or_else(|| panic!("{id} to u{user} is undecided"));
-                *count.entry(told).or_default() += 1;
-                let mut of_user = self.gone.iter().filter(|reader| reader.user == *user);
-                let got = of_user.any(|reader| reader.got.contains(&id));
-                match told.as_str() {
-                    "not connected" | "expired" => assert!(!got, "{id} to u{user}: {told}"),
-                    "reached" | "closed" => {}
-                    other => panic!("{id} to u{user}: {other}"),
+                let of_user = self.gone.iter().filter(|reader| reader.user == *user);
+                let mut got = of_user.filter(|reader| reader.got.contains(&id));
+                let what = format!("{id} to u{user} confirm={confirm}: {told}");
+                match (told.as_str(), *confirm) {
+                    ("not connected" | "expired", _) => assert!(got.next().is_none(), "{what}"),
+                    // What somebody read was written.
+                    ("closed", "written") => assert!(got.next().is_none(), "{what}"),
+                    ("reached", "acked") => assert!(got.any(|it| it.acknowledges), "{what}"),
+                    ("reached" | "closed", _) | ("not acknowledged", "acked") => {}
+                    _ => panic!("{what}"),
                 }
             }
         }
         assert_eq!(
             self.told.len(),
-            self.sent.iter().map(Vec::len).sum::<usize>()
+            self.sent.iter().map(|(to, _)| to.len()).sum::<usize>()
         );
         for reader in &self.gone {
             let rising = reader.got.windows(2).all(|two| two[0] < two[1]);
             assert!(rising, "u{} got {:?}", reader.user, reader.got);
-            let its = |id: &usize| self.sent[*id].contains(&reader.user);
+            let its = |id: &usize| self.sent[*id].0.contains(&reader.user);
             assert!(reader.got.iter().all(its));
-        }
-        for outcome in ["not connected", "expired", "reached", "closed"] {
-            assert!(count.contains_key(outcome), "{count:?}");
         }
         self.net.check();
     }

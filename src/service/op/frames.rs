@@ -121,7 +121,8 @@ fn begin_send(talk: &mut Talk<'_, '_>, frame: &Frame, id: &str) -> Done {
     let confirm = match frame.header("confirm") {
         None => Confirm::Best,
         Some("acked") => Confirm::Acked,
-        Some(_) => return Err(Refusal::new(OTHER, "confirm is acked, or is left out")),
+        Some("written") => Confirm::Written,
+        Some(_) => return Err(Refusal::new(OTHER, NO_CONFIRM)),
     };
     let mut seen = BTreeSet::new();
     let named = frame.all("recipient").filter(|key| !key.is_empty());
@@ -195,6 +196,9 @@ pub fn send(
         publication.call(id.into());
         if !matches!(target, Target::Channel(_)) {
             publication.ask_report(Asker::Session(cx.id, call));
+            if how.confirm == Confirm::Written {
+                publication.be_done_when_written();
+            }
         }
         cx.metrics.messages_in += 1;
         cx.cmds
@@ -227,6 +231,7 @@ fn refusal(code: u8, what: &str, name: &str) -> Refusal {
 }
 
 const NOT_LET_IN: &str = "the password is none of the keys of --api-key";
+const NO_CONFIRM: &str = "confirm is acked or written, or is left out";
 const NOT_JSON: &str = "the body is said to be JSON and is not";
 const TOO_MUCH: &str = "the body times its recipients is more than 8 MiB; send to fewer at once";
 /// What one frame may become: what one turn may copy.

@@ -44,7 +44,7 @@ pub fn of_outcome(outcome: Outcome) -> State {
 /// What became of it at one session of a recipient.
 pub fn of_fate(fate: Fate, confirm: Confirm, state: State) -> State {
     match (fate, confirm) {
-        (Fate::Acked, _) | (Fate::Written, Confirm::Best) => State::Reached,
+        (Fate::Acked, _) | (Fate::Written, Confirm::Best | Confirm::Written) => State::Reached,
         (Fate::Written, Confirm::Acked) => state.without("not acknowledged"),
         (Fate::Refused, _) => state.without("refused"),
         (Fate::Failed(Cause::Timeout), _) => state.without("timeout"),
