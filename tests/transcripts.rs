@@ -208,6 +208,7 @@ transcripts! {
     revolved_lets_in_who_has_a_token
     revolved_lines_are_a_byte_stream
     revolved_over_csp_reaches_every_transport
+    revolved_of_0_3_ends_with_the_server
     revolved_of_0_3_is_spoken_by_calls
     revolved_of_0_3_refuses_in_its_own_words
     revolved_of_0_3_shows_tokens
