@@ -40,6 +40,8 @@ pub enum Cmd {
     KickOne(SessionId, Origin),
     /// The same of the session of a key, as `session:KEY`.
     KickByKey(Rc<str>),
+    /// Who waits to begin by this key is welcome, or is not, by the application's word.
+    Welcome(Rc<str>, bool),
     /// Every session that has a token of somebody is to end, which is taken no more.
     Revoke(Whose, Origin),
     /// Every session of a user is subscribed by the application, or not any more.

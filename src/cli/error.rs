@@ -279,7 +279,7 @@ impl fmt::Display for Fault {
             ),
             Self::TwoDecide { matter } => write!(
                 out,
-                "another --decide decides about {matter} already; say by events= what each is asked"
+                "another --decide decides about {matter} already, or --op-welcome; say by events= what each is asked"
             ),
             Self::NobodyDecides { matter } => write!(
                 out,

@@ -62,6 +62,15 @@ pub static FLAGS: &[Flag] = &[
         help: "Where the application speaks OP; outside demo mode its password is a key of --api-key.",
     },
     Flag {
+        name: "op-welcome",
+        group: Group::Listen,
+        kind: Kind::Switch {
+            read: |config| config.op_welcome,
+            write: |config, on| config.op_welcome = on,
+        },
+        help: "Who signs on waits until the application says WELCOME by OP, for --callback-timeout at most.",
+    },
+    Flag {
         name: "stomp",
         group: Group::Listen,
         kind: Kind::Word {

@@ -40,6 +40,8 @@ pub struct Config {
     pub stomp: Option<Listen>,
     /// Where OP is spoken, by the application; `None` is off.
     pub op: Option<Listen>,
+    /// Whether nobody begins before the application said by OP that it is welcome.
+    pub op_welcome: bool,
     /// What the node is called where it speaks of itself; empty until the host's name is known, if none is given.
     pub node_name: String,
     /// Keys, of which every call of the API must show one; none is that none is asked for.
@@ -200,6 +202,12 @@ impl Config {
         self.max_connections + self.callbacks.len() + lanes
     }
 
+    /// Whether the application is asked who may begin, by whatever way.
+    #[must_use]
+    pub fn asks_who_begins(&self) -> bool {
+        self.op_welcome || self.decider("signon").is_some()
+    }
+
     /// Whom the application asks about `matter`, of `decider::MATTERS`: which of them, if there is one.
     #[must_use]
     pub fn decider(&self, matter: &str) -> Option<usize> {
@@ -214,6 +222,7 @@ impl Default for Config {
             internal: Some(loopback(8001)),
             stomp: Some(loopback(61613)),
             op: Some(loopback(9000)),
+            op_welcome: false,
             node_name: String::new(),
             api_keys: Vec::new(),
             demo: true,

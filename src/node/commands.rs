@@ -149,6 +149,7 @@ impl Node {
                 Some(Cmd::Report(publication, fate)) => self.report(&publication, fate),
                 Some(Cmd::Revoke(whose, origin)) => self.begin_revoke(whose, origin),
                 Some(Cmd::Kick(user, origin)) => self.begin_kick(&user, origin),
+                Some(Cmd::Welcome(key, welcome)) => self.welcome(&key, welcome),
                 Some(Cmd::KickByKey(key)) => self.kick_by_key(&key),
                 Some(Cmd::KickOne(session, origin)) => self.kick_session(session, origin),
                 Some(Cmd::Seat {

@@ -311,7 +311,8 @@ impl Node {
             .chain(self.once.next_due())
             .chain(self.groups.next_due())
             .chain(self.next_ticket_due())
-            .chain(self.hub.next_waited().map(|(until, _)| until));
+            .chain(self.hub.next_waited().map(|(until, _)| until))
+            .chain(self.next_doorstep());
         due.min()
     }
 

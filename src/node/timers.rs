@@ -33,6 +33,7 @@ impl Node {
                 self.waited(waiter);
             } else if !self.hub.expire(now)
                 && !self.once.expire(now)
+                && !self.expire_doorstep(now)
                 && !self.expire_groups()
                 && !self.tokens.tickets.expire(self.clock.unix_ms)
             {

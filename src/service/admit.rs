@@ -108,7 +108,7 @@ pub fn by_application(
     mut admitted: Admitted,
     (question, proof): (impl FnOnce() -> Vec<u8>, Option<&Value>),
 ) -> Result<Admitted, Refusal> {
-    if config.decider(Matter::Signon.word()).is_none() {
+    if !config.asks_who_begins() {
         return Ok(admitted);
     }
     let mut question = question();
@@ -133,7 +133,8 @@ pub fn by_application(
         }
         admitted.user = Some(user.to_owned());
     }
-    if admitted.claims.is_none() {
+    // By OP it is shown no credentials, which keep others from the name as ever.
+    if admitted.claims.is_none() && !config.op_welcome {
         // Whom it lets in may have the name beside others whom it lets in.
         admitted.proof = BY_APPLICATION.to_vec();
     }

@@ -513,6 +513,7 @@ fn number(config: &mut Config, name: &str, value: &str) -> Result<(), String> {
             match name {
                 "max_requests" => config.max_requests = n as u32,
                 "demo" => config.demo = n == 1,
+                "op_welcome" => config.op_welcome = n == 1,
                 "legacy_html" => config.legacy_html = n == 1,
                 "header_timeout_ms" => config.header_timeout_ms = n,
                 "keepalive_timeout_ms" => config.keepalive_timeout_ms = n,

@@ -7,6 +7,7 @@
 use super::super::Node;
 use super::super::bayeux::answer::Answers;
 use super::super::conn::{Conn, Stage};
+use super::welcome::Doorstep;
 use crate::cmd::{Cause, Cmd};
 use crate::http::reader::Kept;
 use crate::ids::{ConnId, SessionId};
@@ -40,6 +41,8 @@ pub struct Holds {
     calls: BTreeMap<SessionId, usize>,
     /// What was decided and is not told yet: one after the other, however many follow from each.
     verdicts: VecDeque<(Asker, Question, Verdict)>,
+    /// Who waits for the application's word by OP.
+    pub(super) doorstep: Doorstep,
     telling: bool,
     /// How many questions there were.
     questions: u64,

@@ -8,6 +8,7 @@
 //! it is put again at once, once, with the id by which the application knows that it is the same.
 
 mod held;
+mod welcome;
 
 pub use held::Asker;
 pub(super) use held::Holds;
@@ -62,6 +63,9 @@ impl Node {
 
     /// Asks the application; what it says comes back by `Node::decided`.
     fn put_to_application(&mut self, who: Asker, question: Question) {
+        if self.config.op_welcome && question.matter == decide::Matter::Signon {
+            return self.put_to_op(who, question);
+        }
         let (now, until) = (self.now(), self.now() + self.config.callback_timeout_ms);
         let at = self.config.decider(question.matter.word());
         let charge = self.ledger.charge(question.body.capacity() + ASKED_BYTES);
@@ -201,6 +205,7 @@ impl Node {
 
     /// Of a node that stops: nobody is asked any more, and for who waits there is no answer.
     pub(super) fn close_desks(&mut self) {
+        while self.expire_doorstep(Tick(u64::MAX)) {}
         for at in 0..self.desks.len() {
             let Some(desk) = self.desks.get_mut(at) else {
                 return;

@@ -4,7 +4,7 @@
 
 use super::keys::Target;
 use super::{CONNECT_FIRST, FULL, NAME_TAKEN, NO_ID, NO_KEY, OTHER, Refusal, TOO_BIG, Talk};
-use crate::cmd::{Cause, Origin};
+use crate::cmd::{Cause, Cmd, Origin};
 use crate::config::ApiKey;
 use crate::hub::{Hub, names};
 use crate::mem::{Asker, Content, Publication};
@@ -51,9 +51,15 @@ fn act(talk: &mut Talk<'_, '_>, frame: &Frame, id: &str) -> Done {
     match frame.action.as_str() {
         "SEND" => begin_send(talk, frame, id),
         "CALLBACK" => callback(talk, frame),
-        "WELCOME" => needed(frame, "user_key").map(drop),
+        "WELCOME" => {
+            let key = needed(frame, "user_key")?.into();
+            talk.cx.cmds.push(Cmd::Welcome(key, true));
+            Ok(())
+        }
         "UNWELCOME" => {
-            let target = Target::of_key(needed(frame, "user_key")?);
+            let key = needed(frame, "user_key")?;
+            let target = Target::of_key(key);
+            talk.cx.cmds.push(Cmd::Welcome(key.into(), false));
             talk.cx.cmds.push(target.kick().ok_or_else(|| {
                 Refusal::new(OTHER, "a channel's readers are not unwelcome together")
             })?);

@@ -11,7 +11,7 @@ mod told;
 
 use super::{Cx, Hello, Service};
 use crate::cmd::{Cause, Cmd, Fate, Outcome};
-use crate::hub::Refused;
+use crate::hub::{Hub, Refused, names};
 use crate::mem::{Msg, Publication};
 use crate::op::{Dialect, Fault, Item, Limits, Style};
 use crate::session::{Op, Session};
@@ -105,6 +105,22 @@ impl Service for OpService {
 
     fn closed(&self, cx: &mut Cx<'_>, _: &Session, _: Cause, _: &[Rc<Publication>]) {
         cx.hub.uncall(cx.id);
+    }
+}
+
+/// Whether a session is told who signs on, and may say who is welcome.
+#[must_use]
+pub fn hears_signon(hub: &Hub, session: &Session) -> bool {
+    let topics = || hub.topics(&session.seat);
+    session.op().is_some() && topics().iter().any(|topic| **topic == *names::SIGNON)
+}
+
+/// Asks the application whether somebody is welcome, by what it is to be called in the answer.
+pub fn ask(cx: &mut Cx<'_>, session: &mut Session, called: (&str, u64), question: &[u8]) {
+    if let Some(op) = session.op() {
+        let frame = told::pending(op.reader.style(), called, question);
+        let msg = Msg::new(frame, cx.ledger);
+        cx.remark(session, msg);
     }
 }
 

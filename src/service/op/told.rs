@@ -54,6 +54,20 @@ pub fn event(style: Style, json: bool, publication: &Publication) -> Vec<u8> {
     }
 }
 
+/// The frame of a question: who would sign on, and waits for a word about `key`.
+pub fn pending(style: Style, (key, number): (&str, u64), question: &[u8]) -> Vec<u8> {
+    let question: Value = serde_json::from_slice(question).unwrap_or_default();
+    let service = question.get("service").and_then(Value::as_str);
+    let number = number.to_string();
+    let headers = [
+        ("function", "signon"),
+        ("key", key),
+        ("pending", &number),
+        ("service", service.unwrap_or_default()),
+    ];
+    style.frame("CALLBACK", &headers, b"")
+}
+
 /// The words that the protocol has for why a session ended.
 fn kind(reason: &str) -> &'static str {
     match reason {

@@ -6,7 +6,6 @@ use super::{BAD_FRAME, BUSY, replies, say};
 use crate::cmd::Cmd;
 use crate::config::ApiKey;
 use crate::metrics::Kind;
-use crate::service::decide::Matter;
 use crate::service::refusal::Refusal;
 use crate::service::{Cx, admit, notice};
 use crate::session::desk::Desk;
@@ -88,7 +87,7 @@ fn sign_on(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Result<
     let (login, passcode) = (given("login"), given("passcode"));
     let nameless = session.pass().is_none() && (passcode.is_none() || cx.tokens.keys.is_empty());
     // Elsewhere the application was asked when the session began.
-    let asks = session.down() == Kind::Tcp && cx.config.decider(Matter::Signon.word()).is_some();
+    let asks = session.down() == Kind::Tcp && cx.config.asks_who_begins();
     if login.is_none() && nameless && !asks {
         return Ok(());
     }
