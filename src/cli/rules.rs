@@ -224,6 +224,8 @@ mod tests {
             two.contains("another --decide decides about signon already"),
             "{two}"
         );
+        let by_op = refusal(&decide(&["--op-welcome"]), &[]);
+        assert!(by_op.contains("or --op-welcome"), "{by_op}");
         let none = refusal(&decide(&["--channel", "a/** subscribe=ask"]), &[]);
         assert!(none.contains("no --decide has events=subscribe"), "{none}");
     }

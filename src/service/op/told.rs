@@ -49,6 +49,7 @@ pub fn event(style: Style, json: bool, publication: &Publication) -> Vec<u8> {
         }
         _ => {
             headers.extend(beside);
+            headers.push(("transport", text("transport")));
             style.frame("CALLBACK", &headers, b"")
         }
     }
