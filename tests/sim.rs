@@ -14,6 +14,10 @@
 mod account;
 #[path = "sim/api.rs"]
 mod api;
+#[path = "sim/app.rs"]
+mod app;
+#[path = "sim/asker.rs"]
+mod asker;
 #[path = "sim/bare.rs"]
 mod bare;
 #[path = "sim/batches.rs"]
@@ -36,6 +40,10 @@ mod csp_down;
 mod csp_over;
 #[path = "sim/csp_up.rs"]
 mod csp_up;
+#[path = "sim/decide.rs"]
+mod decide;
+#[path = "sim/decided.rs"]
+mod decided;
 #[path = "sim/drain.rs"]
 mod drain;
 #[path = "sim/driver.rs"]
@@ -48,6 +56,10 @@ mod feed;
 mod frames;
 #[path = "sim/http.rs"]
 mod http;
+#[path = "sim/knocks.rs"]
+mod knocks;
+#[path = "sim/mind.rs"]
+mod mind;
 #[path = "sim/model.rs"]
 mod model;
 #[path = "sim/op.rs"]
@@ -64,6 +76,8 @@ mod peer;
 mod pings;
 #[path = "sim/pipe.rs"]
 mod pipe;
+#[path = "sim/posts.rs"]
+mod posts;
 #[path = "sim/request.rs"]
 mod request;
 #[path = "sim/response.rs"]
@@ -161,6 +175,16 @@ fn a_page_of_orbited_0_3_has_all_that_was_sent_on_a_stream_or_at_its_end() {
 }
 
 #[test]
+fn what_the_application_decides_is_what_happens() {
+    happens("decide", decide::MUST_HAPPEN, decide::run);
+}
+
+#[test]
+fn events_are_posted_in_order_until_they_are_taken() {
+    happens("posts", posts::MUST_HAPPEN, posts::run);
+}
+
+#[test]
 fn a_downstream_is_taken_over_at_every_byte_and_nothing_is_lost() {
     let kinds = Transport::all();
     let firsts = if env::var("ORB_LONG").is_ok() {
@@ -192,6 +216,25 @@ fn equal_seeds_run_alike() {
     let lines = |_| run(7, 400, false).map(|totals| totals.lines());
     let [one, two] = [0, 1].map(lines);
     assert_eq!(one, two);
+}
+
+/// Runs one of the smaller worlds over some seeds; each of `names` must happen in one of them.
+fn happens(group: &'static str, names: &[&str], run: fn(u64) -> Totals) {
+    if let Some(seed) = number("ORB_SEED") {
+        return say(&run(seed).lines());
+    }
+    let from = number("ORB_FROM").unwrap_or_default();
+    let seeds = from..from + number("ORB_SEEDS").unwrap_or(SMALL_SEEDS);
+    let mut totals = Totals::default();
+    for seed in seeds {
+        let one = catch_unwind(|| run(seed));
+        let one = one.unwrap_or_else(|_| panic!("{group}: ORB_SEED={seed} fails"));
+        totals.merge(&one);
+    }
+    say(&totals.lines());
+    for name in names {
+        assert!(totals.of(group, name) > 0, "no run has any: {group} {name}");
+    }
 }
 
 /// Runs seeds until all are done, or some have failed.
@@ -275,6 +318,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 const SEEDS: u64 = 256;
+const SMALL_SEEDS: u64 = 64;
 const LONG_SEEDS: u64 = 20_000;
 const STEPS: u64 = 3_000;
 /// Lines of the trace that a replayed failure shows.

@@ -14,6 +14,7 @@ impl Node {
     pub fn check_invariants(&self) -> Result<(), String> {
         self.check_conns()?;
         self.check_sessions()?;
+        self.check_questions()?;
         if !self.hub.is_consistent() {
             return Err("the hub's lists do not agree with their counts".into());
         }

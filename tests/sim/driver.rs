@@ -10,7 +10,7 @@ use super::pipe::{Link, Nowhere, Pipe};
 use orbited::cmd::Cause;
 use orbited::config::Config;
 use orbited::ids::ConnId;
-use orbited::node::{Door, Flushed, Node};
+use orbited::node::{Dial, Door, Flushed, Node};
 use orbited::time::{Clock, Tick};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -33,6 +33,11 @@ pub struct Driver {
     /// Links that are not over on both sides.
     active: Vec<LinkId>,
     by_conn: BTreeMap<u64, LinkId>,
+    /// Connections that the node wants made, and what became of them that it is not told yet.
+    dials: VecDeque<Dial>,
+    dialled: Vec<(ConnId, Option<LinkId>)>,
+    /// Connections that the node did not want any more before they were made.
+    pub given_up: u64,
     /// Every name the node gave a connection.
     names: BTreeSet<u64>,
     readable: VecDeque<(ConnId, bool)>,
@@ -64,6 +69,9 @@ impl Driver {
             links: Vec::new(),
             active: Vec::new(),
             by_conn: BTreeMap::new(),
+            dials: VecDeque::new(),
+            dialled: Vec::new(),
+            given_up: 0,
             names: BTreeSet::new(),
             readable: VecDeque::new(),
             narrow: ROOM,
@@ -122,6 +130,28 @@ impl Driver {
             self.totals.count("connections refused");
             return None;
         };
+        self.totals.count("connections");
+        Some(self.link(conn))
+    }
+
+    /// The next connection that the node wants made.
+    pub fn next_dial(&mut self) -> Option<Dial> {
+        self.dials.pop_front()
+    }
+
+    /// It is made.
+    pub fn take_dial(&mut self, dial: &Dial) -> LinkId {
+        let link = self.link(dial.conn);
+        self.dialled.push((dial.conn, Some(link)));
+        link
+    }
+
+    /// Nobody is there.
+    pub fn refuse_dial(&mut self, dial: &Dial) {
+        self.dialled.push((dial.conn, None));
+    }
+
+    fn link(&mut self, conn: ConnId) -> LinkId {
         assert!(
             self.names.insert(conn.pack()),
             "conn {conn} is named like one before"
@@ -159,8 +189,7 @@ impl Driver {
         });
         self.active.push(link);
         self.by_conn.insert(conn.pack(), link);
-        self.totals.count("connections");
-        Some(link)
+        link
     }
 
     /// Bytes arrive at the node's side.
@@ -276,6 +305,11 @@ impl Driver {
     /// Whether the node has read everything that was sent.
     pub fn is_delivered(&self, id: LinkId) -> bool {
         self.links[id].up.is_empty() && !self.links[id].late
+    }
+
+    /// Whether the node was told that nothing more comes.
+    pub fn is_told(&self, id: LinkId) -> bool {
+        self.links[id].told
     }
 
     /// Whether the node was ever made to wait for room.
@@ -430,6 +464,7 @@ impl Driver {
             || self.node.has_commands()
             || self.node.dirty_len() > 0
             || !self.readable.is_empty()
+            || !self.dialled.is_empty()
             || self.active.iter().any(|id| self.links[*id].has_edge())
     }
 
@@ -466,13 +501,28 @@ impl Driver {
             tick: Tick(self.now),
             unix_ms: unix_s.saturating_mul(1000),
         });
+        self.tell_dials();
         self.see_edges();
+    }
+
+    /// What became of connections that the node wanted; of those that it gave up nobody tells it.
+    fn tell_dials(&mut self) {
+        for (conn, link) in std::mem::take(&mut self.dialled) {
+            match link {
+                Some(link) if !self.links[link].closed => self.node.connected(conn),
+                Some(_) => {}
+                None => self.node.ended(conn, true),
+            }
+        }
     }
 
     fn end_turn(&mut self) {
         self.serve();
         self.node.tick();
         self.serve();
+        while let Some(dial) = self.node.next_dial() {
+            self.dials.push_back(dial);
+        }
         self.flush();
         self.resume();
         self.sweep();
@@ -518,6 +568,8 @@ impl Driver {
         if let Err(broken) = self.node.check_invariants() {
             panic!("invariant: {broken}");
         }
+        // Who waits for the application is not listened to, and may answer its pings later.
+        let pauses = !self.node.config().deciders.is_empty();
         for link in self.active.iter().map(|id| &self.links[*id]) {
             let ended = (link.finished || link.reset) && !link.told;
             let more = !link.up.is_empty() || ended;
@@ -540,7 +592,7 @@ impl Driver {
                 .as_ref()
                 .map_or(0, |pings| pings.unanswered_ms(self.now));
             assert!(
-                ms <= PONG_MS + SLACK_MS || link.told || link.blocked.is_some(),
+                pauses || ms <= PONG_MS + SLACK_MS || link.told || link.blocked.is_some(),
                 "conn {} answers no ping for {ms} ms and is held",
                 link.conn
             );
@@ -660,6 +712,9 @@ impl Driver {
 
     fn sweep(&mut self) {
         while let Some(conn) = self.node.next_dead() {
+            let dials = self.dials.len();
+            self.dials.retain(|dial| dial.conn != conn);
+            self.given_up += (dials - self.dials.len()) as u64;
             let Some(id) = self.by_conn.remove(&conn.pack()) else {
                 continue;
             };
@@ -676,6 +731,18 @@ impl Driver {
         }
         let links = &self.links;
         self.active.retain(|id| !links[*id].closed);
+    }
+}
+
+/// A run that fails while it is replayed shows how it came to that.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let trace = self.trace.take().unwrap_or_default();
+            let lines = std::env::var("ORB_LINES").map_or(60, |lines| lines.parse().unwrap());
+            let from = trace.len().saturating_sub(lines);
+            eprintln!("{}", trace[from..].join("\n"));
+        }
     }
 }
 

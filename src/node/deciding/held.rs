@@ -323,6 +323,30 @@ impl Holds {
         self.questions
     }
 
+    /// Whoever waits does so for one question of those that were `asked`, and each call for one of its own.
+    pub(super) fn check(&self, asked: &[Asker]) -> Result<(), String> {
+        if self.telling || !self.verdicts.is_empty() {
+            return Err("verdicts are not told".into());
+        }
+        let sessions = self.sessions.keys().map(|id| Asker::Session(*id));
+        let requests = self.requests.keys().map(|id| Asker::Request(*id));
+        let sockets = self.sockets.keys().map(|id| Asker::Socket(*id));
+        for who in sessions.chain(requests).chain(sockets) {
+            let questions = asked.iter().filter(|one| **one == who).count();
+            if questions != 1 {
+                return Err(format!("{who:?} waits for {questions} questions"));
+            }
+        }
+        for (id, calls) in &self.calls {
+            let is_its = |who: &&Asker| matches!(who, Asker::Call(of, _) if of == id);
+            let questions = asked.iter().filter(is_its).count();
+            if questions != *calls {
+                return Err(format!("{calls} calls of {id}, {questions} questions"));
+            }
+        }
+        Ok(())
+    }
+
     /// From which message of a batch on is to be answered, and what those before it were.
     pub(in super::super) fn go_on(&mut self, id: ConnId) -> (usize, Answers) {
         match self.begun.is_empty() {

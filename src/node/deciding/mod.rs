@@ -203,6 +203,35 @@ impl Node {
         self.decided(asked.who, asked.question, verdict);
     }
 
+    /// What does not hold of questions and of who waits for their answers, if anything.
+    pub(super) fn check_questions(&self) -> Result<(), String> {
+        if self.asking.is_open() {
+            return Err("something is to be asked and nobody asks it".into());
+        }
+        let mut asked: Vec<_> = self.holds.at_the_door().collect();
+        for (at, desk) in self.desks.iter().enumerate() {
+            let lines: Vec<_> = self.outgoing_of(Owner::Desk(at)).collect();
+            let (lanes, waits) = (lines.len(), desk.queue.len());
+            let idle = lines.iter().filter(|one| one.is_idle()).count();
+            if lanes > desk.to.lanes || (waits > 0 && (idle > 0 || lanes < desk.to.lanes)) {
+                return Err(format!("decide={at}: {waits} wait, on {lanes} connections"));
+            }
+            if lanes - idle != desk.under_way.len() {
+                return Err(format!(
+                    "decide={at}: {} are under way",
+                    desk.under_way.len()
+                ));
+            }
+            asked.extend(
+                desk.under_way
+                    .values()
+                    .chain(&desk.queue)
+                    .map(|one| one.who),
+            );
+        }
+        self.holds.check(&asked)
+    }
+
     /// Of a node that stops: nobody is asked any more, and for who waits there is no answer.
     pub(super) fn close_desks(&mut self) {
         while self.expire_doorstep(Tick(u64::MAX)) {}

@@ -4,8 +4,9 @@
 //! waits (`held`). A question has its time, and is refused where nobody is there to answer it.
 
 use super::super::Node;
-use super::held::Asker;
+use super::held::{Asker, Holds};
 use crate::ids::SessionId;
+use crate::mem::Charge;
 use crate::service::decide::{Changes, Question, Verdict};
 use crate::service::op;
 use crate::time::Tick;
@@ -27,6 +28,7 @@ struct Pending {
     who: Asker,
     question: Question,
     until: Tick,
+    _charge: Charge,
 }
 
 impl Node {
@@ -55,11 +57,13 @@ impl Node {
                 op::ask(cx, session, (&key, number), &question.body);
             });
         }
+        let bytes = size_of::<Pending>() + key.len() + question.body.capacity();
         self.holds.doorstep.all.push_back(Pending {
             key,
             who,
             question,
             until,
+            _charge: self.ledger.charge(bytes),
         });
     }
 
@@ -92,6 +96,13 @@ impl Node {
     /// When the next one's time is over.
     pub(in super::super) fn next_doorstep(&self) -> Option<Tick> {
         self.holds.doorstep.all.front().map(|one| one.until)
+    }
+}
+
+impl Holds {
+    /// Who waits to be welcome.
+    pub(super) fn at_the_door(&self) -> impl Iterator<Item = Asker> {
+        self.doorstep.all.iter().map(|one| one.who)
     }
 }
 
