@@ -54,6 +54,8 @@ mod fanout;
 mod feed;
 #[path = "sim/frames.rs"]
 mod frames;
+#[path = "sim/groups.rs"]
+mod groups;
 #[path = "sim/http.rs"]
 mod http;
 #[path = "sim/knocks.rs"]
@@ -182,6 +184,11 @@ fn what_the_application_decides_is_what_happens() {
 #[test]
 fn events_are_posted_in_order_until_they_are_taken() {
     happens("posts", posts::MUST_HAPPEN, posts::run);
+}
+
+#[test]
+fn groups_of_the_application_share_all_that_happens() {
+    happens("groups", groups::MUST_HAPPEN, groups::run);
 }
 
 #[test]

@@ -225,7 +225,7 @@ impl Scene {
 }
 
 /// The whole frames that came on a link.
-fn frames(net: &mut Driver, link: LinkId, rest: &mut Vec<u8>) -> Vec<String> {
+pub fn frames(net: &mut Driver, link: LinkId, rest: &mut Vec<u8>) -> Vec<String> {
     rest.extend(net.take(link, usize::MAX));
     let Some(end) = rest.iter().rposition(|byte| *byte == 0) else {
         return Vec::new();
