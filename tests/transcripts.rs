@@ -225,6 +225,7 @@ transcripts! {
     stomp_applications_that_are_slow_miss_the_oldest
     stomp_beats_its_heart
     stomp_clients_reach_nothing_of_the_application
+    stomp_clients_speak_to_the_application
     stomp_applications_are_told_the_last_when_the_server_stops
     stomp_applications_call_the_verbs_of_the_api
     stomp_applications_have_the_whole_waiting_room

@@ -70,7 +70,7 @@ fn to(named: &str) -> Result<To, Refusal> {
         Destination::Topic(name) => names::channel(&name).map(|name| To::Channel(name.into())),
         Destination::User(name) => names::user(&name).map(|name| To::User(name.into())),
         Destination::Session(key) => return Ok(To::Session(key)),
-        Destination::Own | Destination::Orbit(_) => return Err(NOT_THERE),
+        Destination::Own | Destination::App(_) | Destination::Orbit(_) => return Err(NOT_THERE),
     }
     .map_err(|error| Refusal::new(error.reason(), "bad-name"))
 }

@@ -1,6 +1,6 @@
 //! Destinations as STOMP writes them, and what they are here.
 //!
-//! In: the text of a `destination` header. Out: a channel, a user, a session. Behind its prefix a name may be
+//! In: the text of a `destination` header. Out: a channel, a user, a session, the application. Behind its prefix a name may be
 //! percent-encoded, as brokers have it; a channel's segments are joined by slashes, as its name here is.
 
 use crate::hub::names;
@@ -21,6 +21,8 @@ pub enum Destination<'a> {
     User(Cow<'a, str>),
     /// `/session/KEY`: one session.
     Session(SessionKey),
+    /// `/app/NAME`: the application.
+    App(Cow<'a, str>),
     /// `/orbit/…`: what is between the node and the application.
     Orbit(&'a str),
 }
@@ -43,6 +45,7 @@ impl<'a> Destination<'a> {
                 let key = SessionKey::parse(name.as_bytes());
                 key.map(Self::Session).ok_or(NO_KEY)
             }
+            ("app", _) => Ok(Self::App(decoded()?)),
             ("orbit", _) => Ok(Self::Orbit(name)),
             _ => Err(UNKNOWN),
         }
@@ -92,7 +95,7 @@ pub const NOT_APP: Refusal = Refusal::new(
     "forbidden",
 );
 const UNKNOWN: Refusal = Refusal::new(
-    "unknown destination; there are /topic/CHANNEL, /user/USER, /user/self, /session/KEY, /session/self",
+    "unknown destination; there are /topic/CHANNEL, /user/USER, /user/self, /session/KEY, /session/self, /app/NAME",
     "bad-destination",
 );
 const NOT_TEXT: Refusal = Refusal::new("a destination is percent-encoded UTF-8", "bad-destination");

@@ -1,6 +1,6 @@
-//! SEND: to a channel or to users.
+//! SEND: to a channel, to users, or to the application.
 //!
-//! In: its frame. Out: a publication as a command. Headers that are nobody's but the publisher's go along to readers by STOMP;
+//! In: its frame. Out: a publication as a command, or an event. Headers that are nobody's but the publisher's go along to readers by STOMP;
 //! what is between it and the server does not.
 
 use super::destinations::{Destination, NOT_APP};
@@ -9,7 +9,7 @@ use crate::cmd::{Cmd, Origin};
 use crate::hub::names;
 use crate::mem::{Content, Publication};
 use crate::service::refusal::Refusal;
-use crate::service::{Cx, decide, gate, json};
+use crate::service::{Cx, decide, gate, json, notice};
 use crate::session::Session;
 use crate::stomp::{Frame, Version, spell};
 use std::rc::Rc;
@@ -38,6 +38,7 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
             gate::send(cx, session)?;
             (name.into(), true)
         }
+        Destination::App(name) => return say(cx, session, &name, (&content, frame.body)),
         Destination::Orbit(_) => return Err(NOT_APP),
         Destination::Own | Destination::Session(_) => return Err(NOT_THERE),
     };
@@ -63,6 +64,15 @@ pub fn send(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) -> Done {
     };
     cx.metrics.messages_in += 1;
     cx.cmds.push(cmd);
+    Ok(Vec::new())
+}
+
+/// To the application, and nobody else.
+fn say(cx: &mut Cx<'_>, session: &Session, name: &str, said: (&Content, &[u8])) -> Done {
+    let name = names::channel(name).map_err(|error| Refusal::new(error.reason(), "bad-name"))?;
+    gate::say(cx, session)?;
+    gate::take(cx, said.1.len())?;
+    notice::message(cx, session, Some(&format!("/app/{name}")), said);
     Ok(Vec::new())
 }
 
@@ -143,6 +153,6 @@ const TTL_S_MAX: u64 = 24 * 60 * 60;
 /// The node has as many channels as it may.
 pub const NO_CHANNEL: Refusal = Refusal::new("more channels than --max-channels", "full");
 const NOT_THERE: Refusal = Refusal::new(
-    "nothing is sent there; there are /topic/CHANNEL and /user/USER",
+    "nothing is sent there; there are /topic/CHANNEL, /user/USER and /app/NAME",
     "bad-destination",
 );
