@@ -96,6 +96,8 @@ mod settings;
 mod slow;
 #[path = "sim/takeover.rs"]
 mod takeover;
+#[path = "sim/tokens.rs"]
+mod tokens;
 #[path = "sim/world.rs"]
 mod world;
 
@@ -189,6 +191,11 @@ fn events_are_posted_in_order_until_they_are_taken() {
 #[test]
 fn groups_of_the_application_share_all_that_happens() {
     happens("groups", groups::MUST_HAPPEN, groups::run);
+}
+
+#[test]
+fn a_session_ends_with_its_token_and_is_given_nothing_behind_that() {
+    happens("tokens", tokens::MUST_HAPPEN, tokens::run);
 }
 
 #[test]
