@@ -124,7 +124,9 @@ impl World {
             &mut self.chance,
             &format!("[{call},\"CALL\",[\"f\",{call}]]\n"),
         );
-        self.go_on(200);
+        while self.people[0].key.is_none() {
+            self.go_on(1);
+        }
         let lines = lines.concat();
         self.people[0].asker.say(&mut self.chance, &lines);
         self.go_on(400);

@@ -259,6 +259,12 @@ impl World {
             return;
         }
         let at = self.chance.below(self.members.len());
+        let group = self.members[at].group;
+        let others = self.members.iter().filter(|one| one.group == group);
+        if others.count() == 1 {
+            // A group that nobody is in for ten minutes is forgotten.
+            return;
+        }
         let member = self.members.swap_remove(at);
         self.groups[member.group].gave_back = true;
         self.count(if member.owed.is_empty() {
