@@ -315,6 +315,10 @@ impl Node {
 
     fn go_on(&mut self, mut fan_out: FanOut, budget: &mut usize) {
         let is_through = match &mut fan_out {
+            FanOut::Message(delivery) if delivery.to_user => self.reach(budget, |node, session| {
+                node.deliver_out_of_line(session, delivery);
+                0
+            }),
             FanOut::Message(delivery) => self.reach(budget, |node, session| {
                 node.deliver(session, delivery);
                 0
@@ -389,11 +393,14 @@ impl Node {
         }
     }
 
-    /// For what is not the fan-out of a publication.
+    /// For what is not the fan-out of a channel's publication.
     #[cold]
     #[inline(never)]
     pub(super) fn deliver_out_of_line(&mut self, session: SessionId, delivery: &mut Delivery) {
         self.deliver(session, delivery);
+        if delivery.publication.is_done_when_written() {
+            self.await_writing(session, &delivery.publication);
+        }
     }
 
     // Almost all of its calls are of one place; as a call of its own it is four instructions more, of 254.
@@ -409,9 +416,6 @@ impl Node {
         self.with_service(session, |service, cx, row| {
             service.deliver(cx, row, publication, to_user)
         });
-        if to_user && delivery.publication.is_done_when_written() {
-            self.await_writing(session, &delivery.publication);
-        }
     }
 
     pub(super) fn through(&mut self, fan_out: &FanOut) {

@@ -9,7 +9,7 @@ use crate::cmd::Fate;
 use crate::ids::{ConnId, SessionId};
 use crate::mem::Publication;
 use crate::session::Session;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// Messages whose being written is to be told; each is on its session's backlog, or on its way out of it.
@@ -44,8 +44,9 @@ impl Node {
         else {
             return;
         };
-        let out = all.iter().filter(|one| row.is_composed(one)).cloned();
-        let out: Vec<_> = out.collect();
+        let left: BTreeSet<_> = row.unsent().map(Rc::as_ptr).collect();
+        let out = all.iter().filter(|one| !left.contains(&Rc::as_ptr(one)));
+        let out: Vec<_> = out.cloned().collect();
         if !out.is_empty() {
             self.writings.composed.insert(conn, (id, out));
         }

@@ -9,12 +9,10 @@ use crate::time::Tick;
 use std::rc::Rc;
 
 impl Session {
-    /// Whether nothing of `publication` is still to be written on this downstream.
-    #[must_use]
-    pub fn is_composed(&self, publication: &Rc<Publication>) -> bool {
+    /// What is, in whole or in part, still to be written on this downstream.
+    pub fn unsent(&self) -> impl Iterator<Item = &Rc<Publication>> {
         let left = self.backlog.iter_from(usize::from(self.sent));
-        let mut sources = left.filter_map(|msg| msg.source());
-        !sources.any(|source| Rc::ptr_eq(source, publication))
+        left.filter_map(|msg| msg.source())
     }
 
     /// How the session reaches its client.
