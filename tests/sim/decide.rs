@@ -353,7 +353,7 @@ impl World {
     }
 
     fn check_unanswered(&self, op: usize) {
-        let in_vain = |op: &&Op| op.was_asked_in_vain(&self.app, &self.net);
+        let in_vain = |op: &&Op| op.was_asked_in_vain(&self.app, &self.net, TIMEOUT_MS);
         let vain =
             self.app.refused + self.net.given_up + self.ops.iter().filter(in_vain).count() as u64;
         let now = self.net.now();

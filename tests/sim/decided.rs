@@ -81,10 +81,12 @@ impl Op {
     }
 
     /// Whether a question about it had no answer, or has none yet.
-    pub fn was_asked_in_vain(&self, app: &App, net: &Driver) -> bool {
+    pub fn was_asked_in_vain(&self, app: &App, net: &Driver, timeout_ms: u64) -> bool {
         let had = |(lane, number)| app.has_answer(net, lane, number) == Some(true);
         let told = |asked| had(asked) && self.said != Some(Said::Rubbish);
-        self.asked.is_some_and(|asked| !told(asked))
+        // Of a question that was written too slowly nobody knows.
+        let late = self.decided && net.now() >= self.at + timeout_ms;
+        self.asked.map_or(late, |asked| !told(asked))
     }
 
     /// There was no answer: for a reason. `vain` is how many questions were asked in vain.
