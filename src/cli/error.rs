@@ -138,6 +138,8 @@ pub enum Fault {
         /// About what.
         matter: &'static str,
     },
+    /// Whom OP lets in, and no OP.
+    NoOp,
     /// Names for whoever asks, where tokens say who somebody is.
     NamesOfTokens,
     /// Bytes that are not UTF-8.
@@ -284,6 +286,10 @@ impl fmt::Display for Fault {
             Self::NobodyDecides { matter } => write!(
                 out,
                 "the application is to be asked, and no --decide has events={matter}"
+            ),
+            Self::NoOp => write!(
+                out,
+                "nobody is welcome where the application cannot say so: --op is off"
             ),
             Self::NamesOfTokens => write!(
                 out,

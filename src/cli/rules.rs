@@ -111,6 +111,9 @@ fn rules_fit(settings: &Settings) -> Result<(), Error> {
 /// Each matter is decided at one URL, and what a rule asks at some.
 fn deciders_agree(settings: &Settings) -> Result<(), Error> {
     let config = &settings.config;
+    if config.op_welcome && config.op.is_none() {
+        return Err(error(settings, "op-welcome", "true".into(), Fault::NoOp));
+    }
     for matter in MATTERS {
         let mut deciders = config.deciders.iter().filter(|one| one.decides(matter));
         let (first, second) = (deciders.next(), deciders.next());
@@ -226,6 +229,8 @@ mod tests {
         );
         let by_op = refusal(&decide(&["--op-welcome"]), &[]);
         assert!(by_op.contains("or --op-welcome"), "{by_op}");
+        let off = refusal(&["--op-welcome", "--op", "off"], &[]);
+        assert!(off.contains("--op is off"), "{off}");
         let none = refusal(&decide(&["--channel", "a/** subscribe=ask"]), &[]);
         assert!(none.contains("no --decide has events=subscribe"), "{none}");
     }

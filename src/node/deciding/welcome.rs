@@ -44,11 +44,15 @@ impl Node {
         if ids.is_empty() || full || self.stopping {
             return self.decided(who, question, Verdict::Unanswered);
         }
+        // What is said of one who has no name is not to be for who calls himself so.
+        if question.about.starts_with(NAMELESS) {
+            return self.decided(who, question, Verdict::Denied(RESERVED.into()));
+        }
         let until = self.now() + self.config.callback_timeout_ms;
         let doorstep = &mut self.holds.doorstep;
         doorstep.count += 1;
         let key: Rc<str> = match &*question.about {
-            "" => format!("request:{}", doorstep.count).into(),
+            "" => format!("{NAMELESS}{}", doorstep.count).into(),
             user => user.into(),
         };
         let number = doorstep.count;
@@ -106,5 +110,9 @@ impl Holds {
     }
 }
 
+/// In front of the number by which the application calls who has no name.
+const NAMELESS: &str = "request:";
+const RESERVED: &str =
+    "a name does not begin with request: where the application says by OP who is welcome";
 /// Who may wait at once.
 const PENDING_MAX: usize = 10_000;
