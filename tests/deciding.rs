@@ -10,6 +10,7 @@ use orbited::config::rule::Rule;
 use orbited::config::{Config, Decider, Names, Policies};
 use orbited::ids::ConnId;
 use orbited::mem::{Sink, Wrote};
+use orbited::metrics::Kind;
 use orbited::node::{Door, Node};
 use orbited::time::{Clock, Tick};
 use serde_json::Value;
@@ -541,6 +542,43 @@ fn the_application_is_asked_however_many_are_connected() {
     world.answer("{}");
     world.settle();
     assert!(world.told(id).contains("\"session\""));
+}
+
+#[test]
+fn each_question_has_its_connection_though_the_last_closed_with_its_answer() {
+    let mut world = World::new("publish");
+    let sockets = [(); 3].map(|()| world.socket());
+    while world.node.accept(Door::Public).is_some() {}
+    for (n, socket) in sockets.into_iter().enumerate() {
+        world.send(
+            socket,
+            &text(&format!("[{n},\"PUBLISH\",[\"asked/a\",1]]\n")),
+        );
+    }
+    for (n, socket) in sockets.into_iter().enumerate() {
+        world.question();
+        world.send(
+            world.lanes[0],
+            b"HTTP/1.1 204 X\r\nConnection: close\r\n\r\n",
+        );
+        assert!(world.told(socket).contains(&format!("[\"OK\",[{n},")));
+    }
+}
+
+#[test]
+fn whose_client_left_meanwhile_takes_nobodys_stream() {
+    let mut world = World::new("signon");
+    let page = b"GET /_/orbit/chat?user=ann&transport=raw HTTP/1.1\r\nHost: h\r\n\r\n";
+    let [stays, left] = [(); 2].map(|()| world.node.accept(Door::Public).unwrap());
+    world.send(stays, page);
+    world.decide("");
+    world.send(left, page);
+    world.begin_turn();
+    world.node.ended(left, false);
+    world.settle();
+    world.decide("");
+    let streams = world.node.metrics().sessions[Kind::Stream as usize];
+    assert_eq!(streams, 1, "the one that stays");
 }
 
 #[test]

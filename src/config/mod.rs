@@ -195,11 +195,12 @@ impl fmt::Display for Listen {
 }
 
 impl Config {
-    /// Sockets at once, those that the node opens itself to the application among them: nobody else takes their places.
+    /// Sockets at once, those that the node opens itself to the application among them: nobody else takes their places, and each
+    /// may be replaced in the turn in which it ends.
     #[must_use]
     pub fn sockets_max(&self) -> usize {
         let lanes: usize = self.deciders.iter().map(|one| one.lanes).sum();
-        self.max_connections + self.callbacks.len() + lanes
+        self.max_connections + 2 * (self.callbacks.len() + lanes)
     }
 
     /// Whether the application is asked who may begin, by whatever way.

@@ -140,6 +140,8 @@ impl Loop {
         self.flush();
         self.resume();
         self.sweep();
+        // What broke while it was written is dialled again.
+        self.dial();
         self.finish();
     }
 

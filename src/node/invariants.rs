@@ -80,6 +80,10 @@ impl Node {
     }
 
     fn check_sessions(&self) -> Result<(), String> {
+        let is_open = |id: &SessionId| self.sessions.get(*id).is_some_and(Session::is_open);
+        if let Some(gone) = self.hub.at_places().find(|id| !is_open(id)) {
+            return Err(format!("session {gone} is at a place and is over"));
+        }
         let mut kinds = [0_u64; Kind::ALL.len()];
         for (id, session) in self.sessions.iter() {
             kinds[session.down() as usize] += 1;

@@ -93,6 +93,10 @@ impl Node {
 
     /// A session that goes on without its stream has this one from now on, in place of the one before.
     pub(super) fn carry(&mut self, id: ConnId, session: SessionId, row: &Row) {
+        // Whose client left while the application was asked takes nobody's place.
+        if self.conns.get(id).is_none_or(|conn| conn.half_closed) {
+            return self.kill(id);
+        }
         let profile = Profile::of(row);
         self.set_profile(session, profile.clone());
         if self.open_plain(id, &profile) {

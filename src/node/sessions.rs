@@ -167,8 +167,12 @@ impl Node {
         let Some(session) = self.sessions.get_mut(id) else {
             return;
         };
+        let place = session.place().cloned();
         if !session.close(now, cause) {
             return;
+        }
+        if let Some(place) = place {
+            self.hub.go(&place, id);
         }
         if let Some(user) = self.hub.user_name(&session.seat) {
             session.put_user(user, &self.ledger);

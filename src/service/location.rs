@@ -4,7 +4,7 @@
 //! shows is JSON, unless the application itself sent something else: clients of the time evaluate it.
 
 use super::{Cx, Hello, Service, json, named, tell};
-use crate::cmd::{Cause, Cmd};
+use crate::cmd::Cause;
 use crate::hub::Refused;
 use crate::mem::{Content, Msg, Publication};
 use crate::session::Session;
@@ -15,7 +15,6 @@ use std::rc::Rc;
 pub struct Location;
 
 impl Service for Location {
-    /// Who was there before and is ending ends now.
     fn opened(
         &self,
         cx: &mut Cx<'_>,
@@ -26,10 +25,7 @@ impl Service for Location {
         if let Some(place) = &hello.place {
             session.put_place(place.clone());
             let name = format!("session:{}", session.key(cx.id).text());
-            let before = cx.hub.come(place.clone(), cx.id, name.into());
-            if let Some(before) = before {
-                cx.cmds.push(Cmd::End(before, Cause::Closed));
-            }
+            cx.hub.come(place.clone(), cx.id, name.into());
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ impl Session {
     }
 
     /// How the client is reached, or was last, in one word: who carries it (none for what is bare), and on what. Of a session
-    /// that nothing has carried yet the first half.
+    /// that nothing has carried yet the first half, or `none`.
     #[must_use]
     pub fn transport(&self) -> String {
         let by = match (self.carriage, self.service) {

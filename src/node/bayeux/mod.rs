@@ -253,7 +253,6 @@ impl Node {
         self.arm(id);
     }
 
-    /// The client lives.
     /// A WebSocket carries its session no more; it stays open for another one, or for a while.
     pub(super) fn let_go(&mut self, id: ConnId) {
         let due = self.now() + self.config.keepalive_timeout_ms;

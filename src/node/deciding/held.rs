@@ -217,6 +217,7 @@ impl Node {
         self.asking.begin(held.decided);
         let limits = self.limits.clone();
         let Some(request) = held.kept.request(&limits) else {
+            self.asking.settle();
             return self.kill(id);
         };
         self.route(id, &request);

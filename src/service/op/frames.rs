@@ -59,10 +59,11 @@ fn act(talk: &mut Talk<'_, '_>, frame: &Frame, id: &str) -> Done {
         "UNWELCOME" => {
             let key = needed(frame, "user_key")?;
             let target = Target::of_key(key);
-            talk.cx.cmds.push(Cmd::Welcome(key.into(), false));
-            talk.cx.cmds.push(target.kick().ok_or_else(|| {
+            let kick = target.kick().ok_or_else(|| {
                 Refusal::new(OTHER, "a channel's readers are not unwelcome together")
-            })?);
+            })?;
+            talk.cx.cmds.push(Cmd::Welcome(key.into(), false));
+            talk.cx.cmds.push(kick);
             Ok(())
         }
         action => Err(refusal(OTHER, "invalid action:", action)),
