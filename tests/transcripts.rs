@@ -192,6 +192,7 @@ transcripts! {
     op_is_told_when_a_message_was_written
     op_lets_in_who_shows_a_key
     op_says_who_is_welcome
+    op_shares_events_in_groups
     op_tells_who_shut_its_side_what_became_of_it
     op_waits_for_a_frame_as_long_as_for_a_body
     packets_before_their_turn_wait_for_the_gap_to_be_filled

@@ -6,7 +6,7 @@ use super::Node;
 use crate::hub::Turnout;
 use crate::ids::SessionId;
 use crate::mem::Publication;
-use crate::service::{notice, stomp};
+use crate::service::notice;
 use crate::session::{Carriage, Session};
 use std::rc::Rc;
 
@@ -20,7 +20,9 @@ impl Node {
             }
         }
         while let Some(gift) = self.groups.next_gift() {
-            self.with_service(gift.session, |_, cx, row| stomp::give_event(cx, row, &gift));
+            self.with_service(gift.session, |service, cx, row| {
+                service.given(cx, row, &gift)
+            });
             *budget = budget.saturating_sub(1);
             if *budget == 0 || self.is_feed_full() {
                 return self.groups.call(&mut self.cmds);

@@ -179,7 +179,7 @@ impl Node {
         }
         self.hub.leave_all(&mut session.seat);
         let conn = session.conn();
-        if session.service == ServiceKind::StompApp {
+        if session.service.shares_events() {
             self.groups.leave(id, None, now);
             self.groups.call(&mut self.cmds);
         }
@@ -222,7 +222,7 @@ impl Node {
         self.end_callback(id);
         self.forget_session(id);
         self.writings.forget_session(id);
-        if session.service == ServiceKind::StompApp {
+        if session.service.shares_events() {
             self.leave_groups(id);
         }
         let profile = self.profiles.get(session.profile);

@@ -24,7 +24,9 @@ impl Node {
     /// A session was given a message of which that is to be told.
     #[cold]
     pub(super) fn await_writing(&mut self, id: SessionId, publication: &Rc<Publication>) {
-        if self.sessions.get(id).is_some_and(Session::is_open) {
+        // Where it stands beside the backlog, as with acknowledgements of its reader's own, only these tell.
+        let newest = |row: &Session| row.newest().is_some_and(|it| Rc::ptr_eq(it, publication));
+        if self.sessions.get(id).is_some_and(newest) {
             let all = self.writings.sessions.entry(id).or_default();
             all.push(publication.clone());
         }

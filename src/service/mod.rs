@@ -33,7 +33,7 @@ use crate::session::{ServiceKind, Session, Terms};
 use crate::time::Tick;
 use crate::token::{Claims, Tokens};
 use decide::{Asking, Verdict};
-use groups::Groups;
+use groups::{Gift, Groups};
 use refusal::Refusal;
 use std::rc::Rc;
 
@@ -125,6 +125,9 @@ pub trait Service {
 
     /// A message that the session sent under the number `call`, and wanted to know of, became this at one recipient.
     fn reported(&self, _: &mut Cx<'_>, _: &mut Session, _call: u64, _: Fate) {}
+
+    /// A group in which the session takes part gives it an event.
+    fn given(&self, _: &mut Cx<'_>, _: &mut Session, _: &Gift) {}
 
     /// What the session called under the number `call` came to.
     fn called(&self, _: &mut Cx<'_>, _: &mut Session, _call: u64, _: Verdict) {}

@@ -54,6 +54,12 @@ impl ServiceKind {
         matches!(self, Self::Location | Self::RevolvedOfOld)
     }
 
+    /// Whether it may take part in the application's groups.
+    #[must_use]
+    pub fn shares_events(self) -> bool {
+        matches!(self, Self::StompApp | Self::Op)
+    }
+
     /// Whether it speaks STOMP.
     #[must_use]
     pub fn is_stomp(self) -> bool {

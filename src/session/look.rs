@@ -15,6 +15,13 @@ impl Session {
         left.filter_map(|msg| msg.source())
     }
 
+    /// What was put on the backlog last, where that is a publication's.
+    #[must_use]
+    pub fn newest(&self) -> Option<&Rc<Publication>> {
+        let last = self.backlog.len().checked_sub(1)?;
+        self.backlog.iter_from(last).next()?.source()
+    }
+
     /// How the session reaches its client.
     #[must_use]
     pub fn carriage(&self) -> Carriage {

@@ -23,6 +23,8 @@ pub struct Op {
     pub receipts: bool,
     /// Which outcomes it asked for; before it asks for any it is told both.
     pub outcomes: Option<Outcomes>,
+    /// Whether it is told who signs on, and may be asked who is welcome.
+    pub hears_signon: bool,
     /// Whether what was not delivered is listed as JSON.
     pub json: bool,
     /// Whether it says nothing more, and is over when all is decided.
@@ -51,6 +53,7 @@ impl Op {
             connected: false,
             receipts: false,
             outcomes: None,
+            hears_signon: false,
             json: false,
             heard_all: false,
             sent: Undecided::default(),

@@ -202,8 +202,8 @@ impl Scene {
                 let what = format!("{id} to u{user} confirm={confirm}: {told}");
                 match (told.as_str(), *confirm) {
                     ("not connected" | "expired", _) => assert!(got.next().is_none(), "{what}"),
-                    // What somebody read was written.
-                    ("closed", "written") => assert!(got.next().is_none(), "{what}"),
+                    // What somebody read was written; who acknowledges tells it so.
+                    ("closed", "written") => assert!(got.all(|it| it.acknowledges), "{what}"),
                     ("reached", "acked") => assert!(got.any(|it| it.acknowledges), "{what}"),
                     ("reached" | "closed", _) | ("not acknowledged", "acked") => {}
                     _ => panic!("{what}"),

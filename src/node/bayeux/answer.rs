@@ -80,7 +80,10 @@ impl Node {
             };
             self.put_response(via.conn, &mut scratch, dress);
             self.response_over(via.conn);
-            if let Some((session, ..)) = connect.filter(|_| wrote) {
+        }
+        if let Some((session, ..)) = connect.filter(|_| wrote) {
+            self.note_composed(via.conn, *session);
+            if !via.socket {
                 self.note_answer(via.conn, *session);
             }
         }

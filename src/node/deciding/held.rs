@@ -318,6 +318,16 @@ impl Node {
 }
 
 impl Holds {
+    /// Whether somebody waits for a verdict yet.
+    pub(super) fn waits(&self, who: Asker) -> bool {
+        match who {
+            Asker::Session(id) => self.sessions.contains_key(&id),
+            Asker::Call(id, _) => self.calls.contains_key(&id),
+            Asker::Request(id) => self.requests.contains_key(&id),
+            Asker::Socket(id) => self.sockets.contains_key(&id),
+        }
+    }
+
     /// The number of the next question.
     pub(super) fn number(&mut self) -> u64 {
         self.questions += 1;

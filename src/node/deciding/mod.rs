@@ -114,6 +114,10 @@ impl Node {
         let now = self.now();
         loop {
             let asked = self.desks.get_mut(at)?.queue.pop_front()?;
+            // Who has left asks nothing.
+            if !self.holds.waits(asked.who) {
+                continue;
+            }
             if asked.until > now {
                 return Some(asked);
             }

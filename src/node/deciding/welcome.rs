@@ -19,11 +19,14 @@ pub struct Doorstep {
     all: VecDeque<Pending>,
     /// Questions so far.
     count: u64,
+    /// When who has left was looked for last.
+    swept: Tick,
 }
 
 /// Who waits to be welcome.
 #[derive(Debug)]
 struct Pending {
+    number: u64,
     key: Rc<str>,
     who: Asker,
     question: Question,
@@ -36,16 +39,18 @@ impl Node {
     pub(super) fn put_to_op(&mut self, who: Asker, question: Question) {
         let listens = |id: &SessionId| {
             let row = self.sessions.get(*id);
-            row.is_some_and(|row| op::hears_signon(&self.hub, row))
+            row.is_some_and(op::hears_signon)
         };
         let ids = self.feeds.iter().copied().filter(listens);
         let ids: Vec<SessionId> = ids.collect();
+        if self.holds.doorstep.all.len() >= PENDING_MAX {
+            self.forget_gone();
+        }
         let full = self.is_full() || self.holds.doorstep.all.len() >= PENDING_MAX;
         if ids.is_empty() || full || self.stopping {
             return self.decided(who, question, Verdict::Unanswered);
         }
-        // What is said of one who has no name is not to be for who calls himself so.
-        if question.about.starts_with(NAMELESS) {
+        if is_reserved(&question.about) {
             return self.decided(who, question, Verdict::Denied(RESERVED.into()));
         }
         let until = self.now() + self.config.callback_timeout_ms;
@@ -63,6 +68,7 @@ impl Node {
         }
         let bytes = size_of::<Pending>() + key.len() + question.body.capacity();
         self.holds.doorstep.all.push_back(Pending {
+            number,
             key,
             who,
             question,
@@ -71,10 +77,15 @@ impl Node {
         });
     }
 
-    /// The application says of all that wait by this key whether they are welcome.
+    /// The application says of all that wait by this key, or of the one of this number, whether they are welcome.
     pub(in super::super) fn welcome(&mut self, key: &str, welcome: bool) {
-        let all = std::mem::take(&mut self.holds.doorstep.all);
-        let (these, others): (VecDeque<_>, _) = all.into_iter().partition(|one| *one.key == *key);
+        let number = key.strip_prefix(NAMELESS).and_then(|n| n.parse().ok());
+        let is_it = |one: &Pending| number == Some(one.number) || *one.key == *key;
+        let all = &mut self.holds.doorstep.all;
+        if !all.iter().any(is_it) {
+            return;
+        }
+        let (these, others): (VecDeque<_>, _) = std::mem::take(all).into_iter().partition(is_it);
         self.holds.doorstep.all = others;
         for Pending { who, question, .. } in these {
             let verdict = match welcome {
@@ -82,6 +93,17 @@ impl Node {
                 false => Verdict::Denied("unwelcome".into()),
             };
             self.decided(who, question, verdict);
+        }
+    }
+
+    /// Who has left waits for nothing; looked for once a second at most, and only where there is no room.
+    fn forget_gone(&mut self) {
+        let now = self.now();
+        if now >= self.holds.doorstep.swept + SWEEP_MS {
+            let mut all = std::mem::take(&mut self.holds.doorstep.all);
+            all.retain(|one| self.holds.waits(one.who));
+            self.holds.doorstep.all = all;
+            self.holds.doorstep.swept = now;
         }
     }
 
@@ -110,9 +132,17 @@ impl Holds {
     }
 }
 
-/// In front of the number by which the application calls who has no name.
+/// Whether a name could not be told from another key in a frame of OP, which takes blanks off.
+fn is_reserved(name: &str) -> bool {
+    let keys = [NAMELESS, "channel:", "session:"];
+    name.trim() != name || keys.iter().any(|key| name.starts_with(key))
+}
+
+/// In front of the number by which the application calls one who waits.
 const NAMELESS: &str = "request:";
-const RESERVED: &str =
-    "a name does not begin with request: where the application says by OP who is welcome";
+const RESERVED: &str = "a name has no blanks at its ends, and does not begin with request:, channel: or session:, \
+    where the application says by OP who is welcome";
+/// Milliseconds between two looks at who has left.
+const SWEEP_MS: u64 = 1_000;
 /// Who may wait at once.
 const PENDING_MAX: usize = 10_000;

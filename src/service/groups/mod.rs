@@ -8,6 +8,7 @@ mod group;
 
 pub use group::{Event, Gift, Member};
 
+use super::Cx;
 use crate::cmd::{Cmd, Cmds};
 use crate::config::Config;
 use crate::hub::names;
@@ -36,6 +37,23 @@ pub struct Groups {
 /// There is no place for one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crowded;
+
+/// Lets a subscription of the session at hand take part in the group called `name`.
+///
+/// # Errors
+/// [`Crowded`]: too many groups, or too many in this one.
+pub fn join(cx: &mut Cx<'_>, name: &str, member: Member) -> Result<(), Crowded> {
+    cx.groups.join(name, member, cx.now)?;
+    cx.hub.hear(cx.groups.wants());
+    cx.groups.call(cx.cmds);
+    Ok(())
+}
+
+/// The session at hand, or one of its subscriptions, takes part no more: others get what it has not acknowledged.
+pub fn leave(cx: &mut Cx<'_>, slot: Option<u16>) {
+    cx.groups.leave(cx.id, slot, cx.now);
+    cx.groups.call(cx.cmds);
+}
 
 impl Groups {
     /// No groups, with the bounds of `config`.

@@ -2,6 +2,7 @@
 //!
 //! In: a frame. Out: RECEIPT or ERROR; messages and ends of sessions as commands, subscriptions to the events' channels.
 
+use super::callback;
 use super::keys::Target;
 use super::{CONNECT_FIRST, FULL, NAME_TAKEN, NO_ID, NO_KEY, OTHER, Refusal, TOO_BIG, Talk};
 use crate::cmd::{Cause, Cmd, Origin};
@@ -10,11 +11,11 @@ use crate::hub::{Hub, names};
 use crate::mem::{Asker, Content, Publication};
 use crate::op::Frame;
 use crate::service::json;
-use crate::session::op::{Confirm, Outcomes};
+use crate::session::op::Confirm;
 use std::collections::BTreeSet;
 
 /// What of a frame was done before its receipt is told.
-type Done = Result<(), Refusal>;
+pub type Done = Result<(), Refusal>;
 
 pub fn take(talk: &mut Talk<'_, '_>, frame: Frame) {
     let id = frame.header("id").filter(|id| !id.is_empty());
@@ -50,7 +51,7 @@ fn receipt(talk: &mut Talk<'_, '_>, frame: &Frame) {
 fn act(talk: &mut Talk<'_, '_>, frame: &Frame, id: &str) -> Done {
     match frame.action.as_str() {
         "SEND" => begin_send(talk, frame, id),
-        "CALLBACK" => callback(talk, frame),
+        "CALLBACK" => callback::take(talk, frame),
         "WELCOME" => {
             let key = needed(frame, "user_key")?.into();
             talk.cx.cmds.push(Cmd::Welcome(key, true));
@@ -88,37 +89,6 @@ fn connect(talk: &mut Talk<'_, '_>, frame: &Frame) -> Done {
     talk.op.connected = true;
     talk.op.receipts = frame.header("response") == Some("receipt");
     Ok(())
-}
-
-/// From now on the application is told of these. It is not told again of what was before.
-fn callback(talk: &mut Talk<'_, '_>, frame: &Frame) -> Done {
-    let function = needed(frame, "function")?;
-    if frame.header("url").or(frame.header("location")).is_some() {
-        let text = "URLs are the operator's: start the server with --callback URL";
-        return Err(Refusal::new(OTHER, text));
-    }
-    match frame.header("format") {
-        None => {}
-        Some("json") => talk.op.json = true,
-        Some("op") => talk.op.json = false,
-        Some(_) => return Err(Refusal::new(OTHER, "format is op or json")),
-    }
-    let channel = match function {
-        "signon" => names::SIGNON,
-        "signoff" | "signout" => names::SIGNOFF,
-        "message" => names::MESSAGE,
-        "success" | "failure" => {
-            let outcomes: &mut Outcomes = talk.op.outcomes.get_or_insert_default();
-            outcomes.success |= function == "success";
-            outcomes.failure |= function == "failure";
-            return Ok(());
-        }
-        other => return Err(refusal(OTHER, "invalid function specified:", other)),
-    };
-    let max = names::EVENTS.len();
-    let (cx, session) = (&mut *talk.cx, &mut *talk.session);
-    let subscribed = cx.hub.subscribe(cx.id, &mut session.seat, channel, max);
-    subscribed.map(drop).map_err(|_| Refusal::new(OTHER, FULL))
 }
 
 fn begin_send(talk: &mut Talk<'_, '_>, frame: &Frame, id: &str) -> Done {
@@ -222,7 +192,7 @@ fn content(kind: &str, body: &[u8]) -> Option<Content> {
     }
 }
 
-fn needed<'f>(frame: &'f Frame, name: &'static str) -> Result<&'f str, Refusal> {
+pub fn needed<'f>(frame: &'f Frame, name: &'static str) -> Result<&'f str, Refusal> {
     let missing = || {
         let text = format!("'{name}' header missing from '{}' action", frame.action);
         Refusal::new(OTHER, &text)
@@ -232,7 +202,7 @@ fn needed<'f>(frame: &'f Frame, name: &'static str) -> Result<&'f str, Refusal> 
 }
 
 /// A refusal that repeats what it refuses, as far as that is short.
-fn refusal(code: u8, what: &str, name: &str) -> Refusal {
+pub fn refusal(code: u8, what: &str, name: &str) -> Refusal {
     let name: String = name.chars().take(NAME_CHARS_MAX).collect();
     Refusal::new(code, &format!("{what} '{name}'"))
 }

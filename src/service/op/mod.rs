@@ -3,15 +3,17 @@
 //! In: frames of 0.4 or events of 1.0, events of the hub, what became of messages. Out: frames on the session; messages, ends
 //! of sessions as commands. Who speaks it is the application: outside demo mode it shows a key of `--api-key` when it connects.
 
+mod callback;
 mod events;
 mod frames;
 mod keys;
 mod outcomes;
 mod told;
 
+use super::groups::Gift;
 use super::{Cx, Hello, Service};
 use crate::cmd::{Cause, Cmd, Fate, Outcome};
-use crate::hub::{Hub, Refused, names};
+use crate::hub::Refused;
 use crate::mem::{Msg, Publication};
 use crate::op::{Dialect, Fault, Item, Limits, Style};
 use crate::session::{Op, Session};
@@ -61,12 +63,11 @@ impl Service for OpService {
         publication: &Rc<Publication>,
         _: bool,
     ) {
-        let Some(op) = session.op() else {
-            return;
-        };
-        let frame = told::event(op.reader.style(), op.json, publication);
-        let msg = Msg::view(publication, frame.into(), cx.ledger);
-        cx.push(session, msg);
+        tell_event(cx, session, publication, 0);
+    }
+
+    fn given(&self, cx: &mut Cx<'_>, session: &mut Session, gift: &Gift) {
+        tell_event(cx, session, &gift.event.publication, gift.missed);
     }
 
     fn answered(&self, cx: &mut Cx<'_>, session: &mut Session, call: u64, outcome: Outcome) {
@@ -108,11 +109,21 @@ impl Service for OpService {
     }
 }
 
-/// Whether a session is told who signs on, and may say who is welcome.
+fn tell_event(cx: &mut Cx<'_>, session: &mut Session, event: &Rc<Publication>, missed: u64) {
+    let Some(op) = session.op() else {
+        return;
+    };
+    let frame = told::event(op.reader.style(), op.json, (event, missed));
+    let msg = Msg::view(event, frame.into(), cx.ledger);
+    cx.push(session, msg);
+}
+
+/// Whether a session asked to be told who signs on, and may still say something to that.
 #[must_use]
-pub fn hears_signon(hub: &Hub, session: &Session) -> bool {
-    let topics = || hub.topics(&session.seat);
-    session.op().is_some() && topics().iter().any(|topic| **topic == *names::SIGNON)
+pub fn hears_signon(session: &Session) -> bool {
+    session
+        .op()
+        .is_some_and(|op| op.hears_signon && !op.heard_all)
 }
 
 /// Asks the application whether somebody is welcome, by what it is to be called in the answer.

@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// The frame of an event; `json` for undelivered messages as a JSON array.
-pub fn event(style: Style, json: bool, publication: &Publication) -> Vec<u8> {
-    let event: Value = serde_json::from_slice(&publication.bytes).unwrap_or_default();
+/// The frame of an event, before which so many of a group were let go; `json` for undelivered messages as a JSON array.
+pub fn event(style: Style, json: bool, (event, missed): (&Publication, u64)) -> Vec<u8> {
+    let event: Value = serde_json::from_slice(&event.bytes).unwrap_or_default();
     let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
     let function = text("event");
     let session = text("session");
@@ -21,6 +21,10 @@ pub fn event(style: Style, json: bool, publication: &Publication) -> Vec<u8> {
         user => Cow::Borrowed(user),
     };
     let mut headers = vec![("function", function), ("key", &*key)];
+    let missed = missed.to_string();
+    if missed != "0" {
+        headers.push(("missed", &missed));
+    }
     let beside = [("session", session), ("service", text("service"))];
     match function {
         "signoff" => {
@@ -44,6 +48,9 @@ pub fn event(style: Style, json: bool, publication: &Publication) -> Vec<u8> {
                 headers.push(("msg", said));
             }
             headers.extend(beside);
+            if !text("channel").is_empty() {
+                headers.push(("channel", text("channel")));
+            }
             headers.push(("content-type", text("content_type")));
             style.frame("CALLBACK", &headers, &body)
         }
@@ -150,7 +157,7 @@ mod tests {
         let ledger = Ledger::default();
         let bytes = event_of.to_string().into_bytes().into();
         let publication = Publication::new("/orbit/x".into(), None, Content::Json, bytes, &ledger);
-        String::from_utf8(event(Style::default(), json, &publication)).unwrap()
+        String::from_utf8(event(Style::default(), json, (&publication, 0))).unwrap()
     }
 
     #[test]

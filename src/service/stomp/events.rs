@@ -8,7 +8,7 @@ use super::{BAD_FRAME, needed};
 use crate::hub::names;
 use crate::mem::Msg;
 use crate::service::Cx;
-use crate::service::groups::{Crowded, Gift, Member};
+use crate::service::groups::{self, Crowded, Gift, Member};
 use crate::service::refusal::Refusal;
 use crate::session::{Ack, Session, Sub};
 use crate::stomp::{Frame, Version, spell};
@@ -47,17 +47,7 @@ pub fn join(
         return Err(LONG_NAME);
     }
     let member = Member::new((cx.id, slot), wants, ack);
-    let joined = cx.groups.join(name, member, cx.now);
-    joined.map_err(|Crowded| CROWDED)?;
-    cx.hub.hear(cx.groups.wants());
-    cx.groups.call(cx.cmds);
-    Ok(())
-}
-
-/// The session, or one of its subscriptions, takes part no more: others get what it has not acknowledged.
-pub fn leave(cx: &mut Cx<'_>, slot: Option<u16>) {
-    cx.groups.leave(cx.id, slot, cx.now);
-    cx.groups.call(cx.cmds);
+    groups::join(cx, name, member).map_err(|Crowded| CROWDED)
 }
 
 /// An event that was given as `tag` is acknowledged, or refused. False where `slot` takes part in no group.

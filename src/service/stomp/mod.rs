@@ -15,11 +15,11 @@ mod subscribe;
 mod transactions;
 
 pub use app::replied;
-pub use events::give as give_event;
 pub use replies::gap;
 
+use super::groups::Gift;
 use super::refusal::Refusal;
-use super::{Cx, Hello, Service, admit, named, report, tell};
+use super::{Cx, Hello, Service, admit, groups, named, report, tell};
 use crate::cmd::{Cause, Outcome};
 use crate::hub::Refused;
 use crate::mem::{Msg, Publication};
@@ -48,6 +48,10 @@ impl Service for StompService {
             true => named(cx, session, hello),
             false => Ok(()),
         }
+    }
+
+    fn given(&self, cx: &mut Cx<'_>, session: &mut Session, gift: &Gift) {
+        events::give(cx, session, gift);
     }
 
     fn message(&self, cx: &mut Cx<'_>, session: &mut Session, bytes: &[u8], _: bool) {
@@ -259,7 +263,7 @@ fn needed<'f>(frame: &'f Frame<'_>, name: &'static str) -> Result<&'f str, Refus
 /// Nothing more comes of the client: what it has not acknowledged of events is for others.
 fn gone(cx: &mut Cx<'_>, session: &Session) {
     if is_app(session) {
-        events::leave(cx, None);
+        groups::leave(cx, None);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::hub::{Refused, names};
 use crate::mem::{Msg, Position, Publication};
 use crate::service::join::{self, Joined};
 use crate::service::refusal::Refusal;
-use crate::service::{Cx, Hello, gate, since};
+use crate::service::{Cx, Hello, gate, groups, since};
 use crate::session::{Ack, Session, Stomp, Sub};
 use crate::stomp::{Frame, Version};
 use std::rc::Rc;
@@ -258,7 +258,7 @@ pub fn unsubscribe(cx: &mut Cx<'_>, session: &mut Session, frame: &Frame<'_>) ->
     } = kept.ok_or(NOT_SUBSCRIBED)?;
     session.remove_sub(slot);
     if is_app(session) {
-        events::leave(cx, Some(slot));
+        groups::leave(cx, Some(slot));
     }
     if !private && !is_read(session, &topic) {
         cx.hub.unsubscribe(&mut session.seat, &topic);
