@@ -582,6 +582,24 @@ fn whose_client_left_meanwhile_takes_nobodys_stream() {
 }
 
 #[test]
+fn who_has_left_is_not_asked_about() {
+    let mut world = World::new("signon");
+    let [_, left, _] = ["ann", "bob", "cyd"].map(|user| {
+        let id = world.node.accept(Door::Public).unwrap();
+        let body = format!("{{\"user\":\"{user}\"}}");
+        let length = body.len();
+        let head = "POST /_/echo/csp/handshake HTTP/1.1\r\nHost: h\r\nContent-Length:";
+        world.send(id, format!("{head} {length}\r\n\r\n{body}").as_bytes());
+        id
+    });
+    world.begin_turn();
+    world.node.ended(left, true);
+    world.settle();
+    assert_eq!(world.decide("{}")["user"], "ann");
+    assert_eq!(world.decide("{}")["user"], "cyd");
+}
+
+#[test]
 fn a_reason_is_told_as_it_was_given() {
     let mut world = World::new("signon");
     let client = world.node.accept(Door::Public).unwrap();
